@@ -38,8 +38,12 @@ interface HistoryPoint {
   readonly creation: Date
 }
 export interface Snapshot extends HistoryPoint {
-  /** Number of holds on it. */
+  /** Number of holds on it (`userrefs`). */
   readonly holds: number
+  /** Bytes written between the snapshot before it and itself (`written`). */
+  readonly writtenBytes: bigint
+  /** Bytes that a full copy of it refers to (`referenced`). */
+  readonly referencedBytes: bigint
 }
 export interface Bookmark extends HistoryPoint {}
 
