@@ -81,6 +81,9 @@ export class AlreadyExists extends Failure {}
 /** The answer of a program could not be understood; nothing may be concluded from it. */
 export class UnreadableAnswer extends Failure {}
 
+/** Another walkaway daemon serves this machine. */
+export class AlreadyRunning extends Failure {}
+
 /** The person gave something that cannot be used. Exit code 2. */
 export class BadInput extends Failure {}
 
