@@ -1,0 +1,329 @@
+// The life of one backup disk as a pure state machine: what was seen or happened, and the state it was in, give the
+// next state and what to do. daemon.ts looks and acts; nothing here does.
+
+import type { RefusalReason, Sighting, VdevDevice } from './identity.ts'
+import type { Outcome, VisitPhase, VisitReport } from './model.ts'
+
+/** The very devices that a disk consists of right now; changes with every plugging in. */
+export type Vdevs = readonly VdevDevice[]
+
+/** Why a disk is not touched: not the right one, or ZFS would import its pool only by force. */
+export type Refusal = RefusalReason | { readonly kind: 'import-refused'; readonly sentence: string }
+
+export type DiskState =
+  | { readonly kind: 'absent' }
+  | {
+      readonly kind: 'arriving'
+      /** What was seen; the disk has settled when it stays the same for a while. */
+      readonly fingerprint: string
+      readonly stableSince: Date
+      readonly waitingFor: string
+      /** The refusal that was told since it was plugged in: said once, whatever udev does in between. */
+      readonly told: string | null
+    }
+  | { readonly kind: 'refused'; readonly fingerprint: string; readonly reason: Refusal }
+  | { readonly kind: 'visiting'; readonly phase: VisitPhase; readonly vdevs: Vdevs }
+  | { readonly kind: 'removable'; readonly outcome: Outcome; readonly vdevs: Vdevs }
+  | {
+      readonly kind: 'not-removable'
+      readonly outcome: Outcome
+      readonly vdevs: Vdevs
+      readonly reason: string
+      readonly retryAt: Date
+      readonly retries: number
+    }
+  | {
+      readonly kind: 'pulled'
+      readonly vdevs: Vdevs
+      readonly returning: { readonly fingerprint: string; readonly stableSince: Date } | null
+    }
+  | { readonly kind: 'stuck'; readonly vdevs: Vdevs; readonly reason: string }
+
+export type Input =
+  | {
+      readonly kind: 'looked'
+      readonly sighting: Sighting
+      /** The devices that the state speaks of are still the same ones (by DISKSEQ). */
+      readonly sameDevices: boolean
+      /** The kernel has the disk's pool imported. */
+      readonly imported: boolean
+    }
+  | { readonly kind: 'phase'; readonly phase: VisitPhase }
+  | { readonly kind: 'visit-ended'; readonly result: VisitResult }
+
+/** How a visit, or a later try to release the disk, left the disk. The report says how the backup went. */
+export type VisitResult =
+  | {
+      readonly kind: 'released'
+      readonly report: VisitReport
+      readonly stopped: boolean
+      readonly note: string | null
+    }
+  | {
+      readonly kind: 'not-released'
+      readonly report: VisitReport
+      readonly reason: string
+      readonly hint: string
+    }
+  /** Its device went away after the pool was exported, or before it was imported. */
+  | { readonly kind: 'gone'; readonly report: VisitReport }
+  /** Its device went away while the pool was imported. */
+  | { readonly kind: 'pulled'; readonly report: VisitReport }
+  | { readonly kind: 'stuck'; readonly report: VisitReport; readonly reason: string }
+  | { readonly kind: 'refused'; readonly report: VisitReport; readonly sentence: string }
+  /** The daemon stops: the pool was exported and nothing is said about taking the disk. */
+  | { readonly kind: 'stopped'; readonly report: VisitReport }
+
+export type Effect =
+  | { readonly kind: 'start-visit'; readonly vdevs: Vdevs }
+  | { readonly kind: 'end-visit' }
+  /** Makes ZFS notice that the device is gone: the pool becomes suspended and harmless. */
+  | { readonly kind: 'reopen-pool' }
+  | { readonly kind: 'try-release'; readonly vdevs: Vdevs }
+  | { readonly kind: 'look-again'; readonly inMs: number }
+  | { readonly kind: 'tell'; readonly what: Tale }
+
+/** What a person is told; daemon.ts makes the event of it. */
+export type Tale =
+  | { readonly kind: 'disk-arrived' }
+  | { readonly kind: 'disk-refused'; readonly reason: Refusal }
+  | {
+      readonly kind: 'safe-to-remove'
+      readonly report: VisitReport
+      readonly stopped: boolean
+      readonly note: string | null
+    }
+  | { readonly kind: 'not-safe-to-remove'; readonly reason: string; readonly hint: string }
+  | { readonly kind: 'disk-removed' }
+  | { readonly kind: 'disk-pulled' }
+  | { readonly kind: 'disk-stuck'; readonly reason: string }
+
+export interface Timing {
+  /** How long everything that was seen of a disk must stay the same before it is used. */
+  readonly settleMs: number
+  /** How long a known disk may show no pool before that is said. */
+  readonly noPoolMs: number
+  /** Pause before a disk that could not be released is tried again; doubles up to 20 times of it. */
+  readonly retryReleaseMs: number
+}
+
+export const defaultTiming: Timing = { settleMs: 1500, noPoolMs: 15_000, retryReleaseMs: 15_000 }
+
+export interface Transition {
+  readonly state: DiskState
+  readonly effects: readonly Effect[]
+}
+
+const stay = (state: DiskState): Transition => ({ state, effects: [] })
+const tell = (what: Tale): Effect => ({ kind: 'tell', what })
+
+/** The next state and what to do. Total: every input is answered in every state. */
+export function transition(
+  state: DiskState,
+  input: Input,
+  now: Date,
+  timing: Timing = defaultTiming,
+): Transition {
+  switch (input.kind) {
+    case 'looked':
+      return afterLook(state, input, now, timing)
+    case 'phase':
+      return stay(state.kind === 'visiting' ? { ...state, phase: input.phase } : state)
+    case 'visit-ended':
+      return afterVisit(state, input.result, now, timing)
+  }
+}
+
+type Look = Extract<Input, { kind: 'looked' }>
+
+function afterLook(state: DiskState, look: Look, now: Date, timing: Timing): Transition {
+  switch (state.kind) {
+    case 'absent':
+    case 'arriving':
+    case 'refused':
+      return arrive(state, look.sighting, now, timing)
+    case 'visiting':
+      return duringVisit(state, look)
+    case 'removable':
+      return look.sameDevices ? stay(state) : left(look.sighting, now, timing)
+    case 'not-removable':
+      return whileNotRemovable(state, look, now, timing)
+    case 'pulled':
+      return whilePulled(state, look, now, timing)
+    case 'stuck':
+      // Plugged in again it has another DISKSEQ: worth another try, the visit itself asks whether ZFS answers.
+      if (look.sighting.kind === 'present' && !look.sameDevices) return begin(look.sighting.vdevs, [])
+      return look.imported || look.sighting.kind !== 'absent' ? stay(state) : stay({ kind: 'absent' })
+  }
+}
+
+function arrive(
+  state: Extract<DiskState, { kind: 'absent' | 'arriving' | 'refused' }>,
+  sighting: Sighting,
+  now: Date,
+  timing: Timing,
+): Transition {
+  if (sighting.kind === 'absent') return stay({ kind: 'absent' })
+  const fingerprint = fingerprintOf(sighting)
+  if (state.kind === 'refused' && state.fingerprint === fingerprint) return stay(state)
+
+  const waitingFor = sighting.kind === 'settling' ? sighting.waitingFor : 'its devices to settle'
+  const stableSince = state.kind === 'arriving' && state.fingerprint === fingerprint ? state.stableSince : now
+  const stable = settled(stableSince, now, sighting.kind === 'settling' ? timing.noPoolMs : timing.settleMs)
+  const told = state.kind === 'refused' ? state.fingerprint : state.kind === 'arriving' ? state.told : null
+  const arriving: DiskState = { kind: 'arriving', fingerprint, stableSince: stable.since, waitingFor, told }
+  if (stable.inMs > 0) return { state: arriving, effects: [{ kind: 'look-again', inMs: stable.inMs }] }
+
+  switch (sighting.kind) {
+    case 'present':
+      return begin(sighting.vdevs, [tell({ kind: 'disk-arrived' })])
+    case 'refused':
+      return refuse(fingerprint, sighting.reason, told)
+    case 'settling':
+      if (sighting.because !== 'no-pool') return stay(arriving)
+      return refuse(fingerprint, { kind: 'no-pool', node: sighting.devices[0] ?? 'its device' }, told)
+  }
+}
+
+/** Changes with everything that must hold still before a disk is used or refused. */
+function fingerprintOf(sighting: Exclude<Sighting, { kind: 'absent' }>): string {
+  switch (sighting.kind) {
+    case 'present':
+      return fingerprintOfVdevs(sighting.vdevs)
+    case 'refused':
+      return sighting.key
+    case 'settling':
+      return [sighting.because, ...sighting.devices, ...sighting.diskSeqs].join(' ')
+  }
+}
+
+const fingerprintOfVdevs = (vdevs: Vdevs): string =>
+  vdevs.map((v) => [v.vdevGuid, v.diskSeq, v.node, v.link].join(' ')).join('\n')
+
+/** How long something must still hold still; a clock that was set back starts the wait anew, never lengthens it. */
+function settled(since: Date, now: Date, wantedMs: number): { readonly since: Date; readonly inMs: number } {
+  const stableMs = now.getTime() - since.getTime()
+  return stableMs < 0 ? { since: now, inMs: wantedMs } : { since, inMs: wantedMs - stableMs }
+}
+
+const refuse = (fingerprint: string, reason: Refusal, told: string | null): Transition => ({
+  state: { kind: 'refused', fingerprint, reason },
+  effects: told === fingerprint ? [] : [tell({ kind: 'disk-refused', reason })],
+})
+
+const begin = (vdevs: Vdevs, first: readonly Effect[]): Transition => ({
+  state: { kind: 'visiting', phase: 'importing', vdevs },
+  effects: [...first, { kind: 'start-visit', vdevs }],
+})
+
+function duringVisit(state: Extract<DiskState, { kind: 'visiting' }>, look: Look): Transition {
+  if (look.sameDevices) return stay(state)
+  if (!look.imported) return { state, effects: [{ kind: 'end-visit' }] }
+  return {
+    state: { kind: 'pulled', vdevs: state.vdevs, returning: null },
+    effects: [{ kind: 'end-visit' }, { kind: 'reopen-pool' }, tell({ kind: 'disk-pulled' })],
+  }
+}
+
+/** Taken away after it was released; something else may be in its place already. */
+function left(sighting: Sighting, now: Date, timing: Timing): Transition {
+  const next = arrive({ kind: 'absent' }, sighting, now, timing)
+  return { state: next.state, effects: [tell({ kind: 'disk-removed' }), ...next.effects] }
+}
+
+function whileNotRemovable(
+  state: Extract<DiskState, { kind: 'not-removable' }>,
+  look: Look,
+  now: Date,
+  timing: Timing,
+): Transition {
+  if (!look.sameDevices && look.imported)
+    return {
+      state: { kind: 'pulled', vdevs: state.vdevs, returning: null },
+      effects: [{ kind: 'reopen-pool' }, tell({ kind: 'disk-pulled' })],
+    }
+  if (!look.sameDevices) return left(look.sighting, now, timing)
+  const waitMs = state.retryAt.getTime() - now.getTime()
+  if (waitMs > 0) return { state, effects: [{ kind: 'look-again', inMs: waitMs }] }
+  const retries = state.retries + 1
+  const pauseMs = timing.retryReleaseMs * Math.min(2 ** retries, 20)
+  return {
+    state: { ...state, retries, retryAt: new Date(now.getTime() + pauseMs) },
+    effects: [
+      { kind: 'try-release', vdevs: state.vdevs },
+      { kind: 'look-again', inMs: pauseMs },
+    ],
+  }
+}
+
+function whilePulled(
+  state: Extract<DiskState, { kind: 'pulled' }>,
+  look: Look,
+  now: Date,
+  timing: Timing,
+): Transition {
+  if (look.sighting.kind === 'absent' && !look.imported) return stay({ kind: 'absent' })
+  if (look.sighting.kind !== 'present') return stay({ ...state, returning: null })
+  const fingerprint = fingerprintOf(look.sighting)
+  const since = state.returning?.fingerprint === fingerprint ? state.returning.stableSince : now
+  const stable = settled(since, now, timing.settleMs)
+  if (stable.inMs <= 0) return begin(look.sighting.vdevs, [tell({ kind: 'disk-arrived' })])
+  return {
+    state: { ...state, returning: { fingerprint, stableSince: stable.since } },
+    effects: [{ kind: 'look-again', inMs: stable.inMs }],
+  }
+}
+
+function afterVisit(state: DiskState, result: VisitResult, now: Date, timing: Timing): Transition {
+  if (state.kind !== 'visiting' && state.kind !== 'not-removable') return stay(state)
+  const { vdevs } = state
+  switch (result.kind) {
+    case 'released':
+      return {
+        state: { kind: 'removable', outcome: result.report.outcome, vdevs },
+        effects: [
+          tell({ kind: 'safe-to-remove', report: result.report, stopped: result.stopped, note: result.note }),
+          { kind: 'look-again', inMs: 0 },
+        ],
+      }
+    case 'not-released': {
+      const again = state.kind === 'not-removable' && state.reason === result.reason
+      const retries = state.kind === 'not-removable' ? state.retries : 0
+      const retryAt =
+        state.kind === 'not-removable' ? state.retryAt : new Date(now.getTime() + timing.retryReleaseMs)
+      return {
+        state: {
+          kind: 'not-removable',
+          outcome: result.report.outcome,
+          vdevs,
+          reason: result.reason,
+          retries,
+          retryAt,
+        },
+        effects: [
+          ...(again ? [] : [tell({ kind: 'not-safe-to-remove', reason: result.reason, hint: result.hint })]),
+          { kind: 'look-again', inMs: Math.max(0, retryAt.getTime() - now.getTime()) },
+        ],
+      }
+    }
+    case 'gone':
+      return {
+        state: { kind: 'absent' },
+        effects: [tell({ kind: 'disk-removed' }), { kind: 'look-again', inMs: 0 }],
+      }
+    case 'pulled':
+      return {
+        state: { kind: 'pulled', vdevs, returning: null },
+        effects: [{ kind: 'reopen-pool' }, tell({ kind: 'disk-pulled' }), { kind: 'look-again', inMs: 0 }],
+      }
+    case 'stuck':
+      return {
+        state: { kind: 'stuck', vdevs, reason: result.reason },
+        effects: [tell({ kind: 'disk-stuck', reason: result.reason })],
+      }
+    case 'refused':
+      return refuse(fingerprintOfVdevs(vdevs), { kind: 'import-refused', sentence: result.sentence }, null)
+    case 'stopped':
+      return stay(state)
+  }
+}
