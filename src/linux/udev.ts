@@ -1,12 +1,15 @@
 // What udev says of the machine's block devices, behind one interface with two engines: node-udev, and the udevadm
 // program where that addon is not there. Owns the choice between them; a scan is the truth, events only make it sooner.
 
+import { existsSync } from 'node:fs'
 import type { BlockDevice } from '../core/model.ts'
+import { createNodeUdev, loadNodeUdev } from './nodeUdev.ts'
 import type { Run } from './run.ts'
+import { createUdevadm } from './udevadm.ts'
 
 /** Something happened to a block device. Events may be coalesced into one `rescan`, so a scan follows every one. */
 export interface DiskEvent {
-  /** The kernel's word (`add`, `remove`, `change`, ...), or `rescan`: events may have been missed. */
+  /** udev's word (`add`, `remove`, `change`, ...), or `rescan`: events may have been missed. The first one is that. */
   readonly action: string
   /** `/dev/sdb1`; empty for a `rescan`. */
   readonly node: string
@@ -40,5 +43,16 @@ export interface UdevOptions {
   readonly prefer?: UdevEngine
 }
 
-/** Chooses the engine: node-udev where it can be loaded (unless `prefer` says otherwise), else udevadm. */
-export declare function createUdev(options: UdevOptions): Promise<Udev>
+/**
+ * Chooses the engine: node-udev where it can be loaded (unless `prefer` says otherwise), else udevadm, and warns of
+ * what makes the choice worse than it could be. Nothing runs before `events()` or `scan()` is called. Never throws.
+ */
+export async function createUdev({ run, onWarning, prefer = 'node-udev' }: UdevOptions): Promise<Udev> {
+  if (!existsSync('/run/udev/control'))
+    onWarning('systemd-udevd does not seem to run here: no disk will be noticed')
+  if (prefer === 'udevadm') return createUdevadm({ run, onWarning })
+  const native = loadNodeUdev()
+  if (typeof native !== 'string') return createNodeUdev(native, onWarning)
+  onWarning(`node-udev cannot be used (${native}); udevadm is used instead`)
+  return createUdevadm({ run, onWarning })
+}
