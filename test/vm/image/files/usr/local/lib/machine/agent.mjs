@@ -36,16 +36,25 @@ function exec({ id, argv, env, cwd }) {
     running.delete(id)
     send({ id, failed: error.message })
   })
-  // Not 'close': a daemon that a command leaves behind may keep the pipes open for ever. What is in the pipes at the
-  // end of the command is still read.
+  // Not 'close' alone: a daemon that the command left behind may keep the pipes open for ever. So the end is told when
+  // the pipes are closed, or when the command has ended and nothing came for a while.
+  let lastHeard = Date.now()
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', () => (lastHeard = Date.now()))
+  let told = false
+  const tell = (code, signal) => {
+    if (told) return
+    told = true
+    running.delete(id)
+    send({ id, exit: code, signal })
+  }
+  child.on('close', tell)
   child.on('exit', (code, signal) => {
-    const drained = Promise.all([child.stdout, child.stderr].map(
-      (stream) => new Promise((resolve) => (stream.closed ? resolve() : stream.once('close', resolve)))))
-    const left = new Promise((resolve) => setTimeout(resolve, 1000))
-    Promise.race([drained, left]).then(() => {
-      running.delete(id)
-      send({ id, exit: code, signal })
-    })
+    const watch = setInterval(() => {
+      if (!told && Date.now() - lastHeard < 1000) return
+      clearInterval(watch)
+      tell(code, signal)
+    }, 250)
+    lastHeard = Date.now()
   })
 }
 

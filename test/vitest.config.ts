@@ -1,0 +1,30 @@
+// The three kinds of tests: `unit` in seconds, `vm` on a real kernel in QEMU, `soak` for what takes long.
+import { defineConfig } from 'vitest/config'
+
+// node-udev dies in a worker thread, and QEMU must end with the process that started it: forks, not threads.
+const pool = 'forks'
+
+export default defineConfig({
+  root: `${import.meta.dirname}/..`,
+  test: {
+    passWithNoTests: false,
+    projects: [
+      { test: { name: 'unit', pool, include: ['test/**/*.test.ts'], exclude: ['test/vm/**'] } },
+      {
+        test: {
+          name: 'vm',
+          pool,
+          include: ['test/vm/scenarios/**/*.test.ts'],
+          maxWorkers: 2,
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+          teardownTimeout: 60_000,
+          retry: 0,
+        },
+      },
+      {
+        test: { name: 'soak', pool, include: ['test/vm/soak/**/*.test.ts'], maxWorkers: 1, testTimeout: 3_600_000, retry: 0 },
+      },
+    ],
+  },
+})
