@@ -1,0 +1,170 @@
+// What the daemon and its commands say to each other over the control socket: one JSON object a line, version 1.
+// Owns the shape, its validation on both sides, and the size limits. Knows nothing of sockets.
+import { z } from 'zod'
+import { outcomes, visitPhases } from '../core/model.ts'
+import { UnreadableAnswer } from '../errors.ts'
+
+export const protocolVersion = 1
+/** A longer request is refused. */
+export const maxRequestBytes = 64 * 1024
+/** A longer reply is not read: some thousand failed datasets fit many times. */
+export const maxReplyBytes = 16 * 1024 * 1024
+
+/** The states of SPEC section 3. */
+export const diskStates = [
+  'absent',
+  'arriving',
+  'refused',
+  ...visitPhases,
+  'removable',
+  'not-removable',
+  'pulled',
+  'stuck',
+] as const
+
+const instant = z.iso.datetime()
+const count = z.int().nonnegative()
+const guid = z.string().regex(/^[0-9]{1,20}$/)
+
+const visitShape = z.object({
+  startedAt: instant,
+  finishedAt: instant,
+  outcome: z.enum(outcomes),
+  sentBytes: count,
+  datasets: z.object({ total: count, sent: count, unchanged: count, failed: count }),
+  failures: z.array(z.object({ dataset: z.string(), reason: z.string() })).readonly(),
+  reason: z.string().nullable(),
+})
+/** One visit of a disk, in SPEC section 5's form; instants in ISO 8601, UTC. */
+export type VisitAnswer = z.infer<typeof visitShape>
+
+const progressShape = z.object({
+  phase: z.enum(visitPhases),
+  dataset: z.string().nullable(),
+  sentBytes: count,
+  totalBytes: count,
+  bytesPerSecond: z.number().nonnegative(),
+  readyAt: instant.nullable(),
+})
+
+const diskShape = z.object({
+  name: z.string(),
+  pool: z.string(),
+  poolGuid: guid,
+  serials: z.array(z.string()).readonly(),
+  state: z.enum(diskStates),
+  /** Since when it is in this state; null when that was before the daemon started. */
+  since: instant.nullable(),
+  /** Why, for `refused`, `not-removable`, `pulled` and `stuck`: sentences for a person. */
+  reason: z.string().nullable(),
+  overdue: z.boolean(),
+  /** When the next complete backup is due; null when none has ever been made. */
+  dueBy: instant.nullable(),
+  lastComplete: instant.nullable(),
+  lastVisit: visitShape.nullable(),
+  /** Not null exactly while a visit runs. */
+  progress: progressShape.nullable(),
+})
+export type DiskAnswer = z.infer<typeof diskShape>
+
+const statusShape = z.object({
+  version: z.literal(1),
+  host: z.string(),
+  daemon: z.object({ version: z.string(), startedAt: instant }),
+  disks: z.array(diskShape).readonly(),
+})
+/** What `status --json` prints. */
+export type StatusAnswer = z.infer<typeof statusShape>
+
+const requestShape = z.discriminatedUnion('command', [
+  z.strictObject({ version: z.literal(protocolVersion), command: z.literal('status') }),
+])
+export type Request = z.infer<typeof requestShape>
+
+const refusalShape = z.object({
+  version: z.literal(protocolVersion),
+  ok: z.literal(false),
+  error: z.object({ message: z.string(), exitCode: z.int().min(1).max(4) }),
+})
+const replyShape = z.discriminatedUnion('ok', [
+  z.object({ version: z.literal(protocolVersion), ok: z.literal(true), status: statusShape }),
+  refusalShape,
+])
+export type Reply = z.infer<typeof replyShape>
+export type Refusal = z.infer<typeof refusalShape>
+
+/** A reply that says no; the exit codes are those of SPEC section 5. */
+export const refusal = (message: string, exitCode: 1 | 2 | 3 | 4): Refusal => ({
+  version: protocolVersion,
+  ok: false,
+  error: { message, exitCode },
+})
+
+export type ParsedRequest =
+  | { readonly kind: 'request'; readonly request: Request }
+  | { readonly kind: 'bad'; readonly why: string }
+
+/** Reads one request line, without its line feed. Anything odd in it is an answer, not an exception. */
+export function parseRequest(line: string): ParsedRequest {
+  const json = parseJson(line)
+  if (json.kind === 'bad') return json
+  const spoken = z.record(z.string(), z.unknown()).safeParse(json.value)
+  if (!spoken.success) return { kind: 'bad', why: 'a request is a JSON object' }
+  if (spoken.data['version'] !== protocolVersion)
+    return {
+      kind: 'bad',
+      why: `this daemon speaks version ${protocolVersion} of its protocol, the request says ${brief(spoken.data['version'])}; after an upgrade: systemctl restart walkaway`,
+    }
+  const request = requestShape.safeParse(json.value)
+  return request.success
+    ? { kind: 'request', request: request.data }
+    : { kind: 'bad', why: firstIssue(request.error) }
+}
+
+/** The line for a request, with its line feed. */
+export const formatRequest = (request: Request): string => `${JSON.stringify(request)}\n`
+
+/** The line for a reply, with its line feed. Throws `UnreadableAnswer` when the reply breaks the protocol. */
+export function formatReply(reply: Reply): string {
+  const checked = replyShape.safeParse(reply)
+  if (!checked.success)
+    throw new UnreadableAnswer(`a reply breaks the protocol: ${firstIssue(checked.error)}`)
+  return `${JSON.stringify(checked.data)}\n`
+}
+
+/** Reads one reply line. Throws `UnreadableAnswer`; keys that are not known yet are left out. */
+export function parseReply(line: string): Reply {
+  const json = parseJson(line)
+  if (json.kind === 'bad') throw new UnreadableAnswer(`the daemon's answer: ${json.why}`)
+  const reply = replyShape.safeParse(json.value)
+  if (!reply.success) {
+    throw new UnreadableAnswer(`the daemon's answer cannot be understood: ${firstIssue(reply.error)}`, {
+      hint: 'the daemon and this command may be of different versions: systemctl restart walkaway',
+    })
+  }
+  return reply.data
+}
+
+function parseJson(
+  line: string,
+): { readonly kind: 'json'; readonly value: unknown } | { readonly kind: 'bad'; readonly why: string } {
+  try {
+    const value: unknown = JSON.parse(line)
+    return { kind: 'json', value }
+  } catch {
+    // The parser's own message would quote the input back.
+    return { kind: 'bad', why: 'not a line of JSON' }
+  }
+}
+
+function firstIssue(error: z.ZodError): string {
+  const issue = error.issues[0]
+  if (issue === undefined) return 'not valid'
+  const where = issue.path.map(String).join('.')
+  return brief(where === '' ? issue.message : `${where}: ${issue.message}`)
+}
+
+function brief(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'nothing')
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text
+}
