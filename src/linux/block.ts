@@ -1,8 +1,14 @@
 // The last steps between an exported pool and a disk in the hand: is it still the same device, does it answer, who
 // holds it, is its cache flushed and its motor stopped. Everything that may hang runs in a child with a deadline.
 
+import { constants } from 'node:fs'
+import { access, realpath } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { PoolName } from '../core/model.ts'
+import { CommandFailed, messageOf } from '../errors.ts'
+import { findHolders } from './holders.ts'
 import type { Run } from './run.ts'
+import { readAttribute, sectorBytes } from './sysfs.ts'
 
 /** A device as it was when it was last looked at: `node` may belong to another one by now, `diskSeq` tells. */
 export interface DeviceIdentity {
@@ -40,4 +46,168 @@ export interface BlockOptions {
   readonly root?: { readonly sys?: string; readonly proc?: string; readonly dev?: string }
 }
 
-export declare function createBlock(options: BlockOptions): Block
+const readDeadlineMs = 10_000
+const settleDeadlineMs = 15_000
+/** Caches of half a gigabyte on a slow shingled disk take their time. */
+const flushDeadlineMs = 180_000
+const stopDeadlineMs = 60_000
+
+export function createBlock({ run, root = {} }: BlockOptions): Block {
+  const { sys = '/sys', proc = '/proc', dev = '/dev' } = root
+  const classPath = (node: string): string =>
+    `${sys}/class/block/${node.slice(dev.length + 1).replaceAll('/', '!')}`
+
+  async function isSameDevice({ node, diskSeq }: DeviceIdentity): Promise<boolean> {
+    try {
+      await access(node, constants.F_OK)
+      const syspath = await realpath(classPath(node))
+      const isPartition = (await readAttribute(`${syspath}/partition`)) !== null
+      const found = await readAttribute(`${isPartition ? dirname(syspath) : syspath}/diskseq`)
+      return (found ?? '') === diskSeq
+    } catch {
+      // Gone, or not to be looked at: either way nothing shows that it is the same.
+      return false
+    }
+  }
+
+  async function readable(node: string, { deadlineMs = readDeadlineMs } = {}): Promise<boolean> {
+    const args = [`if=${node}`, 'of=/dev/null', 'bs=4096', 'count=1', 'iflag=direct', 'status=none']
+    return run('dd', args, { deadlineMs }).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  async function release(
+    disk: DeviceIdentity,
+    { spinDown }: { readonly spinDown: boolean },
+  ): Promise<ReleaseResult> {
+    if (!(await isSameDevice(disk))) return { kind: 'gone' }
+    await letUdevFinish()
+    const flushed = await flush(disk.node)
+    if (!(await isSameDevice(disk))) return { kind: 'gone' }
+    switch (flushed.kind) {
+      case 'held':
+        return { kind: 'held', holders: await findHolders({ disk: disk.node }, { sys, proc, dev }) }
+      case 'failed':
+        return flushed
+      case 'flushed':
+        break
+    }
+    if (!spinDown) return { kind: 'released', stopped: false, note: null }
+    if (!(await isScsi(disk.node)))
+      return { kind: 'released', stopped: false, note: 'it has no motor to stop' }
+    const stopped = await stop(disk.node)
+    return (await isSameDevice(disk)) ? stopped : { kind: 'gone' }
+  }
+
+  /**
+   * An export writes labels, and udev then reads the disk again: when that came after the stop, it would spin up. A
+   * udev that does not come to rest is no reason to keep the disk.
+   */
+  async function letUdevFinish(): Promise<void> {
+    await run('udevadm', ['settle', '--timeout=10'], { deadlineMs: settleDeadlineMs }).catch(() => undefined)
+  }
+
+  async function flush(node: string): Promise<FlushResult> {
+    try {
+      await run(process.execPath, ['-e', flushScript, node], { deadlineMs: flushDeadlineMs })
+      return { kind: 'flushed' }
+    } catch (error) {
+      if (error instanceof CommandFailed && error.exitCode === heldExitCode) return { kind: 'held' }
+      return { kind: 'failed', reason: `its cache could not be flushed: ${messageOf(error)}` }
+    }
+  }
+
+  const isScsi = async (node: string): Promise<boolean> =>
+    access(`${classPath(node)}/device/scsi_disk`, constants.F_OK).then(
+      () => true,
+      () => false,
+    )
+
+  async function stop(node: string): Promise<ReleaseResult> {
+    for (let tries = 1; ; tries += 1) {
+      const result = await stopOnce(node)
+      if (result !== 'again') return result
+      if (tries === 3) return { kind: 'failed', reason: 'it did not stop: it is busy with something else' }
+    }
+  }
+
+  // Read-only, because closing a disk that was open for writing makes udev read it again, and that starts it again.
+  async function stopOnce(node: string): Promise<ReleaseResult | 'again'> {
+    try {
+      await run('sg_start', ['--readonly', '--stop', node], { deadlineMs: stopDeadlineMs })
+      return { kind: 'released', stopped: true, note: null }
+    } catch (error) {
+      if (!(error instanceof CommandFailed))
+        return { kind: 'failed', reason: `it did not stop: ${messageOf(error)}` }
+      if (error.exitCode === null && error.signal === null)
+        return { kind: 'failed', reason: 'it cannot be stopped: sg_start is missing (package sg3-utils)' }
+      switch (meaningOfStop(error.exitCode)) {
+        case 'stopped':
+          return { kind: 'released', stopped: true, note: null }
+        case 'unsupported':
+          return { kind: 'released', stopped: false, note: 'it does not support being stopped' }
+        case 'again':
+          return 'again'
+        case 'failed':
+          return { kind: 'failed', reason: `it did not stop: ${messageOf(error)}` }
+      }
+    }
+  }
+
+  return {
+    isSameDevice,
+    readable,
+    release,
+    leadsTo: async (link, node) =>
+      Promise.all([realpath(link), realpath(node)]).then(
+        ([target, device]) => target === device,
+        () => false,
+      ),
+    holders: (of) => findHolders(of, { sys, proc, dev }),
+    sizeBytes: async (node) => {
+      const sectors = await readAttribute(`${classPath(node)}/size`)
+      return sectors === null ? null : BigInt(sectors) * sectorBytes
+    },
+  }
+}
+
+type FlushResult =
+  | { readonly kind: 'flushed' }
+  | { readonly kind: 'held' }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+const heldExitCode = 16
+/**
+ * Opens the whole disk exclusively, which fails while a pool, mount or mapping holds it or a partition of it, and
+ * flushes its cache through that descriptor. In a process of its own: on a sick disk either can hang in the kernel.
+ */
+const flushScript = `
+const { openSync, fsyncSync, constants } = require('node:fs')
+try {
+  fsyncSync(openSync(process.argv[1], constants.O_RDONLY | constants.O_EXCL | constants.O_NONBLOCK))
+} catch (error) {
+  console.error(error.message)
+  process.exit(error.code === 'EBUSY' ? ${heldExitCode} : 1)
+}`
+
+/** The exit codes of sg3_utils that matter for a stop. */
+function meaningOfStop(exitCode: number | null): 'stopped' | 'unsupported' | 'again' | 'failed' {
+  switch (exitCode) {
+    case 20: // no sense
+    case 21: // recovered error
+      return 'stopped'
+    case 2: // not ready: what a bridge says of a disk that is stopped already
+    case 5: // illegal request
+    case 9: // invalid operation code
+    case 17: // illegal request, with a field pointer
+      return 'unsupported'
+    case 6: // unit attention: told once
+    case 11: // aborted command
+    case 26: // busy
+      return 'again'
+    default:
+      return 'failed'
+  }
+}
