@@ -6,6 +6,8 @@ import type { DiskName, PoolName, VisitReport } from '../core/model.ts'
 export interface HistoryRecord extends VisitReport {
   readonly disk: DiskName
   readonly pool: PoolName
+  /** Boot id and DISKSEQ(s) of the very device that was visited; null in lines of older versions. */
+  readonly device: string | null
 }
 
 export type AppendResult =
