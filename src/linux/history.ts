@@ -1,7 +1,21 @@
 // One line per visit in history.jsonl: what was, for reports and reminders only. It never decides what to do with a
 // disk; a crash, a torn line or a full /var may lose lines of it and nothing else.
 
-import type { DiskName, PoolName, VisitReport } from '../core/model.ts'
+import { constants } from 'node:fs'
+import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import {
+  type DiskName,
+  datasetName,
+  diskName,
+  outcomes,
+  type PoolName,
+  poolName,
+  type VisitReport,
+} from '../core/model.ts'
+import { messageOf } from '../errors.ts'
+import { isGone } from './sysfs.ts'
 
 export interface HistoryRecord extends VisitReport {
   readonly disk: DiskName
@@ -11,7 +25,8 @@ export interface HistoryRecord extends VisitReport {
 }
 
 export type AppendResult =
-  | { readonly kind: 'written' }
+  /** `warning`: the file grew above its limit and could not be shortened. */
+  | { readonly kind: 'written'; readonly warning: string | null }
   /** A full or read-only file system: a sentence for a person. */
   | { readonly kind: 'failed'; readonly reason: string }
 
@@ -22,5 +37,143 @@ export interface History {
   read(): Promise<{ readonly visits: readonly HistoryRecord[]; readonly brokenLines: number }>
 }
 
-/** `maxBytes`: above it the oldest half is dropped at the next append. */
-export declare function createHistory(directory: string, options?: { readonly maxBytes?: number }): History
+const defaultMaxBytes = 5_000_000
+
+/** The file of `directory`. Above `maxBytes` its oldest half is dropped, but never a disk's newest complete visit. */
+export function createHistory(
+  directory: string,
+  { maxBytes = defaultMaxBytes }: { readonly maxBytes?: number } = {},
+): History {
+  const file = join(directory, 'history.jsonl')
+  let queue: Promise<unknown> = Promise.resolve()
+
+  async function append(record: HistoryRecord): Promise<AppendResult> {
+    let size: number
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o750 })
+      size = await appendLine(file, renderRecord(record))
+    } catch (error) {
+      return { kind: 'failed', reason: `the visit could not be written to ${file}: ${messageOf(error)}` }
+    }
+    if (size <= maxBytes) return { kind: 'written', warning: null }
+    try {
+      await compact(file, maxBytes / 2)
+      return { kind: 'written', warning: null }
+    } catch (error) {
+      return { kind: 'written', warning: `${file} could not be shortened: ${messageOf(error)}` }
+    }
+  }
+
+  return {
+    append: (record) => {
+      const appended = queue.then(() => append(record))
+      queue = appended
+      return appended
+    },
+    read: async () => {
+      const parsed = (await readLines(file)).map(parseRecord)
+      const visits = parsed.filter((record) => record !== null)
+      return { visits, brokenLines: parsed.length - visits.length }
+    },
+  }
+}
+
+/**
+ * One write, flushed to the disk; a file that did not end with a line end (a crash tore its last line) gets one first.
+ * Returns the size of the file after that. Throws, with the file as it was, when it did not fit.
+ */
+async function appendLine(file: string, line: string): Promise<number> {
+  const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT
+  const handle = await open(file, flags, 0o640)
+  try {
+    const { size } = await handle.stat()
+    const last = Buffer.alloc(1, '\n')
+    if (size > 0) await handle.read(last, 0, 1, size - 1)
+    const bytes = Buffer.from(`${last.toString() === '\n' ? '' : '\n'}${line}\n`)
+    const { bytesWritten } = await handle.write(bytes)
+    if (bytesWritten < bytes.length) {
+      await handle.truncate(size)
+      throw new Error('there was room for a part of the line only')
+    }
+    await handle.sync()
+    if (size === 0) await syncFolder(dirname(file))
+    return size + bytes.length
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Keeps the newest lines that fit into `keepBytes`, and the newest complete visit of each disk. */
+async function compact(file: string, keepBytes: number): Promise<void> {
+  const kept: string[] = []
+  const hasComplete = new Set<DiskName>()
+  let bytes = 0
+  for (const line of (await readLines(file)).toReversed()) {
+    const record = parseRecord(line)
+    if (record === null) continue
+    const isNewestComplete = record.outcome === 'complete' && !hasComplete.has(record.disk)
+    if (isNewestComplete) hasComplete.add(record.disk)
+    bytes += Buffer.byteLength(line) + 1
+    if (bytes <= keepBytes || isNewestComplete) kept.unshift(line)
+  }
+  const temporary = `${file}.new`
+  const handle = await open(temporary, 'w', 0o640)
+  try {
+    await handle.writeFile(kept.map((line) => `${line}\n`).join(''))
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await rename(temporary, file)
+  await syncFolder(dirname(file))
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Lines that are not empty. */
+async function readLines(file: string): Promise<readonly string[]> {
+  try {
+    return (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '')
+  } catch (error) {
+    if (isGone(error)) return []
+    throw error
+  }
+}
+
+const renderRecord = (record: HistoryRecord): string => JSON.stringify(record)
+
+const count = z.number().nonnegative()
+const time = z.iso.datetime().transform((text) => new Date(text))
+
+/** What is read back. Keys that a later version adds are let through unseen. */
+const recordSchema = z.object({
+  disk: z.string().transform(diskName),
+  pool: z.string().transform(poolName),
+  startedAt: time,
+  finishedAt: time,
+  outcome: z.enum(outcomes),
+  sentBytes: count,
+  datasets: z.object({ total: count, sent: count, unchanged: count, failed: count }),
+  failures: z.array(z.object({ dataset: z.string().transform(datasetName), reason: z.string() })),
+  reason: z.string().nullable(),
+})
+
+/** Null for a line that is no visit. */
+function parseRecord(line: string): HistoryRecord | null {
+  let json: unknown
+  try {
+    json = JSON.parse(line)
+  } catch {
+    // Torn by a crash, or edited by hand; the caller counts it.
+    return null
+  }
+  const parsed = recordSchema.safeParse(json)
+  return parsed.success ? parsed.data : null
+}

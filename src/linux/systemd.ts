@@ -1,6 +1,9 @@
 // What the service manager is told (ready, status, watchdog, stopping) and what it is asked (do not sleep or shut
 // down now). Without a service manager all of it does nothing.
 
+import { spawn } from 'node:child_process'
+import { messageOf } from '../errors.ts'
+import { oneLine } from './oneLine.ts'
 import type { Run } from './run.ts'
 
 export interface Notifier {
@@ -23,7 +26,111 @@ export interface NotifierOptions {
   readonly onWarning?: (text: string) => void
 }
 
-export declare function createNotifier(options: NotifierOptions): Notifier
+const notifyDeadlineMs = 5_000
+const statusEveryMs = 1_000
+/** The journal and `systemctl status` show one line. */
+const longestStatus = 500
+
+export function createNotifier(options: NotifierOptions): Notifier {
+  const socket = options.env['NOTIFY_SOCKET']
+  return socket ? createTalkingNotifier(options, socket) : silentNotifier
+}
+
+const silentNotifier: Notifier = {
+  ready: async () => undefined,
+  status: () => undefined,
+  reloading: async () => undefined,
+  stopping: async () => undefined,
+  startWatchdog: () => undefined,
+  close: async () => undefined,
+}
+
+function createTalkingNotifier(
+  { run, env, onWarning = () => undefined }: NotifierOptions,
+  socket: string,
+): Notifier {
+  let warned = false
+  let queue = Promise.resolve()
+  let statusTimer: NodeJS.Timeout | null = null
+  let watchdogTimer: NodeJS.Timeout | null = null
+  let wanted = ''
+  let sent = ''
+
+  async function send(...assignments: readonly string[]): Promise<void> {
+    try {
+      // Programs are started with a small fixed environment; env(1) becomes systemd-notify, it does not start it.
+      const args = [`NOTIFY_SOCKET=${socket}`, 'systemd-notify', ...assignments]
+      await run('env', args, { deadlineMs: notifyDeadlineMs })
+    } catch (error) {
+      if (!warned) onWarning(`the service manager could not be told: ${messageOf(error)}`)
+      warned = true
+    }
+  }
+
+  /** One after the other, so that the manager hears things in the order in which they were said. */
+  function tell(...assignments: readonly string[]): Promise<void> {
+    queue = queue.then(() => send(...assignments))
+    return queue
+  }
+
+  function sendStatus(): Promise<void> {
+    if (wanted === sent) return queue
+    sent = wanted
+    return tell(`STATUS=${wanted}`)
+  }
+
+  function startStatusPause(): void {
+    statusTimer = setTimeout(() => {
+      statusTimer = null
+      if (wanted === sent) return
+      void sendStatus()
+      startStatusPause()
+    }, statusEveryMs)
+    statusTimer.unref()
+  }
+
+  return {
+    ready: () => tell('READY=1'),
+    status: (text) => {
+      wanted = oneLine(text).slice(0, longestStatus)
+      if (wanted === sent || statusTimer !== null) return
+      void sendStatus()
+      startStatusPause()
+    },
+    reloading: () => tell('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`),
+    stopping: () => tell('STOPPING=1'),
+    startWatchdog: () => {
+      const periodMs = watchdogPeriodMs(env)
+      if (periodMs === null || watchdogTimer !== null) return
+      let patting = false
+      const pat = async (): Promise<void> => {
+        if (patting) return
+        patting = true
+        await send('WATCHDOG=1')
+        patting = false
+      }
+      void pat()
+      watchdogTimer = setInterval(() => void pat(), periodMs)
+      watchdogTimer.unref()
+    },
+    close: async () => {
+      if (statusTimer !== null) clearTimeout(statusTimer)
+      if (watchdogTimer !== null) clearInterval(watchdogTimer)
+      statusTimer = null
+      watchdogTimer = null
+      await sendStatus()
+    },
+  }
+}
+
+/** Half of what the manager allows; null when it does not watch this process. */
+export function watchdogPeriodMs(env: Readonly<Record<string, string | undefined>>): number | null {
+  const usec = Number(env['WATCHDOG_USEC'])
+  if (!Number.isFinite(usec) || usec <= 0) return null
+  const pid = env['WATCHDOG_PID']
+  if (pid && Number(pid) !== process.pid) return null
+  return Math.max(Math.floor(usec / 2000), 1)
+}
 
 export interface Inhibitor {
   /** False when logind could not be asked (no logind, no bus): nothing is inhibited. */
@@ -32,9 +139,53 @@ export interface Inhibitor {
   release(): Promise<void>
 }
 
-/** Asks logind not to `what` (e.g. `sleep:shutdown`) until released. Never throws. */
-export declare function inhibit(options: {
+const inhibitDeadlineMs = 5_000
+const letGoDeadlineMs = 3_000
+
+/** Asks logind not to `what` (e.g. `sleep:shutdown`) until released, or until this process is gone. Never throws. */
+export async function inhibit({
+  what,
+  why,
+  mode,
+  file = 'systemd-inhibit',
+}: {
   readonly what: string
   readonly why: string
   readonly mode: 'block' | 'delay'
-}): Promise<Inhibitor>
+  /** The program; another one in tests. */
+  readonly file?: string
+}): Promise<Inhibitor> {
+  const args = [`--what=${what}`, '--who=walkaway', `--why=${why}`, `--mode=${mode}`, 'cat']
+  const child = spawn(file, args, {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
+  })
+  const ended = new Promise<'ended'>((resolve) => {
+    child.once('error', () => resolve('ended'))
+    child.once('close', () => resolve('ended'))
+  })
+  // A child that is gone closes its end of the pipe; `ended` says so, this only keeps it from being a crash.
+  child.stdin.on('error', () => undefined)
+  // cat runs only once the lock is taken, so its echo is the proof.
+  const echoed = new Promise<'held'>((resolve) => child.stdout.once('data', () => resolve('held')))
+  child.stdin.write('held?\n')
+  const letGo = async (): Promise<void> => {
+    child.stdin.end()
+    if ((await within(letGoDeadlineMs, ended)) === 'late') child.kill('SIGKILL')
+    child.unref()
+    child.stdout.destroy()
+  }
+  const held = (await within(inhibitDeadlineMs, Promise.race([ended, echoed]))) === 'held'
+  if (!held) await letGo()
+  return { held, release: letGo }
+}
+
+function within<T>(deadlineMs: number, promise: Promise<T>): Promise<T | 'late'> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve('late'), deadlineMs)
+    void promise.then((value) => {
+      clearTimeout(timer)
+      resolve(value)
+    })
+  })
+}
