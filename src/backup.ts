@@ -1,0 +1,373 @@
+// What happens while a disk's pool is imported: snapshot, observe, plan, send, read back, tidy. Which disk, and how it
+// is imported and released, is visit.ts; every decision about what to send is core/replication.ts.
+
+import pLimit from 'p-limit'
+import type { Config } from './config.ts'
+import { createMeter, type Meter } from './core/meter.ts'
+import type {
+  Dataset,
+  DatasetFailure,
+  DatasetName,
+  Disk,
+  PoolName,
+  Progress,
+  Snapshot,
+} from './core/model.ts'
+import { snapshotPath } from './core/model.ts'
+import {
+  bookmarkNameFor,
+  bookmarksOf,
+  explainConflict,
+  holdTagFor,
+  isOwnSnapshotName,
+  type PartialReceive,
+  planReplication,
+  type ReplicationPlan,
+  type Step,
+  snapshotNameAt,
+} from './core/replication.ts'
+import { chooseSource, targetOf } from './core/selection.ts'
+import { AlreadyExists, DiskVanished, messageOf, NotFound } from './errors.ts'
+import type { WalkawayEvent } from './events.ts'
+import type { Pools } from './zfs/pool.ts'
+import type { SendSource, Transfer } from './zfs/transfer.ts'
+import type { Zfs } from './zfs/zfs.ts'
+
+export interface BackupDeps {
+  readonly zfs: Zfs
+  readonly pools: Pools
+  readonly transfer: Transfer
+  readonly now: () => Date
+  /** Resolves at the next full second: snapshot names have no finer resolution. */
+  readonly nextSecond: () => Promise<void>
+  /** One snapshot set at a time, so that two disks that arrive together do not take each other's name. */
+  readonly takingSnapshots: <T>(work: () => Promise<T>) => Promise<T>
+  readonly tell: (event: WalkawayEvent) => void
+  readonly onProgress: (progress: Progress) => void
+}
+
+export interface BackupRequest {
+  readonly disk: Disk
+  /** The name under which the kernel has the disk's pool. */
+  readonly pool: PoolName
+  readonly config: Config
+  /** True while the disk's device is the one that was imported. */
+  readonly isPresent: () => Promise<boolean>
+  /** From earlier visits; null when unknown. */
+  readonly expectedBytesPerSecond: number | null
+  readonly signal: AbortSignal
+}
+
+export interface BackupResult {
+  readonly total: number
+  readonly sent: number
+  readonly unchanged: number
+  readonly sentBytes: number
+  readonly failures: readonly DatasetFailure[]
+}
+
+/** One dataset on its way: where it comes from, what it must reach, where it goes and what the disk has of it. */
+interface Task {
+  readonly source: Dataset
+  readonly goal: Snapshot
+  readonly targetName: DatasetName
+  target: Dataset | null
+  plan: ReplicationPlan
+}
+
+const parentOf = (name: DatasetName): string => name.slice(0, name.lastIndexOf('/'))
+
+/**
+ * Backs up everything that the configuration selects to a disk whose pool is imported.
+ *
+ * A dataset that fails is in `failures` and stops no other. Throws the signal's reason when ended early and
+ * `DiskVanished` when the device went; what was received until then is resumed by the next visit.
+ */
+export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<BackupResult> {
+  const { disk, pool, config, signal } = request
+  const ofDisk = { disk: disk.name, pool }
+  const failures: DatasetFailure[] = []
+  const fail = (dataset: DatasetName, reason: string): void => {
+    failures.push({ dataset, reason })
+    deps.tell({ kind: 'dataset-failed', ...ofDisk, dataset, reason })
+  }
+
+  const set = await takeSnapshotSet(request, deps, fail)
+  deps.tell({ kind: 'snapshot-taken', ...ofDisk, snapshot: set.name, datasets: set.goals.length })
+  signal.throwIfAborted()
+
+  const targets = byName((await deps.zfs.observeIfPresent(rootOnDisk(request))) ?? [])
+  const tasks: Task[] = []
+  for (const { source, goal } of set.goals) {
+    const targetName = targetOf(config, { pool }, source.name)
+    const task: Task = {
+      source,
+      goal,
+      targetName,
+      target: targets.get(targetName) ?? null,
+      plan: { kind: 'up-to-date' },
+    }
+    task.plan = await makePlan(task, config, deps)
+    tasks.push(task)
+  }
+  tellPlan(tasks, request, deps)
+  const toSend = tasks.filter((task) => task.plan.kind === 'steps')
+  await deps.zfs.hold(
+    holdTagFor(disk.poolGuid),
+    toSend.map((task) => snapshotPath(task.goal)),
+  )
+
+  const meter = createMeter(
+    toSend.reduce((sum, task) => sum + (task.plan.kind === 'steps' ? task.plan.estimatedBytes : 0), 0),
+    deps.now(),
+  )
+  const failedNames = await sendAll(tasks, { request, deps, meter, fail })
+  signal.throwIfAborted()
+
+  const verified = await verify(
+    tasks.filter((task) => !failedNames.has(task.source.name)),
+    { request, deps, fail },
+  )
+  await tidy(verified, request, deps)
+  const sent = verified.filter((task) => toSend.includes(task)).length
+  return {
+    total: tasks.length + set.missed,
+    sent,
+    unchanged: verified.length - sent,
+    sentBytes: meter.sentBytes(),
+    failures,
+  }
+}
+
+const rootOnDisk = ({ pool, config }: BackupRequest): DatasetName =>
+  // The first component only: `into` may have several, and all of it must be seen.
+  `${pool}/${config.backup.into.split('/')[0]}` as DatasetName
+
+const byName = (datasets: readonly Dataset[]): ReadonlyMap<string, Dataset> =>
+  new Map(datasets.map((dataset) => [dataset.name, dataset]))
+
+interface SnapshotSet {
+  readonly name: string
+  readonly goals: readonly { readonly source: Dataset; readonly goal: Snapshot }[]
+  /** Sources that could not be read at all. */
+  readonly missed: number
+}
+
+/** Takes one set for each source pool, atomic in itself, and looks at what the sources then have. */
+async function takeSnapshotSet(
+  { config }: BackupRequest,
+  deps: BackupDeps,
+  fail: (dataset: DatasetName, reason: string) => void,
+): Promise<SnapshotSet> {
+  return deps.takingSnapshots(async () => {
+    const attempts = 5
+    for (let attempt = 1; ; attempt++) {
+      const name = snapshotNameAt(deps.now())
+      try {
+        const before = await observeSources(config, deps)
+        for (const datasets of groupByPool(before.datasets).values())
+          await deps.zfs.snapshotSet(datasets, name)
+        const after = await observeSources(config, deps)
+        for (const { dataset, reason } of after.missing) fail(dataset, reason)
+        const goals = after.datasets.flatMap((source) => {
+          const goal = source.snapshots.find((snapshot) => snapshot.name === name)
+          return goal === undefined ? [] : [{ source, goal }]
+        })
+        return { name, goals, missed: after.missing.length }
+      } catch (error) {
+        // A dataset was destroyed, or a set of this very second exists: nothing was taken, look and try again.
+        if (!(error instanceof NotFound || error instanceof AlreadyExists) || attempt === attempts)
+          throw error
+        await deps.nextSecond()
+      }
+    }
+  })
+}
+
+async function observeSources(config: Config, deps: BackupDeps) {
+  const datasets: Dataset[] = []
+  const missing: DatasetFailure[] = []
+  for (const source of config.sources) {
+    const found = await deps.zfs.observeIfPresent(source.dataset)
+    if (found === null)
+      missing.push({ dataset: source.dataset, reason: 'there is no such dataset on this machine' })
+    else datasets.push(...found.filter((dataset) => chooseSource(config.sources, dataset.name) !== null))
+  }
+  return { datasets, missing }
+}
+
+function groupByPool(datasets: readonly Dataset[]): ReadonlyMap<string, DatasetName[]> {
+  const groups = new Map<string, DatasetName[]>()
+  for (const { name } of datasets) {
+    const pool = name.split('/')[0] ?? name
+    groups.set(pool, [...(groups.get(pool) ?? []), name])
+  }
+  return groups
+}
+
+async function makePlan(task: Task, config: Config, deps: BackupDeps): Promise<ReplicationPlan> {
+  const { source, goal, target } = task
+  const partial = target?.resumeToken == null ? null : await readPartial(target.resumeToken, deps)
+  return planReplication({ source, goal, target, partial, carry: config.backup.snapshots })
+}
+
+async function readPartial(
+  token: NonNullable<Dataset['resumeToken']>,
+  deps: BackupDeps,
+): Promise<PartialReceive> {
+  const content = await deps.transfer.readToken(token)
+  return content.kind === 'dead'
+    ? content
+    : { kind: 'usable', token, toGuid: content.toGuid, raw: content.raw }
+}
+
+function tellPlan(tasks: readonly Task[], request: BackupRequest, deps: BackupDeps): void {
+  const plans = tasks.flatMap((task) => (task.plan.kind === 'steps' ? [task.plan] : []))
+  const estimatedBytes = plans.reduce((sum, plan) => sum + plan.estimatedBytes, 0)
+  const speed = request.expectedBytesPerSecond
+  deps.tell({
+    kind: 'plan-made',
+    disk: request.disk.name,
+    pool: request.pool,
+    toSend: plans.length,
+    upToDate: tasks.filter((task) => task.plan.kind === 'up-to-date').length,
+    resumed: plans.filter((plan) => plan.steps[0]?.kind === 'resume').length,
+    estimatedBytes,
+    readyAt: speed === null ? null : new Date(deps.now().getTime() + (estimatedBytes / speed) * 1000),
+  })
+}
+
+interface Context {
+  readonly request: BackupRequest
+  readonly deps: BackupDeps
+  readonly fail: (dataset: DatasetName, reason: string) => void
+}
+
+/** Sends what the plans say, some datasets at once, a new parent always before its children. Names those that failed. */
+async function sendAll(
+  tasks: readonly Task[],
+  context: Context & { readonly meter: Meter },
+): Promise<ReadonlySet<DatasetName>> {
+  const { request, deps, fail } = context
+  const limit = pLimit(request.config.backup.parallel)
+  const failed = new Set<DatasetName>()
+  const ended = new Map<string, Promise<boolean>>()
+  const containers = new Set(tasks.map((task) => task.targetName))
+
+  const attempt = async (task: Task): Promise<boolean> => {
+    const parent = ended.get(parentOf(task.targetName))
+    if (task.target === null && parent !== undefined && !(await parent))
+      return giveUp(task, 'the dataset above it is not on the disk')
+    return limit(async () => {
+      try {
+        request.signal.throwIfAborted()
+        // Created one after another: two children may want the same missing parents.
+        if (parent === undefined && task.target === null) await makeRoom(task.targetName, containers, deps)
+        return await sendDataset(task, context)
+      } catch (error) {
+        request.signal.throwIfAborted()
+        if (!(await request.isPresent())) throw new DiskVanished('the disk was removed', { cause: error })
+        return giveUp(task, messageOf(error))
+      }
+    })
+  }
+  const giveUp = (task: Task, reason: string): boolean => {
+    failed.add(task.source.name)
+    fail(task.source.name, reason)
+    return false
+  }
+
+  for (const task of tasks) ended.set(task.targetName, attempt(task))
+  const results = await Promise.allSettled(ended.values())
+  for (const result of results) if (result.status === 'rejected') throw result.reason
+  return failed
+}
+
+async function makeRoom(target: DatasetName, backups: ReadonlySet<string>, deps: BackupDeps): Promise<void> {
+  const parent = parentOf(target)
+  if (parent.includes('/') && !backups.has(parent)) await deps.zfs.createContainer(parent as DatasetName)
+}
+
+/** Brings one dataset up to its goal. Returns false when a conflict is in the way, which it has told. */
+async function sendDataset(task: Task, context: Context & { readonly meter: Meter }): Promise<boolean> {
+  const { request, deps } = context
+  // A resumed stream carries one snapshot, a dead token is dropped: then look and plan again. More rounds than
+  // these mean that something else changes the disk at the same time.
+  for (let round = 0; round < 10; round++) {
+    const { plan } = task
+    if (plan.kind === 'conflict') throw new Error(explainConflict(plan.conflict))
+    await deps.zfs.bookmark(task.goal, bookmarkNameFor(request.disk.poolGuid, task.goal))
+    if (plan.kind === 'up-to-date') return true
+    for (const step of plan.steps) await execute(step, task, context)
+    const last = plan.steps.at(-1)
+    if (last?.kind === 'full' || last?.kind === 'incremental') return true
+    const seen = await deps.zfs.observeIfPresent(task.targetName)
+    task.target = seen?.find((dataset) => dataset.name === task.targetName) ?? null
+    task.plan = await makePlan(task, request.config, deps)
+  }
+  throw new Error('the copy on the disk kept changing while it was received')
+}
+
+async function execute(step: Step, task: Task, context: Context & { readonly meter: Meter }): Promise<void> {
+  const { request, deps, meter } = context
+  if (step.kind === 'discard-partial') return deps.zfs.abortReceive(task.targetName)
+  const send: SendSource = step.kind === 'resume' ? { kind: 'resume', token: step.token } : step
+  const startedAt = deps.now()
+  const stream = meter.begin()
+  const { receivedBytes } = await deps.transfer.transfer({
+    send,
+    encrypted: task.source.encrypted,
+    receive: { target: task.targetName, type: task.source.type },
+    signal: request.signal,
+    onProgress: ({ sentBytes }) => {
+      stream.advance(sentBytes)
+      deps.onProgress({ phase: 'backing-up', dataset: task.source.name, ...meter.read(deps.now()) })
+    },
+  })
+  stream.end(receivedBytes)
+  deps.tell({
+    kind: 'dataset-sent',
+    disk: request.disk.name,
+    pool: request.pool,
+    dataset: task.source.name,
+    how: step.kind === 'resume' ? 'resumed' : step.kind,
+    sentBytes: receivedBytes,
+    durationMs: deps.now().getTime() - startedAt.getTime(),
+  })
+}
+
+/** Reads back from the disk what it holds. Only a snapshot with the source's GUID counts; exit codes do not. */
+async function verify(tasks: readonly Task[], { request, deps, fail }: Context): Promise<readonly Task[]> {
+  deps.onProgress({
+    phase: 'verifying',
+    dataset: null,
+    sentBytes: 0,
+    totalBytes: 0,
+    bytesPerSecond: 0,
+    readyAt: null,
+  })
+  await deps.pools.sync(request.pool, request.isPresent)
+  const onDisk = byName((await deps.zfs.observeIfPresent(rootOnDisk(request))) ?? [])
+  const verified = tasks.filter((task) => {
+    const found = onDisk.get(task.targetName)?.snapshots.some((snapshot) => snapshot.guid === task.goal.guid)
+    if (found !== true)
+      fail(task.source.name, `@${task.goal.name} was sent but could not be read back from the disk`)
+    return found === true
+  })
+  const { dataErrors } = await deps.pools.health(request.pool)
+  if (dataErrors !== null && dataErrors > 0n)
+    fail(rootOnDisk(request), `the disk has ${dataErrors} data errors; look at: zpool status ${request.pool}`)
+  deps.tell({ kind: 'verified', disk: request.disk.name, pool: request.pool, datasets: verified.length })
+  return verified
+}
+
+/** Drops the bookmarks and holds that the verified snapshots have replaced. Each step may be done twice. */
+async function tidy(verified: readonly Task[], { disk }: BackupRequest, deps: BackupDeps): Promise<void> {
+  for (const { source, goal } of verified)
+    for (const bookmark of bookmarksOf(disk.poolGuid, source))
+      if (bookmark.guid !== goal.guid) await deps.zfs.destroyBookmark(bookmark)
+  const held = verified.flatMap(({ source, goal }) =>
+    source.snapshots.filter((s) => s.guid === goal.guid || (s.holds > 0 && isOwnSnapshotName(s.name))),
+  )
+  await deps.zfs.release(holdTagFor(disk.poolGuid), held.map(snapshotPath))
+}

@@ -1,0 +1,170 @@
+// `walkaway daemon`: builds the real parts, puts them together and runs until it is told to stop. Nothing is decided
+// here.
+
+import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { setTimeout as after } from 'node:timers/promises'
+import pLimit from 'p-limit'
+import { loadConfig } from '../config/load.ts'
+import type { Config, Mistake } from '../config.ts'
+import { renderMistake } from '../config.ts'
+import { createControlServer } from '../control/server.ts'
+import { createDaemon, type Reloaded } from '../daemon.ts'
+import { AlreadyRunning, messageOf } from '../errors.ts'
+import { render, type WalkawayEvent } from '../events.ts'
+import { createBlock } from '../linux/block.ts'
+import { groupId } from '../linux/groups.ts'
+import { createHistory, type HistoryRecord } from '../linux/history.ts'
+import { chooseLogFormat, createLog, type Log, type LogFormat } from '../linux/journal.ts'
+import { createRun } from '../linux/run.ts'
+import { createNotifier, inhibit } from '../linux/systemd.ts'
+import { createUdev } from '../linux/udev.ts'
+import { version } from '../version.ts'
+import { createPools } from '../zfs/pool.ts'
+import { createTransfer } from '../zfs/transfer.ts'
+import { createZfs } from '../zfs/zfs.ts'
+import { controlSocket, runtimeDirectory, stateDirectory } from './places.ts'
+
+export interface DaemonOptions {
+  readonly file: string
+  /** null: what fits where we run. */
+  readonly logFormat: LogFormat | null
+}
+
+/** Runs the service to its end; resolves with the exit code. */
+export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<number> {
+  const log = createLog({
+    format: logFormat ?? chooseLogFormat(process.env),
+    level: 'info',
+    run: createRun(),
+  })
+  const tell = (event: WalkawayEvent): void => log.tell(render(event))
+  const warn = (message: string): void => log.log.warn({}, message)
+
+  const loaded = await loadConfig({ file })
+  for (const warning of loaded.warnings) warn(renderMistake(warning))
+  if (loaded.kind === 'rejected') {
+    tell({ kind: 'config-rejected', mistakes: sentences(loaded.mistakes) })
+    await log.flush()
+    return 2
+  }
+  log.setLevel(levelOf(loaded.config))
+
+  const run = createRun({ debug: (entry) => log.log.debug({ ...entry }, 'command') })
+  const history = createHistory(stateDirectory)
+  const notifier = createNotifier({ run, env: process.env, onWarning: warn })
+  const daemon = createDaemon(loaded.config, await readPast(history, warn), {
+    zfs: createZfs(run),
+    pools: createPools({ run }),
+    transfer: createTransfer({ run, runtimeDir: runtimeDirectory }),
+    block: createBlock({ run }),
+    udev: await createUdev({ run, onWarning: warn }),
+    history,
+    notifier,
+    now: () => new Date(),
+    nextSecond: async () => void (await after(1000 - (Date.now() % 1000))),
+    takingSnapshots: pLimit(1),
+    until,
+    inhibit: (why) => inhibit({ what: 'sleep:shutdown', why, mode: 'delay' }),
+    bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
+    reload: () => reload(file, log, warn),
+    listen: async (answer) =>
+      createControlServer({
+        path: controlSocket,
+        group: await groupId(loaded.config.control.group),
+        answer,
+        onProblem: (problem) => warn(`control socket: ${messageOf(problem)}`),
+      }),
+    tell,
+    warn,
+    version,
+    host: hostname(),
+  })
+
+  const signals = listenForSignals()
+  try {
+    await daemon.start()
+  } catch (error) {
+    if (!(error instanceof AlreadyRunning)) throw error
+    log.log.error({}, messageOf(error))
+    await log.flush()
+    return 1
+  }
+  for await (const signal of signals) {
+    if (signal !== 'SIGHUP') {
+      await daemon.stop(signal)
+      break
+    }
+    await daemon.reload()
+  }
+  await log.flush()
+  return 0
+}
+
+async function reload(file: string, log: Log, warn: (message: string) => void): Promise<Reloaded> {
+  const loaded = await loadConfig({ file })
+  for (const warning of loaded.warnings) warn(renderMistake(warning))
+  if (loaded.kind === 'rejected') return { kind: 'rejected', mistakes: sentences(loaded.mistakes) }
+  log.setLevel(levelOf(loaded.config))
+  return { kind: 'ok', config: loaded.config }
+}
+
+const sentences = (mistakes: readonly Mistake[]): readonly string[] => mistakes.map(renderMistake)
+
+function levelOf({ log }: Config): 'debug' | 'info' | 'warn' | 'error' {
+  return log.level === 'warning' ? 'warn' : log.level
+}
+
+/** A history that cannot be read must not keep disks from being backed up. */
+async function readPast(
+  history: ReturnType<typeof createHistory>,
+  warn: (message: string) => void,
+): Promise<readonly HistoryRecord[]> {
+  try {
+    const { visits, brokenLines } = await history.read()
+    if (brokenLines > 0) warn(`${brokenLines} lines of the history could not be read and were skipped`)
+    return visits
+  } catch (error) {
+    warn(`the history of earlier visits could not be read: ${messageOf(error)}`)
+    return []
+  }
+}
+
+const pollMs = 250
+
+async function until(condition: () => Promise<boolean>, deadlineMs: number): Promise<boolean> {
+  for (const deadline = performance.now() + deadlineMs; performance.now() < deadline; ) {
+    if (await condition()) return true
+    await after(pollMs)
+  }
+  return condition()
+}
+
+type Signal = 'SIGTERM' | 'SIGINT' | 'SIGHUP'
+
+/** Subscribes at once; signals that come while one is worked on wait their turn. */
+async function* signalQueue(received: Signal[], arrived: () => Promise<void>): AsyncGenerator<Signal> {
+  for (;;) {
+    const next = received.shift()
+    if (next === undefined) await arrived()
+    else yield next
+  }
+}
+
+function listenForSignals(): AsyncGenerator<Signal> {
+  const received: Signal[] = []
+  let wake: () => void = () => undefined
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+    process.on(signal, () => {
+      received.push(signal)
+      wake()
+    })
+  return signalQueue(
+    received,
+    () =>
+      new Promise<void>((resolve) => {
+        wake = resolve
+        if (received.length > 0) resolve()
+      }),
+  )
+}

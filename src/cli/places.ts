@@ -1,0 +1,5 @@
+// Where the program keeps things while it runs and over time (SPEC section 1). systemd makes the folders.
+
+export const runtimeDirectory = '/run/walkaway'
+export const stateDirectory = '/var/lib/walkaway'
+export const controlSocket = `${runtimeDirectory}/control.sock`

@@ -1,0 +1,53 @@
+// How far a visit is: bytes of all its streams together, their speed, and when it will be ready. Pure but for the
+// numbers it is fed; the clock is a parameter.
+
+export interface Stream {
+  /** Total bytes of this stream so far. */
+  advance(sentBytes: number): void
+  /** What it came to in the end. */
+  end(sentBytes: number): void
+}
+
+export interface MeterReading {
+  readonly sentBytes: number
+  /** ZFS's estimate of all, and never less than what was sent. */
+  readonly totalBytes: number
+  readonly bytesPerSecond: number
+  readonly readyAt: Date | null
+}
+
+export interface Meter {
+  begin(): Stream
+  sentBytes(): number
+  read(now: Date): MeterReading
+}
+
+/** Measures from `startedAt` on against an estimate in bytes. */
+export function createMeter(estimatedBytes: number, startedAt: Date): Meter {
+  let endedBytes = 0
+  const running = new Map<Stream, number>()
+  const sentBytes = (): number => [...running.values()].reduce((sum, bytes) => sum + bytes, endedBytes)
+  return {
+    begin() {
+      const stream: Stream = {
+        advance: (bytes) => void running.set(stream, bytes),
+        end: (bytes) => {
+          running.delete(stream)
+          endedBytes += bytes
+        },
+      }
+      running.set(stream, 0)
+      return stream
+    },
+    sentBytes,
+    read(now) {
+      const sent = sentBytes()
+      const totalBytes = Math.max(estimatedBytes, sent)
+      const seconds = (now.getTime() - startedAt.getTime()) / 1000
+      const bytesPerSecond = seconds > 0 ? sent / seconds : 0
+      const readyAt =
+        bytesPerSecond > 0 ? new Date(now.getTime() + ((totalBytes - sent) / bytesPerSecond) * 1000) : null
+      return { sentBytes: sent, totalBytes, bytesPerSecond: Math.round(bytesPerSecond), readyAt }
+    },
+  }
+}

@@ -1,0 +1,202 @@
+// The loop: udev's events and the clock lead to looks at the machine, looks feed one runner for each disk. Also the
+// configuration's reload, the control socket's answers, the service manager's status line, and the clean stop.
+
+import type { Config } from './config.ts'
+import type { Reply, StatusAnswer } from './control/protocol.ts'
+import type { ControlServer } from './control/server.ts'
+import { identify } from './core/identity.ts'
+import type { Disk, DiskName } from './core/model.ts'
+import { messageOf } from './errors.ts'
+import type { WalkawayEvent } from './events.ts'
+import type { HistoryRecord } from './linux/history.ts'
+import type { Notifier } from './linux/systemd.ts'
+import type { Udev } from './linux/udev.ts'
+import { createRunner, type Runner, type RunnerDeps } from './runner.ts'
+import { statusLine } from './statusLine.ts'
+
+export type Reloaded =
+  | { readonly kind: 'ok'; readonly config: Config }
+  | { readonly kind: 'rejected'; readonly mistakes: readonly string[] }
+
+export interface DaemonDeps extends Omit<RunnerDeps, 'lookAgain' | 'onChange'> {
+  readonly udev: Udev
+  readonly notifier: Notifier
+  readonly reload: () => Promise<Reloaded>
+  /** Starts listening; the daemon closes it when it stops. */
+  readonly listen: (answer: () => Reply) => Promise<ControlServer>
+  readonly tell: (event: WalkawayEvent) => void
+  readonly version: string
+  readonly host: string
+}
+
+export interface Daemon {
+  /** Resolves when the service is ready; it runs until `stop`. */
+  start(): Promise<void>
+  reload(): Promise<void>
+  /** Ends every visit cleanly and resolves when nothing of ours is imported any more, as far as ZFS allows. */
+  stop(because: string): Promise<void>
+}
+
+/** Events may be lost and clocks may jump: at least this often the machine is looked at anew. */
+const rescanMs = 60_000
+/** A plugged disk makes a dozen events within this time; one look after it serves them all. */
+const quietMs = 100
+
+export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[], deps: DaemonDeps): Daemon {
+  let config = firstConfig
+  let server: ControlServer | null = null
+  let stopping = false
+  const startedAt = deps.now()
+  const runners = new Map<DiskName, Runner>()
+  const looks = createLooks(
+    () => look(),
+    (error) => deps.warn(`looking at the machine failed: ${messageOf(error)}`),
+  )
+
+  const onChange = (): void => deps.notifier.status(statusLine([...runners.values()], deps.now()))
+
+  /** A disk whose entry changed gets a new runner once its visit is over; one that is gone from the file, none. */
+  const matchRunners = (): void => {
+    for (const [name, runner] of runners) {
+      const wanted = config.disks.find((disk) => disk.name === name)
+      if (runner.idle() && (wanted === undefined || !isSameDisk(wanted, runner.disk))) runners.delete(name)
+    }
+    for (const disk of config.disks)
+      if (!runners.has(disk.name))
+        runners.set(
+          disk.name,
+          createRunner(
+            disk,
+            past.filter((visit) => visit.disk === disk.name),
+            () => config,
+            {
+              ...deps,
+              lookAgain: looks.soon,
+              onChange,
+            },
+          ),
+        )
+  }
+
+  const look = async (): Promise<void> => {
+    if (stopping) return
+    matchRunners()
+    const devices = await deps.udev.scan()
+    const sightings = identify(
+      [...runners.values()].map((runner) => runner.disk),
+      devices,
+    )
+    for (const runner of runners.values())
+      await runner.looked(sightings.get(runner.disk.name) ?? { kind: 'absent' })
+  }
+
+  const follow = async (): Promise<void> => {
+    for await (const event of deps.udev.events()) {
+      if (stopping) return
+      looks.soon(event.action === 'remove' ? 0 : quietMs)
+    }
+  }
+
+  const status = (): StatusAnswer => ({
+    version: 1,
+    host: deps.host,
+    daemon: { version: deps.version, startedAt: startedAt.toISOString() },
+    disks: [...runners.values()].map((runner) => runner.describe(overdueMsOf(config, runner.disk.name))),
+  })
+
+  return {
+    async start() {
+      server = await deps.listen(() => ({ version: 1, ok: true, status: status() }))
+      matchRunners()
+      follow().catch((error: unknown) => deps.warn(`udev's events ended: ${messageOf(error)}`))
+      deps.tell({
+        kind: 'daemon-started',
+        version: deps.version,
+        disks: config.disks.length,
+        sources: config.sources.length,
+      })
+      await deps.notifier.ready()
+      deps.notifier.startWatchdog()
+      onChange()
+      looks.every(rescanMs)
+      looks.soon(0)
+    },
+
+    async reload() {
+      await deps.notifier.reloading()
+      const reloaded = await deps.reload()
+      if (reloaded.kind === 'ok') {
+        config = reloaded.config
+        deps.tell({ kind: 'config-reloaded', disks: config.disks.length, sources: config.sources.length })
+      } else {
+        deps.tell({ kind: 'config-rejected', mistakes: reloaded.mistakes })
+      }
+      await deps.notifier.ready()
+      looks.soon(0)
+    },
+
+    async stop(because) {
+      stopping = true
+      looks.end()
+      deps.tell({ kind: 'daemon-stopping', because })
+      await deps.notifier.stopping()
+      await Promise.all([...runners.values()].map((runner) => runner.stop()))
+      await server?.close()
+      await deps.notifier.close()
+    },
+  }
+}
+
+const isSameDisk = (a: Disk, b: Disk): boolean =>
+  a.pool === b.pool && a.poolGuid === b.poolGuid && a.serials.join('\n') === b.serials.join('\n')
+
+function overdueMsOf(config: Config, name: DiskName): number | null {
+  return config.disks.find((disk) => disk.name === name)?.overdueMs ?? null
+}
+
+interface Looks {
+  /** Asks for a look no later than this; an earlier one that was asked for already stands. */
+  soon(inMs: number): void
+  every(ms: number): void
+  end(): void
+}
+
+/** One look at a time; whatever asks for one meanwhile gets one after it. */
+function createLooks(look: () => Promise<void>, onFailure: (error: unknown) => void): Looks {
+  let timer: NodeJS.Timeout | null = null
+  let dueAt = Number.POSITIVE_INFINITY
+  let period: NodeJS.Timeout | null = null
+  let looking = false
+
+  const run = async (): Promise<void> => {
+    timer = null
+    dueAt = Number.POSITIVE_INFINITY
+    looking = true
+    try {
+      await look()
+    } catch (error) {
+      onFailure(error)
+    }
+    looking = false
+    if (Number.isFinite(dueAt)) arm()
+  }
+  const arm = (): void => {
+    if (timer !== null) clearTimeout(timer)
+    timer = setTimeout(() => void run(), Math.max(0, dueAt - performance.now()))
+  }
+  return {
+    soon(inMs) {
+      const at = performance.now() + inMs
+      if (at >= dueAt) return
+      dueAt = at
+      if (!looking) arm()
+    },
+    every(ms) {
+      period = setInterval(() => this.soon(0), ms)
+    },
+    end() {
+      if (timer !== null) clearTimeout(timer)
+      if (period !== null) clearInterval(period)
+    },
+  }
+}

@@ -1,0 +1,99 @@
+// The front door: the command line to commands. Also the reading map:
+//
+//   config.example.yaml       what a user says
+//   core/lifecycle.ts         the life of a disk, as a pure state machine
+//   visit.ts, backup.ts       one visit: import, snapshot, plan, send, read back, export, release
+//   core/replication.ts       what has to be sent, decided by GUID
+//   cli/daemon.ts             how the real parts are put together; daemon.ts is the loop
+//
+// Look at the world, decide with pure functions, do one thing, look again; say what happened as data.
+// The rest is adapters: zfs/ (the zfs and zpool commands), linux/ (udev, block devices, systemd, journal), control/.
+
+import { Command, CommanderError, Option } from 'commander'
+import { BadInput, messageOf } from './errors.ts'
+import { version } from './version.ts'
+
+const configPath = process.env['WALKAWAY_CONFIG'] ?? '/etc/walkaway/config.yaml'
+const streams = { stdout: process.stdout, stderr: process.stderr }
+
+/** Leaves through process.exit: node-udev must never be closed, and an abandoned child must not hold us. */
+async function main(argv: readonly string[]): Promise<number> {
+  let exitCode = 0
+  const program = new Command('walkaway')
+    .description('Plug in the offsite disk. Walk away. Be told when to take it.')
+    .version(version, '-V, --version')
+    .option('--config <file>', 'configuration file', configPath)
+    .showSuggestionAfterError()
+    .exitOverride()
+    .addHelpText(
+      'after',
+      `
+Examples:
+  walkaway disks              find a disk's serial and the lines for the configuration
+  walkaway config check       every mistake in ${configPath}, with its position
+  walkaway status             how each disk stands; may it be taken?
+  journalctl -u walkaway -f   follow a visit
+
+Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 the daemon is not running, 4 refused for safety.`,
+    )
+  const file = (): string => program.opts<{ config: string }>().config
+
+  program
+    .command('daemon')
+    .description('the service: watch for backup disks and serve them')
+    .addOption(
+      new Option('--log-format <format>', 'how log lines are written (default: what fits)').choices([
+        'journal',
+        'json',
+        'plain',
+      ]),
+    )
+    .action(async (options: { logFormat?: 'journal' | 'json' | 'plain' }) => {
+      const { runDaemon } = await import('./cli/daemon.ts')
+      exitCode = await runDaemon({ file: file(), logFormat: options.logFormat ?? null })
+    })
+
+  program
+    .command('status')
+    .description('every disk: may it be taken, how old is its backup, what is going on')
+    .option('--json', 'the same as JSON')
+    .action(async (options: { json?: boolean }) => {
+      const { runStatus } = await import('./cli/status.ts')
+      exitCode = await runStatus({ json: options.json === true, ...streams })
+    })
+
+  program
+    .command('disks')
+    .description('block devices that carry a pool or could, and the lines for the configuration')
+    .option('--json', 'the same as JSON')
+    .action(async (options: { json?: boolean }) => {
+      const { runDisks } = await import('./cli/disks.ts')
+      exitCode = await runDisks({ json: options.json === true, configFile: file(), ...streams })
+    })
+
+  const config = program.command('config').description('the configuration file')
+  config
+    .command('check')
+    .argument('[file]', 'the file to check (default: the one in force)')
+    .description('every mistake at once, each with its line and column')
+    .action(async (checked: string | undefined) => {
+      const { runConfigCheck } = await import('./cli/config.ts')
+      exitCode = await runConfigCheck({ file: checked ?? file(), ...streams })
+    })
+
+  await program.parseAsync(argv)
+  return exitCode
+}
+
+function exitCodeOf(error: unknown): number {
+  // commander has written its message already; asking for help or the version is no mistake.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  streams.stderr.write(`walkaway: ${messageOf(error)}\n`)
+  const hint = error instanceof Error && 'hint' in error ? error.hint : undefined
+  if (typeof hint === 'string') streams.stderr.write(`${hint}\n`)
+  return error instanceof BadInput ? 2 : 1
+}
+
+// A reader that went away (`walkaway status | head -1`) is not a failure of ours.
+process.stdout.on('error', () => process.exit(0))
+process.exit(await main(process.argv).catch(exitCodeOf))

@@ -1,0 +1,276 @@
+// One backup disk in the running daemon: keeps its state, carries out what the lifecycle decides, one visit at a time.
+// Where looks come from, and what the other disks do, is daemon.ts.
+
+import type { Config } from './config.ts'
+import type { DiskAnswer } from './control/protocol.ts'
+import { expectedSpeed, judgeFreshness } from './core/freshness.ts'
+import { type Alarm, describeAlarm, describeRefusal, type Sighting } from './core/identity.ts'
+import {
+  type DiskState,
+  defaultTiming,
+  type Effect,
+  type Input,
+  type Tale,
+  transition,
+  type Vdevs,
+  type VisitResult,
+} from './core/lifecycle.ts'
+import type { Disk, Progress, VisitReport } from './core/model.ts'
+import { messageOf } from './errors.ts'
+import type { WalkawayEvent } from './events.ts'
+import type { History, HistoryRecord } from './linux/history.ts'
+import type { Inhibitor } from './linux/systemd.ts'
+import { EndVisit, tryRelease, type VisitDeps, visit } from './visit.ts'
+
+export interface RunnerDeps extends Omit<VisitDeps, 'onPhase' | 'onProgress'> {
+  readonly history: History
+  readonly inhibit: (why: string) => Promise<Inhibitor>
+  readonly warn: (message: string) => void
+  /** Asks for another look at the machine. */
+  readonly lookAgain: (inMs: number) => void
+  readonly onChange: () => void
+  /** Identifies this boot: a DISKSEQ means something only within one. */
+  readonly bootId: string
+}
+
+export interface Runner {
+  readonly disk: Disk
+  looked(sighting: Sighting): Promise<void>
+  state(): DiskState
+  progress(): Progress | null
+  /** `overdueMs` null: this disk is never overdue. */
+  describe(overdueMs: number | null): DiskAnswer
+  /** Ends a running visit in the way that can be resumed, and resolves when it has ended. */
+  stop(): Promise<void>
+  idle(): boolean
+}
+
+/** `past`: this disk's earlier visits, oldest first. `config` is read when a visit begins. */
+export function createRunner(
+  disk: Disk,
+  past: readonly HistoryRecord[],
+  config: () => Config,
+  deps: RunnerDeps,
+): Runner {
+  const visits = [...past]
+  let state: DiskState = { kind: 'absent' }
+  let since: Date | null = null
+  let progress: Progress | null = null
+  let firstLook = true
+  let running: { readonly controller: AbortController; readonly ended: Promise<void> } | null = null
+  const alarmsTold = new Set<string>()
+
+  const apply = (input: Input): void => {
+    const next = transition(state, input, deps.now(), defaultTiming)
+    const changed = next.state.kind !== state.kind
+    state = next.state
+    if (changed) since = deps.now()
+    if (state.kind !== 'visiting') progress = null
+    for (const effect of next.effects) perform(effect)
+    if (changed || input.kind === 'phase') deps.onChange()
+  }
+
+  const perform = (effect: Effect): void => {
+    switch (effect.kind) {
+      case 'tell':
+        deps.tell(eventOf(effect.what, disk))
+        break
+      case 'look-again':
+        deps.lookAgain(effect.inMs)
+        break
+      case 'end-visit':
+        running?.controller.abort(new EndVisit('device-gone'))
+        break
+      case 'reopen-pool':
+        inBackground('zpool reopen', deps.pools.reopen(disk.pool))
+        break
+      case 'start-visit':
+        start((signal) => runVisit(effect.vdevs, signal))
+        break
+      case 'try-release':
+        if (running === null) start((signal) => runRelease(effect.vdevs, signal))
+        break
+    }
+  }
+
+  const inBackground = (what: string, work: Promise<void>): void => {
+    work.catch((error: unknown) => deps.warn(`${disk.name}: ${what}: ${messageOf(error)}`))
+  }
+
+  /** The one before must have ended: it may still be waiting for a receive on a disk that was pulled. */
+  const start = (work: (signal: AbortSignal) => Promise<VisitResult>): void => {
+    const controller = new AbortController()
+    const before = running?.ended ?? Promise.resolve()
+    const ended = before
+      .then(() => work(controller.signal))
+      .then((result) => {
+        if (running?.controller !== controller) return
+        running = null
+        apply({ kind: 'visit-ended', result })
+      })
+    running = { controller, ended }
+  }
+
+  const runVisit = async (vdevs: Vdevs, signal: AbortSignal): Promise<VisitResult> => {
+    const inhibitor = await deps.inhibit(`backup to ${disk.name} is running`)
+    try {
+      const result = await visit(
+        { disk, vdevs, config: config(), expectedBytesPerSecond: expectedSpeed(visits), signal },
+        {
+          ...deps,
+          onPhase: (phase) => {
+            progress = { phase, dataset: null, sentBytes: 0, totalBytes: 0, bytesPerSecond: 0, readyAt: null }
+            apply({ kind: 'phase', phase })
+          },
+          onProgress: (now) => {
+            progress = now
+            deps.onChange()
+          },
+        },
+      )
+      await remember(result.report, vdevs)
+      return result
+    } finally {
+      await inhibitor.release()
+    }
+  }
+
+  const runRelease = (vdevs: Vdevs, signal: AbortSignal): Promise<VisitResult> => {
+    const report = visits.at(-1)
+    // Only a visit leaves a disk in the state that is tried again, and every visit is remembered.
+    if (report === undefined) throw new Error('no visit to release the disk of')
+    return tryRelease(
+      { disk, vdevs, config: config(), report, signal },
+      { ...deps, onPhase: ignore, onProgress: ignore },
+    )
+  }
+
+  const remember = async (report: VisitReport, vdevs: Vdevs): Promise<void> => {
+    const record: HistoryRecord = { ...report, disk: disk.name, pool: disk.pool, device: deviceKey(vdevs) }
+    visits.push(record)
+    const result = await deps.history.append(record)
+    if (result.kind === 'failed')
+      deps.warn(`${disk.name}: this visit could not be recorded: ${result.reason}`)
+  }
+
+  const deviceKey = (vdevs: Vdevs): string =>
+    [deps.bootId, ...new Set(vdevs.map(({ diskSeq }) => diskSeq))].join(' ')
+
+  /** A disk that was told to be safe stays so over a restart of the daemon: a person may be taking it right now. */
+  const recallReleased = (sighting: Sighting, imported: boolean): void => {
+    const last = visits.at(-1)
+    if (sighting.kind !== 'present' || imported || last === undefined) return
+    if (last.outcome === 'complete' && last.device === deviceKey(sighting.vdevs)) {
+      state = { kind: 'removable', outcome: last.outcome, vdevs: sighting.vdevs }
+      since = last.finishedAt
+    }
+  }
+
+  const tellAlarms = (alarms: readonly Alarm[]): void => {
+    for (const alarm of alarms) {
+      const key = `${alarm.diskSeq} ${alarm.found.poolGuid}`
+      if (alarmsTold.has(key)) continue
+      alarmsTold.add(key)
+      deps.tell({
+        kind: 'disk-refused',
+        disk: disk.name,
+        pool: disk.pool,
+        reason: describeAlarm(disk, alarm),
+      })
+    }
+  }
+
+  return {
+    disk,
+    async looked(sighting) {
+      const imported = (await deps.pools.kernelState(disk.pool)) !== null
+      if (firstLook) recallReleased(sighting, imported)
+      firstLook = false
+      if (sighting.kind === 'present') tellAlarms(sighting.alarms)
+      const vdevs = 'vdevs' in state ? state.vdevs : []
+      let sameDevices = true
+      for (const vdev of vdevs) sameDevices &&= await deps.block.isSameDevice(vdev)
+      apply({ kind: 'looked', sighting, sameDevices, imported })
+    },
+    state: () => state,
+    progress: () => progress,
+    describe: (overdueMs) => describe({ disk, state, since, progress, visits, overdueMs, now: deps.now() }),
+    idle: () =>
+      running === null && (state.kind === 'absent' || state.kind === 'refused' || state.kind === 'removable'),
+    async stop() {
+      running?.controller.abort(new EndVisit('stopping'))
+      await running?.ended
+    },
+  }
+}
+
+const ignore = (): void => undefined
+
+function eventOf(tale: Tale, { name: disk, pool, ...identity }: Disk): WalkawayEvent {
+  if (tale.kind !== 'disk-refused') return { ...tale, disk, pool }
+  const { reason } = tale
+  const sentence =
+    reason.kind === 'import-refused'
+      ? reason.sentence
+      : describeRefusal({ name: disk, pool, ...identity }, reason)
+  return { kind: 'disk-refused', disk, pool, reason: sentence }
+}
+
+function describe(of: {
+  readonly disk: Disk
+  readonly state: DiskState
+  readonly since: Date | null
+  readonly progress: Progress | null
+  readonly visits: readonly HistoryRecord[]
+  readonly overdueMs: number | null
+  readonly now: Date
+}): DiskAnswer {
+  const { disk, state, progress, visits } = of
+  const { lastComplete, dueBy, overdue } = judgeFreshness(visits, of.overdueMs, of.now)
+  const last = visits.at(-1)
+  return {
+    name: disk.name,
+    pool: disk.pool,
+    poolGuid: disk.poolGuid,
+    serials: [...disk.serials],
+    state: state.kind === 'visiting' ? state.phase : state.kind,
+    since: of.since?.toISOString() ?? null,
+    reason: reasonOf(state, disk),
+    overdue,
+    dueBy: dueBy?.toISOString() ?? null,
+    lastComplete: lastComplete?.toISOString() ?? null,
+    lastVisit:
+      last === undefined
+        ? null
+        : {
+            startedAt: last.startedAt.toISOString(),
+            finishedAt: last.finishedAt.toISOString(),
+            outcome: last.outcome,
+            sentBytes: last.sentBytes,
+            datasets: last.datasets,
+            failures: last.failures,
+            reason: last.reason,
+          },
+    progress: progress === null ? null : { ...progress, readyAt: progress.readyAt?.toISOString() ?? null },
+  }
+}
+
+function reasonOf(state: DiskState, disk: Disk): string | null {
+  switch (state.kind) {
+    case 'absent':
+    case 'visiting':
+    case 'removable':
+      return null
+    case 'arriving':
+      return `waiting for ${state.waitingFor}`
+    case 'refused':
+      return state.reason.kind === 'import-refused'
+        ? state.reason.sentence
+        : describeRefusal(disk, state.reason)
+    case 'not-removable':
+    case 'stuck':
+      return state.reason
+    case 'pulled':
+      return 'pulled out while in use: plug it in again, the backup goes on where it was'
+  }
+}

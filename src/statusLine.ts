@@ -1,0 +1,60 @@
+// The one line that `systemctl status walkaway` shows: what is going on right now, always true.
+
+import prettyBytes from 'pretty-bytes'
+import type { DiskState } from './core/lifecycle.ts'
+import type { Disk, Progress } from './core/model.ts'
+
+interface Shown {
+  readonly disk: Disk
+  state(): DiskState
+  progress(): Progress | null
+}
+
+/** Absent disks are not mentioned unless all of them are. */
+export function statusLine(runners: readonly Shown[], now: Date): string {
+  const parts = runners.flatMap((runner) => {
+    const words = describe(runner.state(), runner.progress(), now)
+    return words === null ? [] : [`${runner.disk.name}: ${words}`]
+  })
+  return parts.length === 0 ? 'waiting for a backup disk' : parts.join('; ')
+}
+
+function describe(state: DiskState, progress: Progress | null, now: Date): string | null {
+  switch (state.kind) {
+    case 'absent':
+      return null
+    case 'arriving':
+      return `waiting for ${state.waitingFor}`
+    case 'refused':
+      return 'refused, not touched'
+    case 'visiting':
+      return progress?.dataset == null ? phaseWords[state.phase] : sending(progress, now)
+    case 'removable':
+      return state.outcome === 'complete'
+        ? 'SAFE TO REMOVE, backup complete'
+        : `SAFE TO REMOVE, backup ${state.outcome}`
+    case 'not-removable':
+      return `do not remove it: ${state.reason}`
+    case 'pulled':
+      return 'pulled out while in use, plug it in again'
+    case 'stuck':
+      return `stuck: ${state.reason}`
+  }
+}
+
+const phaseWords = {
+  importing: 'importing its pool',
+  'backing-up': 'looking at what to send',
+  verifying: 'reading the backup back',
+  pruning: 'pruning old snapshots',
+  scrubbing: 'scrubbing',
+  exporting: 'exporting its pool',
+} as const
+
+function sending({ dataset, sentBytes, totalBytes, readyAt }: Progress, now: Date): string {
+  const ready =
+    readyAt === null || readyAt <= now
+      ? ''
+      : `, ready about ${readyAt.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })}`
+  return `sending ${dataset}, ${prettyBytes(sentBytes)} of ${prettyBytes(totalBytes)}${ready}`
+}

@@ -1,0 +1,253 @@
+// One visit of one disk: import, back up, export, flush, stop. Every step has a result; how the disk was left and how
+// the backup went are told apart. Whether a visit begins, and what its end means, is core/lifecycle.ts.
+
+import { type BackupDeps, type BackupResult, backUp } from './backup.ts'
+import type { Config } from './config.ts'
+import type { Vdevs, VisitResult } from './core/lifecycle.ts'
+import type { Disk, PoolName, VisitPhase, VisitReport } from './core/model.ts'
+import { DeadlineExceeded, DiskVanished, ImportRefused, messageOf, PoolBusy } from './errors.ts'
+import type { Block } from './linux/block.ts'
+import { ALTROOT, type ImportedPool } from './zfs/pool.ts'
+
+export interface VisitDeps extends BackupDeps {
+  readonly block: Block
+  readonly onPhase: (phase: VisitPhase) => void
+  /** Reads `condition` again and again until it is true; false when the deadline came first. */
+  readonly until: (condition: () => Promise<boolean>, deadlineMs: number) => Promise<boolean>
+}
+
+export interface VisitRequest {
+  readonly disk: Disk
+  readonly vdevs: Vdevs
+  readonly config: Config
+  readonly expectedBytesPerSecond: number | null
+  /** Its reason says why: an `EndVisit`. */
+  readonly signal: AbortSignal
+}
+
+/** The reason of a visit's abort signal. */
+export class EndVisit extends Error {
+  readonly because: 'device-gone' | 'stopping'
+  constructor(because: 'device-gone' | 'stopping') {
+    super(because === 'stopping' ? 'walkaway is stopping' : 'the disk was removed')
+    this.name = 'EndVisit'
+    this.because = because
+  }
+}
+
+type Imported =
+  | { readonly kind: 'imported'; readonly pool: PoolName; readonly byUs: boolean }
+  | { readonly kind: 'ended'; readonly result: VisitResult }
+
+const recoveryDeadlineMs = 60_000
+
+/** Runs the whole visit. Never throws: whatever happened is in the result and was told. */
+export async function visit(request: VisitRequest, deps: VisitDeps): Promise<VisitResult> {
+  const startedAt = deps.now()
+  const { disk, signal } = request
+  const report = (fields: Partial<VisitReport>): VisitReport => ({
+    startedAt,
+    finishedAt: deps.now(),
+    outcome: 'failed',
+    sentBytes: 0,
+    datasets: { total: 0, sent: 0, unchanged: 0, failed: 0 },
+    failures: [],
+    reason: null,
+    ...fields,
+  })
+
+  deps.onPhase('importing')
+  const imported = await bringUp(request, deps, report)
+  if (imported.kind === 'ended') {
+    deps.tell({ kind: 'backup-finished', disk: disk.name, pool: disk.pool, report: imported.result.report })
+    return imported.result
+  }
+
+  const { pool, byUs } = imported
+  deps.onPhase('backing-up')
+  let finished: VisitReport
+  try {
+    const result = await backUp({ ...request, pool, isPresent: () => isPresent(request.vdevs, deps) }, deps)
+    finished = report(judge(result))
+  } catch (error) {
+    const interrupted = signal.aborted || error instanceof DiskVanished
+    finished = report({ outcome: interrupted ? 'interrupted' : 'failed', reason: messageOf(error) })
+  }
+  deps.tell({ kind: 'backup-finished', disk: disk.name, pool, report: finished })
+  return letGo({ ...request, pool, byUs, report: finished }, deps)
+}
+
+/** True while every device of the disk is the very one that arrived (by DISKSEQ). */
+async function isPresent(vdevs: Vdevs, deps: VisitDeps): Promise<boolean> {
+  for (const vdev of vdevs) if (!(await deps.block.isSameDevice(vdev))) return false
+  return true
+}
+
+/** As `isPresent`, and each device answers a read: what must be so right before an export. */
+async function answers(vdevs: Vdevs, deps: VisitDeps): Promise<boolean> {
+  if (!(await isPresent(vdevs, deps))) return false
+  for (const vdev of vdevs) if (!(await deps.block.readable(vdev.node))) return false
+  return true
+}
+
+function judge(result: BackupResult): Partial<VisitReport> {
+  const { total, sent, unchanged, sentBytes, failures } = result
+  const none = sent + unchanged === 0 && failures.length > 0
+  return {
+    outcome: failures.length === 0 ? 'complete' : none ? 'failed' : 'partial',
+    sentBytes,
+    datasets: { total, sent, unchanged, failed: total - sent - unchanged },
+    failures,
+    reason: failures[0] === undefined ? null : `${failures[0].dataset}: ${failures[0].reason}`,
+  }
+}
+
+/** Gets the disk's pool into the kernel, whether it has to be imported, was left imported, or comes back. */
+async function bringUp(
+  { disk, vdevs }: VisitRequest,
+  deps: VisitDeps,
+  report: (fields: Partial<VisitReport>) => VisitReport,
+): Promise<Imported> {
+  const ended = (result: VisitResult): Imported => ({ kind: 'ended', result })
+  try {
+    const links = vdevs.map((vdev) => vdev.link)
+    for (const vdev of vdevs)
+      if (!(await deps.block.leadsTo(vdev.link, vdev.node)))
+        return ended({
+          kind: 'gone',
+          report: report({ outcome: 'interrupted', reason: `${vdev.link} changed` }),
+        })
+
+    const before = (await deps.pools.imported()).find((pool) => pool.guid === disk.poolGuid)
+    const found = before ?? (await deps.pools.importPool({ guid: disk.poolGuid, pool: disk.pool, links }))
+    const byUs = found.altroot === ALTROOT
+    const recovered =
+      before === undefined ? 'imported' : byUs ? await recover(found, deps) : 'by-somebody-else'
+    if (recovered === 'stuck') {
+      const reason = 'its pool does not come back'
+      return ended({ kind: 'stuck', reason, report: report({ reason }) })
+    }
+    deps.tell({ kind: 'pool-imported', disk: disk.name, pool: found.name, how: recovered })
+    return { kind: 'imported', pool: found.name, byUs }
+  } catch (error) {
+    const reason = messageOf(error)
+    const failed = report({ reason })
+    if (error instanceof DeadlineExceeded) return ended({ kind: 'stuck', reason, report: failed })
+    if (error instanceof ImportRefused) {
+      const sentence = error.hint === undefined ? reason : `${reason}; ${error.hint}`
+      return ended({ kind: 'refused', sentence, report: failed })
+    }
+    if ((await deps.pools.kernelState(disk.pool)) !== null)
+      return ended({ kind: 'stuck', reason, report: failed })
+    // The pool is not imported, so nothing holds the disk: it may be taken, with a failed backup.
+    if (!(await isPresent(vdevs, deps)))
+      return ended({ kind: 'gone', report: { ...failed, outcome: 'interrupted' } })
+    return ended(await freeDevices(vdevs, true, failed, deps))
+  }
+}
+
+/** Makes a pool that walkaway left imported usable again: its disk may have been away meanwhile. */
+async function recover(pool: ImportedPool, deps: VisitDeps): Promise<'left-by-us' | 'came-back' | 'stuck'> {
+  const wasSuspended = (await deps.pools.kernelState(pool.name)) === 'SUSPENDED'
+  if (wasSuspended) await deps.pools.clear(pool.name)
+  else await deps.pools.reopen(pool.name)
+  const healthy = await deps.until(async () => {
+    const state = await deps.pools.kernelState(pool.name)
+    if (state === 'SUSPENDED') await deps.pools.clear(pool.name)
+    return state === 'ONLINE' || state === 'DEGRADED'
+  }, recoveryDeadlineMs)
+  if (!healthy) return 'stuck'
+  return wasSuspended ? 'came-back' : 'left-by-us'
+}
+
+export interface ReleaseRequest {
+  readonly disk: Disk
+  readonly vdevs: Vdevs
+  readonly config: Config
+  readonly pool: PoolName
+  /** False: somebody else imported it, so it is not ours to export. */
+  readonly byUs: boolean
+  readonly report: VisitReport
+  readonly signal: AbortSignal
+}
+
+/** Exports, flushes and stops; or says what is in the way. Nothing is run on a pool whose device is gone. */
+async function letGo(request: ReleaseRequest, deps: VisitDeps): Promise<VisitResult> {
+  const { disk, vdevs, config, pool, byUs, report, signal } = request
+  if (!byUs) {
+    const reason = 'its pool was imported by somebody else and stays imported'
+    return { kind: 'not-released', report, reason, hint: `to release it: zpool export ${pool}` }
+  }
+  deps.onPhase('exporting')
+  try {
+    await deps.pools.exportPool(pool, () => answers(vdevs, deps))
+  } catch (error) {
+    return explainExport(error, request, deps)
+  }
+  deps.tell({ kind: 'pool-exported', disk: disk.name, pool })
+  if (signal.aborted) return { kind: 'stopped', report }
+  return freeDevices(vdevs, config.finish.spinDown, report, deps)
+}
+
+async function explainExport(
+  error: unknown,
+  { vdevs, pool, report }: ReleaseRequest,
+  deps: VisitDeps,
+): Promise<VisitResult> {
+  const hint = 'it is tried again by itself'
+  if (error instanceof DiskVanished || !(await isPresent(vdevs, deps)))
+    return { kind: (await deps.pools.kernelState(pool)) === null ? 'gone' : 'pulled', report }
+  if (error instanceof DeadlineExceeded) return { kind: 'stuck', report, reason: messageOf(error) }
+  if (error instanceof PoolBusy) {
+    const holders = error.holders.length > 0 ? error.holders : await deps.block.holders({ pool })
+    const by = holders.length > 0 ? ` by ${holders.join(', ')}` : ''
+    return { kind: 'not-released', report, reason: `its pool is in use${by}`, hint }
+  }
+  return { kind: 'not-released', report, reason: `its pool could not be exported: ${messageOf(error)}`, hint }
+}
+
+/** Flushes and stops each device of the disk; the last thing before a person is told to take it. */
+async function freeDevices(
+  vdevs: Vdevs,
+  spinDown: boolean,
+  report: VisitReport,
+  deps: VisitDeps,
+): Promise<VisitResult> {
+  const disks = new Map(vdevs.map(({ diskNode, diskSeq }) => [diskNode, diskSeq]))
+  const notes: string[] = []
+  let stopped = spinDown
+  for (const [node, diskSeq] of disks) {
+    const released = await deps.block.release({ node, diskSeq }, { spinDown })
+    switch (released.kind) {
+      case 'released':
+        stopped &&= released.stopped
+        if (released.note !== null) notes.push(released.note)
+        break
+      case 'gone':
+        return { kind: 'gone', report }
+      case 'held': {
+        const reason = `the device is still held by ${released.holders.join(', ') || 'something'}`
+        return { kind: 'not-released', report, reason, hint: 'it is tried again by itself' }
+      }
+      case 'failed':
+        return { kind: 'not-released', report, reason: released.reason, hint: 'it is tried again by itself' }
+    }
+  }
+  return { kind: 'released', report, stopped, note: notes[0] ?? null }
+}
+
+/** Another try to release a disk whose visit is over. Never throws. */
+export async function tryRelease(
+  request: Omit<ReleaseRequest, 'pool' | 'byUs'>,
+  deps: VisitDeps,
+): Promise<VisitResult> {
+  const { disk, vdevs, config, report } = request
+  try {
+    const found = (await deps.pools.imported()).find((pool) => pool.guid === disk.poolGuid)
+    if (found === undefined) return await freeDevices(vdevs, config.finish.spinDown, report, deps)
+    return await letGo({ ...request, pool: found.name, byUs: found.altroot === ALTROOT }, deps)
+  } catch (error) {
+    if (error instanceof DeadlineExceeded) return { kind: 'stuck', report, reason: messageOf(error) }
+    return { kind: 'not-released', report, reason: messageOf(error), hint: 'it is tried again by itself' }
+  }
+}
