@@ -1,4 +1,4 @@
-// Why a zfs or zpool command failed, as a word that decisions can use. The words are found in parse.ts.
+// Why a zfs or zpool command failed, as a word that decisions can use. The words are found in complaint.ts.
 import { CommandFailed } from '../errors.ts'
 
 export type FailureKind =
@@ -8,39 +8,40 @@ export type FailureKind =
   /** The pool's disk is gone or does not answer. */
   | 'suspended'
   | 'io-error'
+  /** The pool is full. */
   | 'no-space'
-  /** A quota or reservation, not the disk, is full. */
+  /** A quota, not the pool, is full. */
   | 'quota'
   | 'permission'
+  | 'read-only'
   /** The pool was last used by another machine, or still is. */
   | 'foreign-pool'
   | 'missing-devices'
   | 'unsupported-feature'
-  | 'pool-destroyed'
+  /** This resume token will never work again: abort the receive, then start anew. */
   | 'token-dead'
-  /** The target has an unfinished receive that must be resumed or aborted first. */
+  /** The target has an unfinished receive, which must be resumed or aborted first. */
   | 'unfinished-receive'
-  /** The target was changed, or has snapshots, since the base: an incremental does not fit. */
+  /** The target was changed, or has snapshots of its own, since the base: the stream does not fit. */
   | 'diverged'
-  /** The target has no snapshot with the base's GUID. */
+  /** One side does not have the base any more. */
   | 'no-base'
   | 'key-unavailable'
-  /** A raw stream does not fit what was received before (#8758). */
-  | 'raw-mismatch'
+  /** The stream does not fit how earlier ones were received: raw or not, large blocks, version (#8758). */
+  | 'incompatible-stream'
   /** The stream ended early or is damaged. */
   | 'broken-stream'
   /** No kernel module, no /dev/zfs, no program. */
   | 'zfs-missing'
   | 'other'
 
+type Fields = ConstructorParameters<typeof CommandFailed>[0]
+type Options = NonNullable<ConstructorParameters<typeof CommandFailed>[1]>
+
 /** A zfs or zpool command that failed, classified. */
 export class ZfsFailed extends CommandFailed {
   readonly kind: FailureKind
-  constructor(
-    kind: FailureKind,
-    fields: ConstructorParameters<typeof CommandFailed>[0],
-    options: ConstructorParameters<typeof CommandFailed>[1] = {},
-  ) {
+  constructor(kind: FailureKind, fields: Fields, options: Options = {}) {
     super(fields, options)
     this.kind = kind
   }

@@ -1,6 +1,31 @@
 // Pools: import by GUID from exact partitions, what the kernel says of them, the guarded export, and the recovery of a
 // suspended pool. What must never be run when a disk is gone is refused here, whoever asks.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { PoolGuid, PoolName } from '../core/model.ts'
+import {
+  BadInput,
+  DeadlineExceeded,
+  DiskVanished,
+  ImportRefused,
+  messageOf,
+  NotFound,
+  PoolBusy,
+} from '../errors.ts'
+import type { Run } from '../linux/run.ts'
+import { classified, parseLastUser } from './complaint.ts'
+import { failureKind, ZfsFailed } from './failure.ts'
+import { checkPool } from './names.ts'
+import {
+  type KernelState,
+  type PoolHealth,
+  parseImported,
+  parseNumber,
+  parseState,
+  parseStatus,
+} from './parse.ts'
+
+export type { KernelState, PoolHealth } from './parse.ts'
 
 /**
  * Every pool that we import gets this altroot, where nothing is ever mounted. It lives in the kernel, not on the disk,
@@ -13,27 +38,6 @@ export interface ImportedPool {
   readonly guid: PoolGuid
   /** `ALTROOT` if walkaway imported it; null without one. */
   readonly altroot: string | null
-}
-
-/** `OTHER` stands for a word that this program does not know. */
-export type KernelState =
-  | 'ONLINE'
-  | 'DEGRADED'
-  | 'FAULTED'
-  | 'OFFLINE'
-  | 'REMOVED'
-  | 'UNAVAIL'
-  | 'SUSPENDED'
-  | 'OTHER'
-
-export interface PoolHealth {
-  /** As `zpool status` says: a suspended pool reads `SUSPENDED` or `UNAVAIL` here. */
-  readonly state: KernelState
-  /** Sums over the leaves of the pool since it was imported or cleared. */
-  readonly errors: { readonly read: bigint; readonly write: bigint; readonly checksum: bigint }
-  /** Damaged files or objects that ZFS knows of. After a recovered pull, only a scrub makes this number true. */
-  readonly dataErrors: bigint
-  readonly scrubbing: boolean
 }
 
 /** Every verb may throw `CommandFailed` (a `ZfsFailed` with its `kind`), `DeadlineExceeded` and `UnreadableAnswer`. */
@@ -69,3 +73,204 @@ export interface Pools {
   /** Bytes that can still be written into the pool's root dataset. */
   availableBytes(pool: PoolName): Promise<bigint>
 }
+
+/** A look that touches no disk: 0.2 to 0.5 s even on a suspended pool. */
+const LOOK_MS = 20_000
+/** Reads labels and replays logs of a slow disk after a crash. */
+const IMPORT_MS = 5 * 60_000
+/** Writes out what is dirty: up to 4 GiB, on a slow disk. */
+const SYNC_MS = 10 * 60_000
+/** 0.3 s when synced; what takes longer hangs. */
+const EXPORT_MS = 60_000
+/** 0.2 to 1.5 s; hangs if the disk goes again meanwhile. */
+const RECOVER_MS = 30_000
+/** `zpool status` can hang when the error log is not cached (#18446, #18806). */
+const STATUS_MS = 60_000
+
+/** `kstatRoot` is where the kernel shows its pools, a folder each. */
+export function createPools({
+  run,
+  kstatRoot = '/proc/spl/kstat/zfs',
+}: {
+  readonly run: Run
+  readonly kstatRoot?: string
+}): Pools {
+  async function command(
+    program: 'zpool' | 'zfs',
+    args: readonly string[],
+    deadlineMs: number,
+    signal?: AbortSignal,
+  ): Promise<string> {
+    try {
+      return (await run(program, args, { deadlineMs, ...(signal !== undefined && { signal }) })).stdout
+    } catch (error) {
+      throw classified(error)
+    }
+  }
+
+  async function imported(): Promise<readonly ImportedPool[]> {
+    return parseImported(await command('zpool', ['list', '-Hp', '-o', 'name,guid,altroot'], LOOK_MS))
+  }
+
+  const importPool: Pools['importPool'] = async ({ guid, pool, links }, { signal } = {}) => {
+    checkPool(pool)
+    if (!/^\d{1,20}$/.test(guid)) throw new BadInput(`not a pool's GUID: ${JSON.stringify(guid)}`)
+    const odd = links.find((link) => !link.startsWith('/'))
+    if (links.length === 0 || odd !== undefined)
+      throw new BadInput(`not a device to import from: ${odd ?? 'none'}`)
+
+    const before = await imported()
+    const already = before.find((candidate) => candidate.guid === guid)
+    if (already !== undefined) return already
+    if (before.some(({ name }) => name === pool)) {
+      throw new ImportRefused(`another pool called ${pool} is imported already`, {
+        hint: `Export or rename one of them: zpool import ${guid} NEW-NAME gives the disk's pool another name.`,
+      })
+    }
+    const from = links.flatMap((link) => ['-d', link])
+    const safely = ['-N', '-R', ALTROOT, '-o', 'cachefile=none']
+    await command('zpool', ['import', ...safely, ...from, guid], IMPORT_MS, signal).catch(
+      (error: unknown) => {
+        throw importRefused(pool, error)
+      },
+    )
+    const now = (await imported()).find((candidate) => candidate.guid === guid)
+    if (now === undefined) throw new ImportRefused(`${pool} was imported, but no pool has the GUID ${guid}`)
+    return now
+  }
+
+  async function kernelState(pool: PoolName): Promise<KernelState | null> {
+    checkPool(pool)
+    try {
+      return parseState(await readFile(join(kstatRoot, pool, 'state'), 'utf8'))
+    } catch (error) {
+      if (isMissingFile(error)) return null
+      throw error
+    }
+  }
+
+  /** Throws unless writing to the pool can come to an end. */
+  async function requireDisk(pool: PoolName, isPresent: () => Promise<boolean>): Promise<void> {
+    if (!(await isPresent()))
+      throw new DiskVanished(`the disk of ${pool} is gone`, { hint: 'Plug it in again.' })
+    if ((await kernelState(pool)) === 'SUSPENDED') {
+      throw new DiskVanished(`${pool} is suspended: its disk does not answer`, { hint: 'Plug it in again.' })
+    }
+  }
+
+  async function sync(pool: PoolName, isPresent: () => Promise<boolean>): Promise<void> {
+    checkPool(pool)
+    await requireDisk(pool, isPresent)
+    await command('zpool', ['sync', pool], SYNC_MS)
+  }
+
+  async function exportPool(pool: PoolName, isPresent: () => Promise<boolean>): Promise<void> {
+    if ((await kernelState(pool)) === null) return
+    await sync(pool, isPresent)
+    await requireDisk(pool, isPresent)
+    try {
+      await command('zpool', ['export', pool], EXPORT_MS)
+    } catch (error) {
+      if (failureKind(error) === 'busy') throw new PoolBusy(`${pool} is in use`, [], { cause: error })
+      if (failureKind(error) === 'not-found' && (await kernelState(pool)) === null) return
+      throw error
+    }
+    const left = await kernelState(pool)
+    if (left !== null) throw new PoolBusy(`${pool} was exported, but the kernel still has it (${left})`, [])
+  }
+
+  async function reopen(pool: PoolName): Promise<void> {
+    checkPool(pool)
+    await command('zpool', ['reopen', '-n', pool], RECOVER_MS).catch(throwNotFound)
+  }
+
+  async function clear(pool: PoolName): Promise<void> {
+    checkPool(pool)
+    await command('zpool', ['clear', pool], RECOVER_MS).catch(throwNotFound)
+  }
+
+  async function health(pool: PoolName): Promise<PoolHealth> {
+    checkPool(pool)
+    // Never -v: it crashed the kernel's part of ZFS on a pool that had lost its disk.
+    return parseStatus(await command('zpool', ['status', '-p', pool], STATUS_MS).catch(throwNotFound))
+  }
+
+  async function answers(): Promise<boolean> {
+    try {
+      await command('zpool', ['list', '-H', '-o', 'name'], LOOK_MS)
+      return true
+    } catch (error) {
+      if (error instanceof DeadlineExceeded) return false
+      throw error
+    }
+  }
+
+  async function availableBytes(pool: PoolName): Promise<bigint> {
+    checkPool(pool)
+    const args = ['get', '-Hp', '-o', 'value', 'available', pool]
+    return parseNumber(
+      await command('zfs', args, LOOK_MS).catch(throwNotFound),
+      `what is available in ${pool}`,
+    )
+  }
+
+  return {
+    imported,
+    importPool,
+    kernelState,
+    sync,
+    exportPool,
+    reopen,
+    clear,
+    health,
+    answers,
+    availableBytes,
+  }
+}
+
+/** Why an import was refused, with what the person can do; other failures as they came. */
+function importRefused(pool: PoolName, error: unknown): unknown {
+  if (!(error instanceof ZfsFailed)) return error
+  switch (error.kind) {
+    case 'foreign-pool': {
+      const user = parseLastUser(error.stderr)
+      const who = user === null ? 'another machine' : `the machine ${user.host} (hostid ${user.hostId})`
+      const why =
+        user?.at == null
+          ? `${pool} is in use by, or was never exported from, ${who}`
+          : `${pool} was last used by ${who} on ${user.at} and never exported there`
+      const there = user === null ? 'there' : `on ${user.host}`
+      return new ImportRefused(why, {
+        hint: `Export it ${there} (zpool export ${pool}). If that machine is gone for good, import it once by hand: zpool import -f -N ${pool}; zpool export ${pool}`,
+        cause: error,
+      })
+    }
+    case 'missing-devices':
+      return new ImportRefused(`${pool} has devices that are missing`, {
+        hint: 'Plug in all disks of this pool.',
+        cause: error,
+      })
+    case 'unsupported-feature':
+      return new ImportRefused(`${pool} has features that this machine's OpenZFS does not know`, {
+        hint: 'Update OpenZFS on this machine.',
+        cause: error,
+      })
+    case 'not-found':
+      return new ImportRefused(`there is no pool ${pool} with that GUID on this disk, or it was destroyed`, {
+        cause: error,
+      })
+    case 'exists':
+    case 'busy':
+      return new ImportRefused(`${pool} cannot be imported: ${error.stderr.trim()}`, { cause: error })
+    default:
+      return error
+  }
+}
+
+function throwNotFound(error: unknown): never {
+  if (failureKind(error) === 'not-found') throw new NotFound(messageOf(error), { cause: error })
+  throw error
+}
+
+const isMissingFile = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ENOENT'

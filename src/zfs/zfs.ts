@@ -1,6 +1,21 @@
 // What walkaway does with datasets, snapshots, bookmarks and holds: few deep verbs, one process each where ZFS lets
 // us. Every dataset argument is checked before it reaches a command line. Pools are pool.ts, streams transfer.ts.
-import type { Bookmark, Dataset, DatasetName, Snapshot } from '../core/model.ts'
+import { setImmediate } from 'node:timers/promises'
+import {
+  type Bookmark,
+  bookmarkPath,
+  type Dataset,
+  type DatasetName,
+  datasetName,
+  type Snapshot,
+  snapshotPath,
+} from '../core/model.ts'
+import { AlreadyExists, BadInput, messageOf, NotFound } from '../errors.ts'
+import type { Run } from '../linux/run.ts'
+import { classified, parseComplaints, saysNothingToAbort } from './complaint.ts'
+import { failureKind, ZfsFailed } from './failure.ts'
+import { checkBookmark, checkDatasets, checkProperty, checkSnapshots, checkTag, poolOf } from './names.ts'
+import { listingColumns, openListing, parseHolders, parseNumber, parseProperties } from './parse.ts'
 
 export interface Property {
   readonly value: string
@@ -20,7 +35,7 @@ export interface Holder {
 export interface Zfs {
   /**
    * The dataset and everything below it, in ZFS's order (parents first), with snapshots and bookmarks sorted by
-   * createtxg. Two processes, whatever the number of datasets. Never empty: throws `NotFound` if the root is not there.
+   * createtxg. One process, whatever the number of datasets. Never empty: throws `NotFound` if the root is not there.
    */
   observe(root: DatasetName): Promise<readonly Dataset[]>
   /** As `observe`, for a dataset that may well not be there: null then. */
@@ -30,7 +45,7 @@ export interface Zfs {
    * Throws `AlreadyExists` (take another name) or `NotFound` (a dataset went: list again); nothing was made then.
    */
   snapshotSet(datasets: readonly DatasetName[], name: string): Promise<void>
-  /** Holds each snapshot with this tag. One that holds it already is fine. Throws `NotFound`. */
+  /** Holds each snapshot with this tag. One that holds it already is fine. Throws `NotFound`; the others are held. */
   hold(tag: string, paths: readonly string[]): Promise<void>
   /** Releases this tag from each snapshot. One that does not hold it, or does not exist any more, is fine. */
   release(tag: string, paths: readonly string[]): Promise<void>
@@ -52,4 +67,231 @@ export interface Zfs {
   abortReceive(dataset: DatasetName): Promise<void>
   /** Properties as they are, with where they come from. Throws `NotFound`. */
   properties(dataset: DatasetName, names: readonly string[]): Promise<ReadonlyMap<string, Property>>
+}
+
+/** A listing of many thousands of snapshots on a slow, busy disk; a small one takes a fraction of a second. */
+const LIST_MS = 10 * 60_000
+/** One look at one thing. */
+const LOOK_MS = 60_000
+/** Waits for a transaction group, which a loaded pool may take long to write. */
+const CHANGE_MS = 3 * 60_000
+/** Frees what was received, which may be a lot. */
+const ABORT_RECEIVE_MS = 10 * 60_000
+
+/** A command line may have 2 MiB (a quarter of the stack's limit), environment included. */
+const MAX_ARGV_BYTES = 1_500_000
+/** Lines read between two chances for everything else that the daemon has to answer. */
+const LINES_AT_A_TIME = 5_000
+
+/** Everything goes through `run`; nothing else of the machine is used. */
+export function createZfs(run: Run): Zfs {
+  async function zfs(args: readonly string[], deadlineMs: number): Promise<string> {
+    try {
+      return (await run('zfs', args, { deadlineMs })).stdout
+    } catch (error) {
+      throw classified(error)
+    }
+  }
+
+  async function observeIfPresent(root: DatasetName): Promise<readonly Dataset[] | null> {
+    checkDatasets(root)
+    const types = 'filesystem,volume,snapshot,bookmark'
+    const args = ['list', '-Hp', '-r', '-t', types, '-o', listingColumns.join(','), root]
+    const stdout = await zfs(args, LIST_MS).catch((error: unknown) => {
+      if (isAbsence(error, root)) return null
+      throw error
+    })
+    if (stdout === null) return null
+    const listing = openListing(root)
+    let lines = 0
+    for (let start = 0; start < stdout.length; ) {
+      const found = stdout.indexOf('\n', start)
+      const end = found === -1 ? stdout.length : found
+      listing.add(stdout.slice(start, end))
+      start = end + 1
+      if (++lines % LINES_AT_A_TIME === 0) await setImmediate()
+    }
+    return listing.finish()
+  }
+
+  async function observe(root: DatasetName): Promise<readonly Dataset[]> {
+    const datasets = await observeIfPresent(root)
+    if (datasets === null) throw new NotFound(`there is no dataset ${root}`)
+    return datasets
+  }
+
+  async function snapshotSet(datasets: readonly DatasetName[], name: string): Promise<void> {
+    const paths = datasets.map((dataset) => `${dataset}@${name}`)
+    checkSnapshots(paths)
+    if (paths.length === 0) throw new BadInput('a snapshot of no dataset')
+    if (new Set(datasets.map(poolOf)).size > 1) throw new BadInput('one set of snapshots cannot span pools')
+    if (argvBytes(paths) > MAX_ARGV_BYTES) {
+      throw new BadInput(
+        `${paths.length} snapshots do not fit into one command, and only one command is atomic`,
+      )
+    }
+    await zfs(['snapshot', ...paths], CHANGE_MS).catch(throwNamed)
+  }
+
+  async function hold(tag: string, paths: readonly string[]): Promise<void> {
+    checkTag(tag)
+    checkSnapshots(paths)
+    for (const batch of batches(paths)) {
+      await zfs(['hold', tag, ...batch], CHANGE_MS)
+        .catch(ignoring('exists'))
+        .catch(throwNamed)
+    }
+  }
+
+  async function release(tag: string, paths: readonly string[]): Promise<void> {
+    checkTag(tag)
+    checkSnapshots(paths)
+    for (const batch of batches(paths))
+      await zfs(['release', tag, ...batch], CHANGE_MS).catch(ignoring('not-found'))
+  }
+
+  async function holders(paths: readonly string[]): Promise<readonly Holder[]> {
+    checkSnapshots(paths)
+    const found: Holder[] = []
+    for (let left = paths; left.length > 0; ) {
+      const batch = batches(left)[0] ?? []
+      try {
+        found.push(...parseHolders(await zfs(['holds', '-H', ...batch], LOOK_MS)))
+        left = left.slice(batch.length)
+      } catch (error) {
+        if (failureKind(error) !== 'not-found' || !(error instanceof ZfsFailed)) throw error
+        const gone = new Set(parseComplaints(error.stderr).map(({ about }) => about))
+        const present = left.filter((path) => !gone.has(path) && !gone.has(path.split('@', 1)[0] ?? path))
+        if (present.length === left.length) throw error
+        left = present
+      }
+    }
+    return found
+  }
+
+  const guidOf = async (path: string): Promise<bigint | null> => {
+    try {
+      return parseNumber(
+        await zfs(['get', '-Hp', '-o', 'value', 'guid', path], LOOK_MS),
+        `the GUID of ${path}`,
+      )
+    } catch (error) {
+      if (failureKind(error) === 'not-found') return null
+      throw error
+    }
+  }
+
+  async function bookmark(snapshot: Snapshot, name: string): Promise<void> {
+    const from = snapshotPath(snapshot)
+    const to = `${snapshot.dataset}#${name}`
+    checkSnapshots([from])
+    checkBookmark(to)
+    try {
+      await zfs(['bookmark', from, to], CHANGE_MS)
+    } catch (error) {
+      if (failureKind(error) !== 'exists') throwNamed(error)
+      if ((await guidOf(to)) !== BigInt(snapshot.guid)) {
+        throw new AlreadyExists(`${to} stands for another snapshot`, { cause: error })
+      }
+    }
+  }
+
+  async function destroyBookmark(doomed: Bookmark): Promise<void> {
+    const path = bookmarkPath(doomed)
+    checkBookmark(path)
+    if ((await guidOf(path)) !== BigInt(doomed.guid)) return
+    await zfs(['destroy', path], CHANGE_MS).catch(ignoring('not-found'))
+  }
+
+  async function createContainer(dataset: DatasetName): Promise<readonly DatasetName[]> {
+    checkDatasets(dataset)
+    const missing: DatasetName[] = []
+    for (let at = dataset; (await guidOf(at)) === null; at = datasetName(at.slice(0, at.lastIndexOf('/')))) {
+      if (!at.includes('/')) throw new NotFound(`there is no pool ${at}`)
+      missing.unshift(at)
+    }
+    for (const name of missing) {
+      const args = ['create', '-u', '-o', 'canmount=off', '-o', 'mountpoint=none', name]
+      await zfs(args, CHANGE_MS).catch(ignoring('exists')).catch(throwNamed)
+    }
+    return missing
+  }
+
+  async function abortReceive(dataset: DatasetName): Promise<void> {
+    checkDatasets(dataset)
+    try {
+      await zfs(['receive', '-A', dataset], ABORT_RECEIVE_MS)
+    } catch (error) {
+      if (error instanceof ZfsFailed && (saysNothingToAbort(error.stderr) || isAbsence(error, dataset)))
+        return
+      throw error
+    }
+  }
+
+  async function properties(
+    dataset: DatasetName,
+    names: readonly string[],
+  ): Promise<ReadonlyMap<string, Property>> {
+    checkDatasets(dataset)
+    names.forEach(checkProperty)
+    if (names.length === 0) return new Map()
+    const args = ['get', '-Hp', '-o', 'property,value,source', names.join(','), dataset]
+    return parseProperties(await zfs(args, LOOK_MS).catch(throwNamed), names)
+  }
+
+  return {
+    observe,
+    observeIfPresent,
+    snapshotSet,
+    hold,
+    release,
+    holders,
+    bookmark,
+    destroyBookmark,
+    createContainer,
+    abortReceive,
+    properties,
+  }
+}
+
+/** ZFS says that exactly this dataset is not there; that another is missing says nothing about this one. */
+function isAbsence(error: unknown, dataset: DatasetName): boolean {
+  if (!(error instanceof ZfsFailed) || error.kind !== 'not-found') return false
+  return parseComplaints(error.stderr).some(({ about, kind }) => kind === 'not-found' && about === dataset)
+}
+
+/** The failures that callers tell apart by class; any other as it came. */
+function throwNamed(error: unknown): never {
+  const kind = failureKind(error)
+  if (kind === 'not-found') throw new NotFound(messageOf(error), { cause: error })
+  if (kind === 'exists') throw new AlreadyExists(messageOf(error), { cause: error })
+  throw error
+}
+
+/** For commands that go on after each complaint: fine if every one is of this kind, otherwise what is left counts. */
+const ignoring =
+  (kind: 'exists' | 'not-found') =>
+  (error: unknown): void => {
+    if (!(error instanceof ZfsFailed) || error.exitCode === null) throw error
+    const rest = parseComplaints(error.stderr).find((complaint) => complaint.kind !== kind)
+    if (rest !== undefined) throw new ZfsFailed(rest.kind, error, { cause: error })
+  }
+
+const argvBytes = (args: readonly string[]): number => args.reduce((sum, arg) => sum + arg.length + 9, 0)
+
+function batches(paths: readonly string[]): readonly (readonly string[])[] {
+  const all: string[][] = []
+  let current: string[] = []
+  let bytes = 0
+  for (const path of paths) {
+    const more = argvBytes([path])
+    if (current.length === 0 || bytes + more > MAX_ARGV_BYTES) {
+      current = []
+      bytes = 0
+      all.push(current)
+    }
+    current.push(path)
+    bytes += more
+  }
+  return all
 }

@@ -1,0 +1,57 @@
+// What ZFS accepts as a name. Names come from configuration, sockets and foreign pools: whatever reaches a command
+// line was checked here, so that none is read as an option, a pattern or somebody else's snapshot. Pure.
+import type { DatasetName } from '../core/model.ts'
+import { BadInput } from '../errors.ts'
+
+/** ZFS's limit for a whole name, snapshot included (ZFS_MAX_DATASET_NAME_LEN less the final zero). */
+const MAX_NAME_LENGTH = 255
+const component = /^[A-Za-z0-9_.: -]+$/
+
+const isComponent = (text: string): boolean => component.test(text) && text !== '.' && text !== '..'
+
+/** `pool/path/to/dataset` that ZFS would take. A pool's name begins with a letter, so it is never an option. */
+export function isDatasetName(text: string): boolean {
+  return text.length <= MAX_NAME_LENGTH && /^[A-Za-z]/.test(text) && text.split('/').every(isComponent)
+}
+
+/** `dataset@snapshot` or, with `separator` `#`, `dataset#bookmark`. */
+function isPointPath(text: string, separator: '@' | '#'): boolean {
+  const [dataset = '', name = '', ...more] = text.split(separator)
+  return text.length <= MAX_NAME_LENGTH && more.length === 0 && isDatasetName(dataset) && isComponent(name)
+}
+
+/** Throws `BadInput` unless every one could be a dataset. */
+export function checkDatasets(...names: readonly string[]): void {
+  for (const name of names)
+    if (!isDatasetName(name)) throw new BadInput(`not a dataset's name: ${quote(name)}`)
+}
+
+/** Throws `BadInput` unless every one could be a snapshot. */
+export function checkSnapshots(paths: readonly string[]): void {
+  for (const path of paths)
+    if (!isPointPath(path, '@')) throw new BadInput(`not a snapshot's name: ${quote(path)}`)
+}
+
+/** Throws `BadInput` unless it could be a bookmark. */
+export function checkBookmark(path: string): void {
+  if (!isPointPath(path, '#')) throw new BadInput(`not a bookmark's name: ${quote(path)}`)
+}
+
+/** Throws `BadInput` unless it could be a pool: one component, beginning with a letter. */
+export function checkPool(name: string): void {
+  if (!isDatasetName(name) || name.includes('/')) throw new BadInput(`not a pool's name: ${quote(name)}`)
+}
+
+/** Throws `BadInput` unless ZFS would take it as a tag of a hold. */
+export function checkTag(tag: string): void {
+  if (!/^[A-Za-z0-9_:][A-Za-z0-9_.: -]{0,199}$/.test(tag)) throw new BadInput(`not a tag: ${quote(tag)}`)
+}
+
+/** Throws `BadInput` unless it could be a property, native or a user's. */
+export function checkProperty(name: string): void {
+  if (!/^[a-z0-9_@][a-z0-9_:.@/-]{0,254}$/.test(name)) throw new BadInput(`not a property: ${quote(name)}`)
+}
+
+export const poolOf = (dataset: DatasetName): string => dataset.split('/', 1)[0] ?? dataset
+
+const quote = (text: string): string => JSON.stringify(text.length > 300 ? `${text.slice(0, 300)}...` : text)

@@ -1,0 +1,243 @@
+// The answers of zfs and zpool as the model's nouns. Pure. Columns are split on the tab, counted, and kept when empty;
+// an answer that is short, empty where something must be, or otherwise odd is `UnreadableAnswer`, never "nothing".
+// What they complain about on stderr is complaint.ts.
+import {
+  type Bookmark,
+  type Dataset,
+  type DatasetName,
+  datasetName,
+  type PoolGuid,
+  type PoolName,
+  poolGuid,
+  poolName,
+  resumeToken,
+  type Snapshot,
+  snapshotGuid,
+} from '../core/model.ts'
+import { UnreadableAnswer } from '../errors.ts'
+
+/** The lines of an answer, without the last newline. None for an empty answer. */
+export const linesOf = (stdout: string): readonly string[] =>
+  stdout === '' ? [] : stdout.replace(/\n$/, '').split('\n')
+
+const unreadable = (what: string, text: string): UnreadableAnswer =>
+  new UnreadableAnswer(`${what}: ${JSON.stringify(text.slice(0, 200))}`)
+
+function fields(line: string, count: number, what: string): readonly string[] {
+  const columns = line.split('\t')
+  if (columns.length !== count)
+    throw unreadable(`${what}: ${columns.length} columns instead of ${count}`, line)
+  return columns
+}
+
+function unsigned(text: string | undefined, what: string): bigint {
+  if (text === undefined || !/^\d{1,20}$/.test(text)) throw unreadable(`${what}: not a number`, text ?? '')
+  return BigInt(text)
+}
+
+function guidText(text: string | undefined, what: string): string {
+  return unsigned(text, what).toString()
+}
+
+/** A GUID, or any other number that ZFS prints alone on a line. */
+export function parseNumber(stdout: string, what: string): bigint {
+  const [line, ...more] = linesOf(stdout)
+  if (more.length > 0) throw unreadable(`${what}: more than one line`, stdout)
+  return unsigned(line, what)
+}
+
+export const listingColumns = [
+  'name',
+  'type',
+  'guid',
+  'createtxg',
+  'creation',
+  'encryption',
+  'receive_resume_token',
+  'userrefs',
+  'written',
+  'referenced',
+] as const
+
+interface GrowingDataset extends Dataset {
+  readonly snapshots: Snapshot[]
+  readonly bookmarks: Bookmark[]
+}
+
+/** Reads `zfs list -Hp -r -o listingColumns` of datasets, snapshots and bookmarks, a line at a time. */
+export interface Listing {
+  readonly add: (line: string) => void
+  /** Parents first; snapshots and bookmarks oldest first. Throws `UnreadableAnswer` if the root was not listed. */
+  readonly finish: () => readonly Dataset[]
+}
+
+export function openListing(root: DatasetName): Listing {
+  const datasets = new Map<string, GrowingDataset>()
+  const ownerOf = (name: string, at: number): GrowingDataset | undefined => datasets.get(name.slice(0, at))
+
+  const add = (line: string): void => {
+    const [name = '', type, guid, createtxg, creation, encryption, token, userrefs, written, referenced] =
+      fields(line, listingColumns.length, 'zfs list')
+    // The clone that an unfinished receive grows in; its token is shown on the dataset itself.
+    if (name.includes('/%')) return
+    const at = name.search(/[@#]/)
+    if (at === -1) {
+      if (type !== 'filesystem' && type !== 'volume')
+        throw unreadable('zfs list: neither file system nor volume', line)
+      datasets.set(name, {
+        name: datasetName(name),
+        guid: guidText(guid, 'a GUID'),
+        type,
+        encrypted: encryption !== 'off' && encryption !== '-',
+        resumeToken: token === '-' || token === undefined ? null : resumeToken(token),
+        snapshots: [],
+        bookmarks: [],
+      })
+      return
+    }
+    const owner = ownerOf(name, at)
+    if (owner === undefined) throw unreadable('zfs list: before its dataset', line)
+    const point = {
+      dataset: owner.name,
+      name: name.slice(at + 1),
+      guid: snapshotGuid(guidText(guid, 'a GUID')),
+      createtxg: unsigned(createtxg, 'createtxg'),
+      creation: new Date(Number(unsigned(creation, 'creation')) * 1000),
+    }
+    if (name[at] === '#') owner.bookmarks.push(point)
+    else
+      owner.snapshots.push({
+        ...point,
+        holds: Number(unsigned(userrefs, 'userrefs')),
+        writtenBytes: unsigned(written, 'written'),
+        referencedBytes: unsigned(referenced, 'referenced'),
+      })
+  }
+
+  const finish = (): readonly Dataset[] => {
+    if (!datasets.has(root)) throw new UnreadableAnswer(`zfs list: no answer about ${root}`)
+    for (const { snapshots, bookmarks } of datasets.values()) {
+      snapshots.sort(byCreatetxg)
+      bookmarks.sort(byCreatetxg)
+    }
+    return [...datasets.values()]
+  }
+  return { add, finish }
+}
+
+const byCreatetxg = (a: { readonly createtxg: bigint }, b: { readonly createtxg: bigint }): number =>
+  a.createtxg < b.createtxg ? -1 : a.createtxg > b.createtxg ? 1 : 0
+
+/** `zfs holds -H`: path and tag of every hold. */
+export function parseHolders(stdout: string): readonly { readonly path: string; readonly tag: string }[] {
+  return linesOf(stdout).map((line) => {
+    const [path = '', tag = ''] = fields(line, 3, 'zfs holds')
+    return { path, tag }
+  })
+}
+
+/**
+ * `zfs get -Hp -o property,value,source` of these properties. A user property's value may contain tabs and newlines:
+ * every line that does not begin with the next property asked for belongs to the value before it.
+ */
+export function parseProperties(
+  stdout: string,
+  names: readonly string[],
+): ReadonlyMap<string, { readonly value: string; readonly source: string }> {
+  const properties = new Map<string, { readonly value: string; readonly source: string }>()
+  const lines = linesOf(stdout)
+  let at = 0
+  for (const [index, name] of names.entries()) {
+    const next = names[index + 1]
+    const start = at
+    if (lines[start]?.startsWith(`${name}\t`) !== true) throw unreadable(`zfs get: no ${name}`, stdout)
+    do at++
+    while (at < lines.length && (next === undefined || lines[at]?.startsWith(`${next}\t`) !== true))
+    const columns = lines.slice(start, at).join('\n').split('\t')
+    if (columns.length < 3) throw unreadable(`zfs get: ${columns.length} columns instead of 3`, stdout)
+    properties.set(name, { value: columns.slice(1, -1).join('\t'), source: columns.at(-1) ?? '' })
+  }
+  return properties
+}
+
+/** `zpool list -Hp -o name,guid,altroot`. No pool at all is a normal answer. */
+export function parseImported(
+  stdout: string,
+): readonly { readonly name: PoolName; readonly guid: PoolGuid; readonly altroot: string | null }[] {
+  return linesOf(stdout).map((line) => {
+    const [name = '', guid, altroot] = fields(line, 3, 'zpool list')
+    return {
+      name: poolName(name),
+      guid: poolGuid(guidText(guid, 'a pool GUID')),
+      altroot: altroot === '-' || altroot === undefined ? null : altroot,
+    }
+  })
+}
+
+/** `OTHER` stands for a word that this program does not know. */
+export type KernelState = (typeof kernelStates)[number]
+const kernelStates = [
+  'ONLINE',
+  'DEGRADED',
+  'FAULTED',
+  'OFFLINE',
+  'REMOVED',
+  'UNAVAIL',
+  'SUSPENDED',
+  'OTHER',
+] as const
+
+/** The content of the kstat file `state`, or the state column of `zpool status`. */
+export const parseState = (text: string): KernelState =>
+  kernelStates.find((state) => state === text.trim()) ?? 'OTHER'
+
+export interface PoolHealth {
+  /** As `zpool status` says: a suspended pool reads `SUSPENDED` or `UNAVAIL` here. */
+  readonly state: KernelState
+  /** Sums over the leaves of the pool since it was imported or cleared. */
+  readonly errors: { readonly read: bigint; readonly write: bigint; readonly checksum: bigint }
+  /**
+   * Damaged files or objects that ZFS knows of; null if it could not say. After a recovered pull, only a scrub makes
+   * this number true.
+   */
+  readonly dataErrors: bigint | null
+  readonly scrubbing: boolean
+}
+
+const statusRow =
+  /^\t(\s*)(\S.*?)\s+(ONLINE|DEGRADED|FAULTED|OFFLINE|REMOVED|UNAVAIL|SUSPENDED)\s+(\d+)\s+(\d+)\s+(\d+)/
+
+/** `zpool status -p POOL`, which has no machine-readable form before 2.3. */
+export function parseStatus(stdout: string): PoolHealth {
+  const lines = linesOf(stdout)
+  const labelled = (label: string): string | undefined =>
+    lines.find((line) => line.trimStart().startsWith(`${label}:`))?.replace(/^[^:]*:\s*/, '')
+  const state = labelled('state')
+  const complaint = labelled('errors')
+  if (state === undefined || complaint === undefined)
+    throw unreadable('zpool status: no state or errors', stdout)
+
+  const rows = lines.flatMap((line) => {
+    const row = statusRow.exec(line)
+    return row === null ? [] : [{ depth: row[1]?.length ?? 0, read: row[4], write: row[5], checksum: row[6] }]
+  })
+  if (rows.length === 0) throw unreadable('zpool status: no devices', stdout)
+  const errors = { read: 0n, write: 0n, checksum: 0n }
+  for (const [index, row] of rows.entries()) {
+    if ((rows[index + 1]?.depth ?? 0) > row.depth) continue
+    errors.read += unsigned(row.read, 'read errors')
+    errors.write += unsigned(row.write, 'write errors')
+    errors.checksum += unsigned(row.checksum, 'checksum errors')
+  }
+  const counted = /^(\d+) data errors/.exec(complaint)?.[1]
+  return {
+    state: parseState(state),
+    errors,
+    dataErrors: complaint.startsWith('No known data errors')
+      ? 0n
+      : counted === undefined
+        ? null
+        : BigInt(counted),
+    scrubbing: /^scrub in progress/.test(labelled('scan') ?? ''),
+  }
+}
