@@ -20,7 +20,7 @@ import { isGone } from './sysfs.ts'
 export interface HistoryRecord extends VisitReport {
   readonly disk: DiskName
   readonly pool: PoolName
-  /** Boot id and DISKSEQ(s) of the very device that was visited; null in lines of older versions. */
+  /** Boot id and DISKSEQ(s) of the very device that was visited; null when it is not known. */
   readonly device: string | null
 }
 
@@ -156,6 +156,7 @@ const time = z.iso.datetime().transform((text) => new Date(text))
 const recordSchema = z.object({
   disk: z.string().transform(diskName),
   pool: z.string().transform(poolName),
+  device: z.string().nullable(),
   startedAt: time,
   finishedAt: time,
   outcome: z.enum(outcomes),
