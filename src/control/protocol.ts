@@ -24,13 +24,14 @@ export const diskStates = [
 
 const instant = z.iso.datetime()
 const count = z.int().nonnegative()
+const bytes = z.number().nonnegative()
 const guid = z.string().regex(/^[0-9]{1,20}$/)
 
 const visitShape = z.object({
   startedAt: instant,
   finishedAt: instant,
   outcome: z.enum(outcomes),
-  sentBytes: count,
+  sentBytes: bytes,
   datasets: z.object({ total: count, sent: count, unchanged: count, failed: count }),
   failures: z.array(z.object({ dataset: z.string(), reason: z.string() })).readonly(),
   reason: z.string().nullable(),
@@ -41,9 +42,9 @@ export type VisitAnswer = z.infer<typeof visitShape>
 const progressShape = z.object({
   phase: z.enum(visitPhases),
   dataset: z.string().nullable(),
-  sentBytes: count,
-  totalBytes: count,
-  bytesPerSecond: z.number().nonnegative(),
+  sentBytes: bytes,
+  totalBytes: bytes,
+  bytesPerSecond: bytes,
   readyAt: instant.nullable(),
 })
 
