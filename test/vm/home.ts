@@ -18,6 +18,8 @@ export type BackupDisk = {
 export type Home = {
   readonly nas: Machine
   readonly disks: readonly BackupDisk[]
+  /** The first of them. */
+  readonly disk: BackupDisk
 }
 
 /** Settings beside `sources` and `disks`; `sources` replaces the default, which is the whole of tank. */
@@ -41,7 +43,9 @@ export async function setUpHome(
     disks.push({ name, serial, pool: name, image, ...(await nas.makePool(image, { serial, pool: name })) })
   }
   await configure(nas, disks, settings)
-  return { nas, disks }
+  const [disk] = disks
+  if (disk === undefined) throw new Error('a home without a disk')
+  return { nas, disks, disk }
 }
 
 /** Writes the configuration; the service is not told. */
@@ -67,23 +71,36 @@ export const startService = (nas: Machine) =>
 /** Minutes that a visit may take under emulation before the scenario gives up. */
 export const visitDeadlineMs = 240_000
 
-/** Plugs the disk in and waits until it may be taken; then its outcome is `complete`, and it was not said before. */
+/** Plugs the disk in and waits until it may be taken; then its visit had this outcome. */
 export async function visitWith(
   { nas }: Home,
   disk: BackupDisk,
+  { outcome = 'complete' }: { readonly outcome?: string } = {},
 ): Promise<{ readonly before: number; readonly safe: JournalEntry }> {
   const before = nas.journal.mark()
   await nas.plug(disk.image, { serial: disk.serial, wait: false })
-  return { before, safe: await expectSafe(nas, disk, before) }
+  return { before, safe: await expectSafe(nas, disk, before, outcome) }
 }
 
-export async function expectSafe(nas: Machine, disk: BackupDisk, after: Mark): Promise<JournalEntry> {
+export async function expectSafe(
+  nas: Machine,
+  disk: BackupDisk,
+  after: Mark,
+  outcome = 'complete',
+): Promise<JournalEntry> {
   const safe = await nas.journal.waitFor(
     { event: 'safe-to-remove', disk: disk.name },
     { deadlineMs: visitDeadlineMs, after },
   )
-  expect(safe['WALKAWAY_OUTCOME'], safe['MESSAGE']).toBe('complete')
+  expect(safe['WALKAWAY_OUTCOME'], safe['MESSAGE']).toBe(outcome)
   return safe
+}
+
+/** Takes a released disk away and waits until that was noticed. */
+export async function takeAway({ nas }: Home, disk: BackupDisk): Promise<void> {
+  const after = nas.journal.mark()
+  await nas.pull(disk.image)
+  await nas.journal.waitFor({ event: 'disk-removed', disk: disk.name }, { deadlineMs: 30_000, after })
 }
 
 export type DiskStatus = {
