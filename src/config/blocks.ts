@@ -1,7 +1,7 @@
 // The building blocks of the schema: scalars read by values.ts, maps, lists. Every issue's message is what was
 // expected; findings.ts makes the sentence of it.
 
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Reader } from './values.ts'
 import * as read from './values.ts'
 

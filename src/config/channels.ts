@@ -1,6 +1,6 @@
 // The keys of the notification channels. How each is delivered is told in notify/.
 
-import { z } from 'zod'
+import * as z from 'zod'
 import {
   httpAddress,
   list,

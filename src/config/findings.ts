@@ -1,6 +1,6 @@
 // What the schema complains of -> sentences at positions of the file. Pure.
 
-import type { z } from 'zod'
+import type * as z from 'zod'
 import type { IssueParams } from './blocks.ts'
 import type { Finding, Position, Tree } from './document.ts'
 import { chooseNearest } from './nearest.ts'

@@ -1,7 +1,7 @@
 // The keys of config.yaml, what each may hold, its default, and the words that editors and messages use for it.
 // What one key alone cannot tell (two disks with one serial) is in rules.ts.
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { datasetName, poolGuid, poolName, serial } from '../core/model.ts'
 import {
   duration,

@@ -1,6 +1,6 @@
 // What the daemon and its commands say to each other over the control socket: one JSON object a line, version 1.
 // Owns the shape, its validation on both sides, and the size limits. Knows nothing of sockets.
-import { z } from 'zod'
+import * as z from 'zod'
 import { outcomes, visitPhases } from '../core/model.ts'
 import { UnreadableAnswer } from '../errors.ts'
 

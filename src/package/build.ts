@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { BadInput, messageOf } from '../errors.ts'
 import { eventKinds } from '../events.ts'
 import { bundleProgram, readLicence } from './bundle.ts'

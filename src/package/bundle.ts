@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import { z } from 'zod'
+import * as z from 'zod'
 
 export interface Bundle {
   /** File name to contents; all of them belong into one folder. The one to start is `main.mjs`. */
