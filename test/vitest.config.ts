@@ -8,6 +8,7 @@ export default defineConfig({
   root: `${import.meta.dirname}/..`,
   test: {
     passWithNoTests: false,
+    teardownTimeout: 60_000,
     projects: [
       { test: { name: 'unit', pool, include: ['test/**/*.test.ts'], exclude: ['test/vm/**'] } },
       {
@@ -18,12 +19,18 @@ export default defineConfig({
           maxWorkers: 2,
           testTimeout: 600_000,
           hookTimeout: 600_000,
-          teardownTimeout: 60_000,
           retry: 0,
         },
       },
       {
-        test: { name: 'soak', pool, include: ['test/vm/soak/**/*.test.ts'], maxWorkers: 1, testTimeout: 3_600_000, retry: 0 },
+        test: {
+          name: 'soak',
+          pool,
+          include: ['test/vm/soak/**/*.test.ts'],
+          maxWorkers: 1,
+          testTimeout: 3_600_000,
+          retry: 0,
+        },
       },
     ],
   },

@@ -36,8 +36,34 @@ function mayOpenKvm(): boolean {
 async function bootsWithKvm({ kernel }: Image): Promise<boolean> {
   const append = 'console=ttyS0 panic=-1'
   const child = spawn('setpriv', [
-    ...['--pdeathsig', 'SIGKILL', '--', 'qemu-system-x86_64', '-nodefaults', '-display', 'none', '-machine', 'q35'],
-    ...['-accel', 'kvm', '-cpu', 'host', '-smp', '2', '-m', '512', '-no-reboot', '-serial', 'stdio', '-kernel', kernel, '-append', append],
+    ...[
+      '--pdeathsig',
+      'SIGKILL',
+      '--',
+      'qemu-system-x86_64',
+      '-nodefaults',
+      '-display',
+      'none',
+      '-machine',
+      'q35',
+    ],
+    ...[
+      '-accel',
+      'kvm',
+      '-cpu',
+      'host',
+      '-smp',
+      '2',
+      '-m',
+      '512',
+      '-no-reboot',
+      '-serial',
+      'stdio',
+      '-kernel',
+      kernel,
+      '-append',
+      append,
+    ],
   ])
   let said = ''
   return new Promise((resolve) => {

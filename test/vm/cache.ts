@@ -2,7 +2,17 @@
 // only when they are whole, made by one process at a time. Knows nothing of what is in them.
 import { spawn } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
@@ -33,23 +43,28 @@ export async function makeOnce(recipe: Recipe): Promise<Made> {
   const found = findMade(recipe)
   if (found !== undefined) return found
   mkdirSync(cacheFolder(), { recursive: true })
-  return withLock(join(cacheFolder(), `${recipe.kind}.lock`), `${recipe.kind} is being made by another process; waiting for it`, async () => {
-    const madeMeanwhile = findMade(recipe)
-    if (madeMeanwhile !== undefined) return madeMeanwhile
-    const folder = join(cacheFolder(), `${recipe.kind}-${hashOf(recipe.ingredients)}`)
-    const unfinished = `${folder}.unfinished`
-    for (const name of readdirSync(cacheFolder())) {
-      if (name.startsWith(`${recipe.kind}-`) && name.endsWith('.unfinished')) rmSync(join(cacheFolder(), name), { recursive: true })
-    }
-    rmSync(folder, { recursive: true, force: true })
-    mkdirSync(unfinished)
-    await recipe.make(unfinished)
-    const id = randomUUID()
-    writeFileSync(join(unfinished, 'id'), id)
-    renameSync(unfinished, folder)
-    removeOld(recipe.kind)
-    return { folder, id }
-  })
+  return withLock(
+    join(cacheFolder(), `${recipe.kind}.lock`),
+    `${recipe.kind} is being made by another process; waiting for it`,
+    async () => {
+      const madeMeanwhile = findMade(recipe)
+      if (madeMeanwhile !== undefined) return madeMeanwhile
+      const folder = join(cacheFolder(), `${recipe.kind}-${hashOf(recipe.ingredients)}`)
+      const unfinished = `${folder}.unfinished`
+      for (const name of readdirSync(cacheFolder())) {
+        if (name.startsWith(`${recipe.kind}-`) && name.endsWith('.unfinished'))
+          rmSync(join(cacheFolder(), name), { recursive: true })
+      }
+      rmSync(folder, { recursive: true, force: true })
+      mkdirSync(unfinished)
+      await recipe.make(unfinished)
+      const id = randomUUID()
+      writeFileSync(join(unfinished, 'id'), id)
+      renameSync(unfinished, folder)
+      removeOld(recipe.kind)
+      return { folder, id }
+    },
+  )
 }
 
 export function cacheFolder(): string {
@@ -59,7 +74,9 @@ export function cacheFolder(): string {
 /** The kernel frees the lock when its holder ends, however it ends. */
 export async function withLock<T>(path: string, whenTaken: string, work: () => Promise<T>): Promise<T> {
   const script = 'flock --nonblock 9 || { echo taken; flock 9; }; echo held; exec cat >/dev/null'
-  const holder = spawn('sh', ['-c', `exec 9>"$1"; ${script}`, 'sh', path], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const holder = spawn('sh', ['-c', `exec 9>"$1"; ${script}`, 'sh', path], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   await new Promise<void>((resolve, reject) => {
     holder.once('error', reject)
     holder.once('exit', (code) => reject(new Error(`cannot lock ${path}: flock ended with ${code}`)))

@@ -1,7 +1,7 @@
 // Disk images of the USB disks that a scenario plugs in and pulls. Owns the files, and that one image is in one machine
 // at a time; how it is attached is the machine's matter.
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { copyFile, constants, open, rm } from 'node:fs/promises'
+import { constants, copyFile, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -22,7 +22,8 @@ export function temporaryFolder(): string {
   if (folder !== undefined) return folder
   for (const name of readdirSync(tmpdir())) {
     const pid = /^walkaway-vm-(\d+)-/.exec(name)?.[1]
-    if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(tmpdir(), name), { recursive: true, force: true })
+    if (pid !== undefined && !isAlive(Number(pid)))
+      rmSync(join(tmpdir(), name), { recursive: true, force: true })
   }
   const made = mkdtempSync(join(tmpdir(), `walkaway-vm-${process.pid}-`))
   process.once('exit', () => rmSync(made, { recursive: true, force: true }))
@@ -33,7 +34,13 @@ export function temporaryFolder(): string {
 let made = 0
 
 /** A blank sparse disk. Raw, so that a machine that is killed leaves exactly what its guest had written. */
-export async function createDisk({ name, sizeMb }: { readonly name: string; readonly sizeMb: number }): Promise<Disk> {
+export async function createDisk({
+  name,
+  sizeMb,
+}: {
+  readonly name: string
+  readonly sizeMb: number
+}): Promise<Disk> {
   const path = join(temporaryFolder(), `${made++}-${name}.img`)
   const file = await open(path, 'wx')
   await file.truncate(sizeMb * 1024 * 1024)
@@ -43,14 +50,16 @@ export async function createDisk({ name, sizeMb }: { readonly name: string; read
 
 /** A byte for byte copy, as `dd` makes one: same labels, same GUIDs. */
 export async function copyDisk(disk: Disk, name: string): Promise<Disk> {
-  if (disk.attachedTo !== undefined) throw new DiskInUse(`disk ${disk.name} cannot be copied while it is in ${disk.attachedTo}`)
+  if (disk.attachedTo !== undefined)
+    throw new DiskInUse(`disk ${disk.name} cannot be copied while it is in ${disk.attachedTo}`)
   const path = join(temporaryFolder(), `${made++}-${name}.img`)
   await copyFile(disk.path, path, constants.COPYFILE_FICLONE)
   return { name, path, sizeMb: disk.sizeMb, attachedTo: undefined }
 }
 
 export async function deleteDisk(disk: Disk): Promise<void> {
-  if (disk.attachedTo !== undefined) throw new DiskInUse(`disk ${disk.name} cannot be deleted while it is in ${disk.attachedTo}`)
+  if (disk.attachedTo !== undefined)
+    throw new DiskInUse(`disk ${disk.name} cannot be deleted while it is in ${disk.attachedTo}`)
   await rm(disk.path, { force: true })
 }
 

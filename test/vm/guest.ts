@@ -25,7 +25,10 @@ export type GuestProcess = {
 }
 
 export type Guest = {
-  readonly start: (argv: readonly string[], options?: Omit<CommandOptions, 'deadlineMs' | 'reject'>) => GuestProcess
+  readonly start: (
+    argv: readonly string[],
+    options?: Omit<CommandOptions, 'deadlineMs' | 'reject'>,
+  ) => GuestProcess
   readonly run: (argv: readonly string[], options?: CommandOptions) => Promise<CommandResult>
   /** Waits until the agent answers. */
   readonly hello: (deadlineMs: number) => Promise<void>
@@ -45,7 +48,13 @@ export class GuestCommandFailed extends Error {
 
 export class GuestDeadline extends Error {}
 
-const signalNumbers: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGABRT: 6, SIGKILL: 9, SIGTERM: 15 }
+const signalNumbers: Readonly<Record<string, number>> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGABRT: 6,
+  SIGKILL: 9,
+  SIGTERM: 15,
+}
 
 type Message = {
   readonly id: number
@@ -94,7 +103,8 @@ export function openGuest(socket: Socket): Guest {
           if (message.err !== undefined) err.push(Buffer.from(message.err, 'base64'))
           if (message.failed === undefined && message.exit === undefined) return
           conversations.delete(id)
-          if (message.failed !== undefined) reject(new Error(`in the guest: ${argv.join(' ')}: ${message.failed}`))
+          if (message.failed !== undefined)
+            reject(new Error(`in the guest: ${argv.join(' ')}: ${message.failed}`))
           else resolve(message.exit ?? 128 + (signalNumbers[message.signal ?? ''] ?? 0))
         },
       })
@@ -118,7 +128,9 @@ export function openGuest(socket: Socket): Guest {
       kill: (signal = 'SIGTERM') => send({ id, op: 'kill', signal }),
       wait: async ({ deadlineMs } = {}) => {
         const exitCode = await within(ended, deadlineMs, () => {
-          const said = [stdout(), stderr()].map((text) => text.trim().slice(-2000)).filter((text) => text !== '')
+          const said = [stdout(), stderr()]
+            .map((text) => text.trim().slice(-2000))
+            .filter((text) => text !== '')
           return ['in the guest: no end within', deadlineMs, 'ms:', argv.join(' '), ...said].join(' ')
         })
         return { exitCode, stdout: stdout(), stderr: stderr() }
@@ -148,9 +160,11 @@ export function openGuest(socket: Socket): Guest {
       // Whatever the port still carries of a line from before is ended by the first newline.
       socket.write('\n')
       send({ id, op: 'hello' })
-      return within(answer, deadlineMs, () => `the agent in the guest did not answer within ${deadlineMs} ms`).finally(
-        () => conversations.delete(id),
-      )
+      return within(
+        answer,
+        deadlineMs,
+        () => `the agent in the guest did not answer within ${deadlineMs} ms`,
+      ).finally(() => conversations.delete(id))
     },
   }
 }
@@ -164,7 +178,11 @@ function parseLine(line: string): Message | undefined {
   }
 }
 
-async function within<T>(promise: Promise<T>, deadlineMs: number | undefined, describe: () => string): Promise<T> {
+async function within<T>(
+  promise: Promise<T>,
+  deadlineMs: number | undefined,
+  describe: () => string,
+): Promise<T> {
   if (deadlineMs === undefined) return promise
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {

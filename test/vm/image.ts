@@ -13,25 +13,38 @@ export type Image = Made & { readonly disk: string; readonly kernel: string; rea
 export async function makeImage(): Promise<Image> {
   const packages = await makeOnce({
     kind: 'packages',
-    ingredients: [suite, readFileSync(join(here, 'packages.sh'), 'utf8')],
+    ingredients: [
+      suite,
+      ...['packages.sh', 'inside.sh'].map((name) => readFileSync(join(here, name), 'utf8')),
+    ],
     make: async (folder) => {
       const mirror = debianMirror()
       say(`Building a Debian ${suite} with OpenZFS from ${mirror}: once, 6 to 8 minutes on two cores.`)
-      await runLogged('sh', [join(here, 'packages.sh'), mirror, suite, join(folder, 'root.tar')])
+      await runLogged(['sh', join(here, 'packages.sh'), mirror, suite, join(folder, 'root.tar')])
       say('The packages are there.')
     },
   })
   const image = await makeOnce({
     kind: 'image',
-    ingredients: [packages.id, readFileSync(join(here, 'disk.sh'), 'utf8'), ...filesBelow(join(here, 'files'))],
+    ingredients: [
+      packages.id,
+      readFileSync(join(here, 'disk.sh'), 'utf8'),
+      ...filesBelow(join(here, 'files')),
+    ],
     make: async (folder) => {
       say('Making the disk image ...')
-      const command = ['sh', join(here, 'disk.sh'), join(packages.folder, 'root.tar'), join(here, 'files'), folder]
+      const command = [
+        'sh',
+        join(here, 'disk.sh'),
+        join(packages.folder, 'root.tar'),
+        join(here, 'files'),
+        folder,
+      ]
       // Owners inside the archive need root, or a user namespace that looks like it.
-      const isRoot = process.getuid?.() === 0
-      await runLogged(isRoot ? 'sh' : 'mmdebstrap', isRoot ? command.slice(1) : ['--unshare-helper', ...command])
+      const asRoot = process.getuid?.() === 0 ? [] : ['mmdebstrap', '--unshare-helper']
+      await runLogged([...asRoot, ...command])
       const raw = join(folder, 'root.img')
-      await runLogged('qemu-img', ['convert', '-O', 'qcow2', raw, join(folder, 'root.qcow2')])
+      await runLogged(['qemu-img', 'convert', '-O', 'qcow2', raw, join(folder, 'root.qcow2')])
       rmSync(raw)
     },
   })
@@ -41,10 +54,17 @@ export async function makeImage(): Promise<Image> {
 
 /** Debian's main archive as this machine's own apt names it: the first entry of its own suites, security left out. */
 export function debianMirror(root = '/etc/apt'): string {
-  const files = [join(root, 'sources.list'), ...namesIn(join(root, 'sources.list.d')).map((name) => join(root, 'sources.list.d', name))]
+  const files = [
+    join(root, 'sources.list'),
+    ...namesIn(join(root, 'sources.list.d')).map((name) => join(root, 'sources.list.d', name)),
+  ]
   for (const file of files) {
     const text = readIfThere(file)
-    const found = file.endsWith('.sources') ? mirrorOfStanzas(text) : file.endsWith('.list') ? mirrorOfLines(text) : undefined
+    const found = file.endsWith('.sources')
+      ? mirrorOfStanzas(text)
+      : file.endsWith('.list')
+        ? mirrorOfLines(text)
+        : undefined
     if (found !== undefined) return throughMirrorList(found)
   }
   throw new Error(`no entry of the Debian archive found in ${root}/sources.list or ${root}/sources.list.d`)
@@ -56,8 +76,17 @@ function mirrorOfStanzas(text: string): string | undefined {
   for (const stanza of text.split(/\n\s*\n/)) {
     const lines = stanza.split('\n').filter((line) => !line.startsWith('#'))
     const field = (name: string) =>
-      lines.find((line) => line.toLowerCase().startsWith(`${name}:`))?.slice(name.length + 1).trim().split(/\s+/) ?? []
-    if (field('enabled')[0] === 'no' || !field('types').includes('deb') || !field('components').includes('main')) continue
+      lines
+        .find((line) => line.toLowerCase().startsWith(`${name}:`))
+        ?.slice(name.length + 1)
+        .trim()
+        .split(/\s+/) ?? []
+    if (
+      field('enabled')[0] === 'no' ||
+      !field('types').includes('deb') ||
+      !field('components').includes('main')
+    )
+      continue
     if (field('suites').some((name) => debianSuite.test(name))) return field('uris')[0]
   }
   return undefined
@@ -75,7 +104,9 @@ function mirrorOfLines(text: string): string | undefined {
 function throughMirrorList(uri: string): string {
   const list = /^mirror\+file:(?:\/\/)?(\/.*)$/.exec(uri)?.[1]
   if (list === undefined) return uri
-  const first = readIfThere(list).split('\n').find((line) => /^\w+:/.test(line))
+  const first = readIfThere(list)
+    .split('\n')
+    .find((line) => /^\w+:/.test(line))
   if (first === undefined) throw new Error(`no mirror is named in ${list}`)
   return first.split(/\s+/)[0] ?? first
 }
@@ -98,7 +129,7 @@ export function filesBelow(folder: string): readonly string[] {
 }
 
 /** Runs a long command; a line now and then shows that it lives; all that it said is shown if it fails. */
-async function runLogged(file: string, args: readonly string[]): Promise<void> {
+async function runLogged([file = '', ...args]: readonly string[]): Promise<void> {
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const said: Buffer[] = []
   child.stdout.on('data', (chunk: Buffer) => said.push(chunk))
@@ -109,7 +140,8 @@ async function runLogged(file: string, args: readonly string[]): Promise<void> {
       child.once('error', reject)
       child.once('close', resolve)
     })
-    if (code !== 0) throw new Error(`${file} ended with ${code}:\n${Buffer.concat(said).toString().slice(-6000)}`)
+    if (code !== 0)
+      throw new Error(`${file} ended with ${code}:\n${Buffer.concat(said).toString().slice(-6000)}`)
   } finally {
     clearInterval(alive)
   }

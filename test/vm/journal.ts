@@ -23,7 +23,10 @@ export type EntryPattern = {
 
 export type Journal = {
   readonly mark: () => number
-  readonly waitFor: (pattern: EntryPattern, options: { readonly deadlineMs: number; readonly after?: Mark }) => Promise<JournalEntry>
+  readonly waitFor: (
+    pattern: EntryPattern,
+    options: { readonly deadlineMs: number; readonly after?: Mark },
+  ) => Promise<JournalEntry>
   /** Entries that carry WALKAWAY_EVENT and match. */
   readonly events: (pattern?: EntryPattern & { readonly after?: Mark }) => readonly JournalEntry[]
   readonly entries: (pattern?: EntryPattern & { readonly after?: Mark }) => readonly JournalEntry[]
@@ -88,7 +91,11 @@ export function createJournal(): Journal {
           listeners.delete(listener)
           const told = all.slice(start).filter((entry) => entry['WALKAWAY_EVENT'] !== undefined)
           const story = (told.length > 0 ? told : all.slice(start)).slice(-15).map(renderEntry).join('\n  ')
-          reject(new JournalDeadline(`not in the journal within ${deadlineMs} ms: ${describe(pattern)}\n  ${story}`))
+          reject(
+            new JournalDeadline(
+              `not in the journal within ${deadlineMs} ms: ${describe(pattern)}\n  ${story}`,
+            ),
+          )
         }, deadlineMs)
         listeners.add(listener)
       }),
@@ -99,7 +106,10 @@ export function createJournal(): Journal {
 export function renderEntry(entry: JournalEntry): string {
   const at = new Date(Number(BigInt(entry['__REALTIME_TIMESTAMP'] ?? '0') / 1000n)).toISOString()
   const event = entry['WALKAWAY_EVENT']
-  const fields = event === undefined ? '' : ` [${[event, entry['WALKAWAY_DISK'], entry['WALKAWAY_OUTCOME']].filter(Boolean).join(' ')}]`
+  const fields =
+    event === undefined
+      ? ''
+      : ` [${[event, entry['WALKAWAY_DISK'], entry['WALKAWAY_OUTCOME']].filter(Boolean).join(' ')}]`
   return `${at} ${entry['SYSLOG_IDENTIFIER'] ?? entry['_COMM'] ?? '?'} <${entry['PRIORITY'] ?? '-'}>${fields}: ${entry['MESSAGE'] ?? ''}`
 }
 
@@ -115,14 +125,17 @@ function matches(entry: JournalEntry, { event, disk, pool, outcome, unit, messag
     (disk === undefined || entry['WALKAWAY_DISK'] === disk) &&
     (pool === undefined || entry['WALKAWAY_POOL'] === pool) &&
     (outcome === undefined || entry['WALKAWAY_OUTCOME'] === outcome) &&
-    (unit === undefined || [entry['_SYSTEMD_UNIT'], entry['OBJECT_SYSTEMD_UNIT'], entry['UNIT']].includes(unit)) &&
+    (unit === undefined ||
+      [entry['_SYSTEMD_UNIT'], entry['OBJECT_SYSTEMD_UNIT'], entry['UNIT']].includes(unit)) &&
     (message === undefined ||
       (typeof message === 'string' ? entry['MESSAGE'] === message : message.test(entry['MESSAGE'] ?? '')))
   )
 }
 
 function describe(pattern: EntryPattern): string {
-  return Object.entries(pattern).map(([key, value]) => `${key} ${String(value)}`).join(', ')
+  return Object.entries(pattern)
+    .map(([key, value]) => `${key} ${String(value)}`)
+    .join(', ')
 }
 
 // journalctl gives what is not UTF-8 as a list of bytes, and a repeated field as a list; the first line after a load may
@@ -140,5 +153,7 @@ function parseEntry(line: string): Record<string, string> | undefined {
 function asText(value: unknown): string {
   if (typeof value === 'string') return value
   if (!Array.isArray(value)) return String(value)
-  return value.every((item) => typeof item === 'number') ? Buffer.from(value).toString() : value.map(asText).join(' ')
+  return value.every((item) => typeof item === 'number')
+    ? Buffer.from(value).toString()
+    : value.map(asText).join(' ')
 }

@@ -39,13 +39,20 @@ async function makeReady(): Promise<Layer> {
     kind: 'ready',
     ingredients: [image.id, readFileSync(setUp, 'utf8'), JSON.stringify(machineShape), accel, qemuVersion()],
     make: async (folder) => {
-      say(accel === 'kvm' ? 'Booting the machine ...' : 'Booting the machine in software emulation, about a minute ...')
+      say(
+        accel === 'kvm'
+          ? 'Booting the machine ...'
+          : 'Booting the machine in software emulation, about a minute ...',
+      )
       const drives = drivesIn(folder)
       overlay(image.disk, join(folder, 'root.qcow2'))
       execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', join(folder, 'tank.qcow2'), '6G'])
       await saveAfter({ image, accel, folder, drives }, async (guest) => {
         say('Booted; creating the pool tank ...')
-        await guest.run(['bash', '-euo', 'pipefail', '-s'], { input: readFileSync(setUp), deadlineMs: 240_000 })
+        await guest.run(['bash', '-euo', 'pipefail', '-s'], {
+          input: readFileSync(setUp),
+          deadlineMs: 240_000,
+        })
       })
       say('The machine is ready.')
     },
@@ -63,17 +70,23 @@ async function makeInstalled(deb: string | undefined): Promise<Layer> {
     make: async (folder) => {
       say(`Installing ${basename(deb)} ...`)
       for (const { path } of ready.drives) overlay(path, join(folder, basename(path)))
-      await saveAfter({ image: ready.image, accel, folder, drives: drivesIn(folder), state: ready.state }, async (guest) => {
-        const target = `/var/tmp/${basename(deb)}`
-        await guest.run(['date', '--set', `@${Date.now() / 1000}`])
-        await guest.run(['sh', '-c', 'cat > "$1"', 'sh', target], { input: readFileSync(deb) })
-        // Everything it depends on is in the image; a dependency that is not is a mistake of the image's recipe.
-        await guest.run(['apt-get', 'install', '--yes', '--no-download', '--no-install-recommends', target], {
-          deadlineMs: 180_000,
-          env: { DEBIAN_FRONTEND: 'noninteractive' },
-        })
-        await guest.run(['sh', '-c', settle])
-      })
+      await saveAfter(
+        { image: ready.image, accel, folder, drives: drivesIn(folder), state: ready.state },
+        async (guest) => {
+          const target = `/var/tmp/${basename(deb)}`
+          await guest.run(['date', '--set', `@${Date.now() / 1000}`])
+          await guest.run(['sh', '-c', 'cat > "$1"', 'sh', target], { input: readFileSync(deb) })
+          // Everything it depends on is in the image; a dependency that is not is a mistake of the image's recipe.
+          await guest.run(
+            ['apt-get', 'install', '--yes', '--no-download', '--no-install-recommends', target],
+            {
+              deadlineMs: 180_000,
+              env: { DEBIAN_FRONTEND: 'noninteractive' },
+            },
+          )
+          await guest.run(['sh', '-c', settle])
+        },
+      )
       say('Installed.')
     },
   })
@@ -81,7 +94,8 @@ async function makeInstalled(deb: string | undefined): Promise<Layer> {
 }
 
 // What was written is on the disks, and the journal of making the layer is not what a scenario wants to read.
-const settle = 'udevadm settle; journalctl --rotate --vacuum-time=1s --quiet; sync; echo 1 > /proc/sys/vm/drop_caches; sync'
+const settle =
+  'udevadm settle; journalctl --rotate --vacuum-time=1s --quiet; sync; echo 1 > /proc/sys/vm/drop_caches; sync'
 
 type Making = {
   readonly image: Image
@@ -91,7 +105,10 @@ type Making = {
   readonly state?: string
 }
 
-async function saveAfter({ image, accel, folder, drives, state }: Making, work: (guest: Guest) => Promise<void>): Promise<void> {
+async function saveAfter(
+  { image, accel, folder, drives, state }: Making,
+  work: (guest: Guest) => Promise<void>,
+): Promise<void> {
   const consolePath = join(folder, 'console.log')
   const qemu: Qemu = await startQemu({
     accelerator: accel,
@@ -107,7 +124,10 @@ async function saveAfter({ image, accel, folder, drives, state }: Making, work: 
     const guest = openGuest(qemu.agent)
     await qemu.qmp.command('cont')
     await guest.hello(300_000).catch((error: unknown) => {
-      throw new Error(`the machine did not come up; its console said:\n${readFileSync(consolePath, 'utf8').slice(-3000)}`, { cause: error })
+      throw new Error(
+        `the machine did not come up; its console said:\n${readFileSync(consolePath, 'utf8').slice(-3000)}`,
+        { cause: error },
+      )
     })
     await work(guest)
     await saveState(qemu.qmp, join(folder, 'state'))

@@ -31,9 +31,16 @@ export type Machine = {
   readonly run: (argv: readonly string[], options?: CommandOptions) => Promise<CommandResult>
   /** bash -euo pipefail; answers with what it wrote to stdout. */
   readonly script: (text: string, options?: CommandOptions) => Promise<string>
-  readonly start: (argv: readonly string[], options?: Omit<CommandOptions, 'deadlineMs' | 'reject'>) => GuestProcess
+  readonly start: (
+    argv: readonly string[],
+    options?: Omit<CommandOptions, 'deadlineMs' | 'reject'>,
+  ) => GuestProcess
   readonly readFile: (path: string) => Promise<string>
-  readonly writeFile: (path: string, content: string | Uint8Array, options?: { readonly mode?: string }) => Promise<void>
+  readonly writeFile: (
+    path: string,
+    content: string | Uint8Array,
+    options?: { readonly mode?: string },
+  ) => Promise<void>
   readonly copyIn: (hostPath: string, guestPath: string) => Promise<void>
   /** Runs a command again and again until it ends with 0 (and its stdout passes the test). */
   readonly until: (
@@ -92,7 +99,14 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
   async function powerOn(state: string | undefined): Promise<void> {
     if (power?.qemu.isRunning() === true) throw new Error(`${name} is already running`)
     const { kernel, initrd } = layer.image
-    const qemu = await startQemu({ accelerator: accel, kernel, initrd, drives, consolePath, ...(state === undefined ? {} : { state }) })
+    const qemu = await startQemu({
+      accelerator: accel,
+      kernel,
+      initrd,
+      drives,
+      consolePath,
+      ...(state === undefined ? {} : { state }),
+    })
     const guest = openGuest(qemu.agent)
     journal.attach(qemu.journal)
     power = { qemu, guest }
@@ -110,7 +124,8 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
   const boot: Machine['boot'] = async ({ until: moment = 'services' } = {}) => {
     await powerOn(undefined)
     // Answers `degraded` with a nonzero exit code where a service has failed, which may be what the scenario is about.
-    if (moment === 'services') await run(['systemctl', 'is-system-running', '--wait'], { deadlineMs: 300_000, reject: false })
+    if (moment === 'services')
+      await run(['systemctl', 'is-system-running', '--wait'], { deadlineMs: 300_000, reject: false })
   }
 
   async function powerCut(): Promise<void> {
@@ -125,7 +140,9 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     (await run(['bash', '-euo', 'pipefail', '-c', text], commandOptions)).stdout
 
   const writeFile: Machine['writeFile'] = async (path, content, { mode = '0644' } = {}) => {
-    await run(['sh', '-c', 'mkdir -p "$(dirname "$1")" && cat > "$1" && chmod "$2" "$1"', 'sh', path, mode], { input: content })
+    await run(['sh', '-c', 'mkdir -p "$(dirname "$1")" && cat > "$1" && chmod "$2" "$1"', 'sh', path, mode], {
+      input: content,
+    })
   }
 
   const until: Machine['until'] = async (argv, { deadlineMs, stdout = () => true }) => {
@@ -133,7 +150,8 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     for (;;) {
       const result = await run(argv, { reject: false, deadlineMs })
       if (result.exitCode === 0 && stdout(result.stdout)) return result
-      if (Date.now() > end) throw new Error(`not so within ${deadlineMs} ms: ${argv.join(' ')}: ${result.stdout}${result.stderr}`)
+      if (Date.now() > end)
+        throw new Error(`not so within ${deadlineMs} ms: ${argv.join(' ')}: ${result.stdout}${result.stderr}`)
       await new Promise((resolve) => setTimeout(resolve, 200))
     }
   }
@@ -151,13 +169,17 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     guest.start(command)
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`${name} was not off within ${deadlineMs} ms after ${command.join(' ')}`)), deadlineMs)
+      timer = setTimeout(
+        () => reject(new Error(`${name} was not off within ${deadlineMs} ms after ${command.join(' ')}`)),
+        deadlineMs,
+      )
     })
     await Promise.race([qemu.exited, late]).finally(() => clearTimeout(timer))
     power = undefined
   }
 
-  const shutdown: Machine['shutdown'] = ({ deadlineMs = 180_000 } = {}) => powerEnds(['systemctl', 'poweroff', '--no-block'], deadlineMs)
+  const shutdown: Machine['shutdown'] = ({ deadlineMs = 180_000 } = {}) =>
+    powerEnds(['systemctl', 'poweroff', '--no-block'], deadlineMs)
 
   async function close(): Promise<void> {
     await power?.qemu.quit()
@@ -190,7 +212,18 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     makePool: async (disk, { serial, pool, options: poolOptions = [] }) => {
       await plug(disk, { serial })
       const device = diskLink(serial)
-      const create = ['zpool', 'create', '-o', 'cachefile=none', '-o', 'ashift=12', '-O', 'mountpoint=none', '-O', 'canmount=off']
+      const create = [
+        'zpool',
+        'create',
+        '-o',
+        'cachefile=none',
+        '-o',
+        'ashift=12',
+        '-O',
+        'mountpoint=none',
+        '-O',
+        'canmount=off',
+      ]
       await run([...create, '-O', 'compression=lz4', '-O', 'atime=off', ...poolOptions, pool, device])
       const poolGuid = (await run(['zpool', 'get', '-Hp', '-o', 'value', 'guid', pool])).stdout.trim()
       await run(['zpool', 'export', pool])

@@ -42,14 +42,22 @@ export const machineShape = {
 export async function startQemu(options: QemuOptions): Promise<Qemu> {
   const sockets = mkdtempSync(join(temporaryFolder(), 'q'))
   const path = (name: string) => join(sockets, name)
-  const accepts = { qmp: acceptOne(path('qmp')), agent: acceptOne(path('agent')), journal: acceptOne(path('journal')) }
+  const accepts = {
+    qmp: acceptOne(path('qmp')),
+    agent: acceptOne(path('agent')),
+    journal: acceptOne(path('journal')),
+  }
   await Promise.all(Object.values(accepts).map((accept) => accept.listening))
 
   // The kernel kills QEMU when this process ends, however it ends.
-  const child = spawn('setpriv', ['--pdeathsig', 'SIGKILL', '--', 'qemu-system-x86_64', ...commandLine(options, path)], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    detached: true,
-  })
+  const child = spawn(
+    'setpriv',
+    ['--pdeathsig', 'SIGKILL', '--', 'qemu-system-x86_64', ...commandLine(options, path)],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true,
+    },
+  )
   let said = ''
   child.stderr.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-4000)
@@ -91,10 +99,24 @@ function commandLine(options: QemuOptions, socket: (name: string) => string): re
   const { accelerator, kernel, initrd, drives, state, consolePath } = options
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-machine', 'q35', '-S'],
-    ...(accelerator === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', 'max']),
-    ...['-smp', String(machineShape.cpus), '-m', String(machineShape.memoryMb), '-rtc', 'base=utc', '-action', 'reboot=shutdown'],
+    ...(accelerator === 'kvm'
+      ? ['-accel', 'kvm', '-cpu', 'host']
+      : ['-accel', 'tcg,thread=multi', '-cpu', 'max']),
+    ...[
+      '-smp',
+      String(machineShape.cpus),
+      '-m',
+      String(machineShape.memoryMb),
+      '-rtc',
+      'base=utc',
+      '-action',
+      'reboot=shutdown',
+    ],
     ...['-kernel', kernel, '-initrd', initrd],
-    ...['-append', 'root=/dev/vda rw console=ttyS0 quiet mitigations=off audit=0 systemd.show_status=no net.ifnames=0'],
+    ...[
+      '-append',
+      'root=/dev/vda rw console=ttyS0 quiet mitigations=off audit=0 systemd.show_status=no net.ifnames=0',
+    ],
     ...['-chardev', `file,id=console,path=${consolePath},append=on`, '-serial', 'chardev:console'],
     ...['-chardev', `socket,id=qmp,path=${socket('qmp')}`, '-mon', 'chardev=qmp,mode=control'],
     ...['-device', 'virtio-rng-pci', '-device', 'virtio-serial-pci,id=ports'],
@@ -130,9 +152,13 @@ export async function saveState(qmp: Qmp, path: string): Promise<void> {
   await qmp.command('migrate-set-parameters', { 'max-bandwidth': 8 * 1024 ** 3 })
   await qmp.command('migrate', { uri: `exec:cat > '${path}'` })
   for (;;) {
-    const { status, ...rest } = (await qmp.command('query-migrate')) as { status: string; 'error-desc'?: string }
+    const { status, ...rest } = (await qmp.command('query-migrate')) as {
+      status: string
+      'error-desc'?: string
+    }
     if (status === 'completed') return
-    if (status === 'failed' || status === 'cancelled') throw new Error(`saving the machine failed: ${rest['error-desc'] ?? status}`)
+    if (status === 'failed' || status === 'cancelled')
+      throw new Error(`saving the machine failed: ${rest['error-desc'] ?? status}`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }

@@ -18,7 +18,10 @@ export class QmpError extends Error {}
 type Waiting = { readonly resolve: (answer: unknown) => void; readonly reject: (error: Error) => void }
 
 /** Listens on a unix socket and resolves with the first one who connects. */
-export function acceptOne(path: string): { readonly listening: Promise<void>; readonly connected: Promise<Socket> } {
+export function acceptOne(path: string): {
+  readonly listening: Promise<void>
+  readonly connected: Promise<Socket>
+} {
   const server = createServer()
   const connected = new Promise<Socket>((resolve, reject) => {
     server.once('error', reject)
@@ -43,7 +46,12 @@ export async function openQmp(socket: Socket): Promise<Qmp> {
   let nextId = 1
 
   eachLine(socket, (line) => {
-    const message = JSON.parse(line) as { id?: number; return?: unknown; error?: { desc: string }; event?: string }
+    const message = JSON.parse(line) as {
+      id?: number
+      return?: unknown
+      error?: { desc: string }
+      event?: string
+    }
     if (message.event !== undefined) {
       for (const listener of [...listeners]) listener(message as QmpEvent)
       return
@@ -66,7 +74,9 @@ export async function openQmp(socket: Socket): Promise<Qmp> {
       if (socket.destroyed) return reject(new QmpError(`QEMU has gone; ${name} not sent`))
       const id = nextId++
       waiting.set(id, { resolve, reject })
-      socket.write(`${JSON.stringify({ execute: name, id, ...(args === undefined ? {} : { arguments: args }) })}\n`)
+      socket.write(
+        `${JSON.stringify({ execute: name, id, ...(args === undefined ? {} : { arguments: args }) })}\n`,
+      )
     })
 
   const nextEvent: Qmp['nextEvent'] = (matches, deadlineMs) =>

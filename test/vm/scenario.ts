@@ -7,17 +7,27 @@ import { type Machine, type MachineOptions, startMachine } from './machine.ts'
 
 export type Scenario = {
   /** Named after the scenario unless it says otherwise. */
-  readonly startMachine: (options: Omit<MachineOptions, 'name'> & { readonly name?: string }) => Promise<Machine>
+  readonly startMachine: (
+    options: Omit<MachineOptions, 'name'> & { readonly name?: string },
+  ) => Promise<Machine>
   /** Another computer, without walkaway, with another host name and hostid: to look at a disk from outside. */
   readonly secondMachine: () => Promise<Machine>
   readonly createDisk: (name: string, options?: { readonly sizeMb?: number }) => Promise<Disk>
 }
 
-export type ScenarioOptions = { readonly timeoutMs?: number; readonly only?: boolean; readonly skip?: boolean }
+export type ScenarioOptions = {
+  readonly timeoutMs?: number
+  readonly only?: boolean
+  readonly skip?: boolean
+}
 
 const defaultTimeoutMs = 600_000
 
-export function scenario(name: string, body: (scenario: Scenario) => Promise<void>, options: ScenarioOptions = {}): void {
+export function scenario(
+  name: string,
+  body: (scenario: Scenario) => Promise<void>,
+  options: ScenarioOptions = {},
+): void {
   const { timeoutMs = defaultTimeoutMs, only = false, skip = false } = options
   test(name, { timeout: timeoutMs, only, skip }, async ({ onTestFinished, task }) => {
     const machines: Machine[] = []
@@ -38,8 +48,10 @@ export function scenario(name: string, body: (scenario: Scenario) => Promise<voi
     }
 
     await body({
-      startMachine: (machineOptions) => start({ name: machines.length === 0 ? 'nas' : `machine-${machines.length + 1}`, ...machineOptions }),
-      secondMachine: () => start({ layer: 'ready', name: 'elsewhere', hostname: 'elsewhere', hostid: '0badcafe' }),
+      startMachine: (machineOptions) =>
+        start({ name: machines.length === 0 ? 'nas' : `machine-${machines.length + 1}`, ...machineOptions }),
+      secondMachine: () =>
+        start({ layer: 'ready', name: 'elsewhere', hostname: 'elsewhere', hostid: '0badcafe' }),
       createDisk: (diskName, { sizeMb = 600 } = {}) => createDisk({ name: diskName, sizeMb }),
     })
   })

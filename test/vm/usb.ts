@@ -1,8 +1,8 @@
 // The USB sockets of one machine: what is plugged in where, over QMP. Remembers it while the machine is off, so that a
 // disk can be there when it boots. Knows nothing of the guest.
 import { type Disk, DiskInUse } from './disk.ts'
-import type { Qmp } from './qmp.ts'
 import { machineShape } from './qemu.ts'
+import type { Qmp } from './qmp.ts'
 
 export type PlugOptions = {
   readonly serial: string
@@ -20,7 +20,11 @@ export type Usb = {
   readonly plug: (disk: Disk, options: PlugOptions) => Promise<void>
   readonly pull: (disk: Disk) => Promise<void>
   /** A blank stick without an image file, for crowds. Returns how to pull it again. */
-  readonly plugStick: (options: { readonly serial: string; readonly sizeMb?: number; readonly controller?: 0 | 1 }) => Promise<() => Promise<void>>
+  readonly plugStick: (options: {
+    readonly serial: string
+    readonly sizeMb?: number
+    readonly controller?: 0 | 1
+  }) => Promise<() => Promise<void>>
   /** Changes the speed of a disk that was plugged in with `bytesPerSecond`; 0 is unlimited. */
   readonly throttle: (disk: Disk, bytesPerSecond: number) => Promise<void>
   readonly powerOn: (qmp: Qmp) => Promise<void>
@@ -28,7 +32,11 @@ export type Usb = {
   readonly letGo: () => void
 }
 
-type Plugged = { readonly id: string; readonly options: PlugOptions; readonly image: Readonly<Record<string, unknown>> }
+type Plugged = {
+  readonly id: string
+  readonly options: PlugOptions
+  readonly image: Readonly<Record<string, unknown>>
+}
 
 export function createUsb(machineName: string): Usb {
   const plugged = new Map<Disk, Plugged>()
@@ -46,8 +54,17 @@ export function createUsb(machineName: string): Usb {
     await connection().command('blockdev-add', { ...image, 'node-name': node })
     if (bytesPerSecond !== undefined) {
       const group = `${id}-group`
-      await connection().command('object-add', { 'qom-type': 'throttle-group', id: group, limits: { 'bps-total': bytesPerSecond } })
-      await connection().command('blockdev-add', { driver: 'throttle', 'node-name': `${id}-slow`, 'throttle-group': group, file: node })
+      await connection().command('object-add', {
+        'qom-type': 'throttle-group',
+        id: group,
+        limits: { 'bps-total': bytesPerSecond },
+      })
+      await connection().command('blockdev-add', {
+        driver: 'throttle',
+        'node-name': `${id}-slow`,
+        'throttle-group': group,
+        file: node,
+      })
     }
     try {
       await connection().command('device_add', {
@@ -73,7 +90,10 @@ export function createUsb(machineName: string): Usb {
   }
 
   async function detach({ id, options }: Plugged): Promise<void> {
-    const deleted = connection().nextEvent(({ event, data }) => event === 'DEVICE_DELETED' && data?.['device'] === id, 20_000)
+    const deleted = connection().nextEvent(
+      ({ event, data }) => event === 'DEVICE_DELETED' && data?.['device'] === id,
+      20_000,
+    )
     const [gone] = await Promise.all([deleted, connection().command('device_del', { id })])
     void gone
     await removeNodes(id, options)
@@ -81,7 +101,8 @@ export function createUsb(machineName: string): Usb {
 
   return {
     plug: async (disk, options) => {
-      if (disk.attachedTo !== undefined) throw new DiskInUse(`disk ${disk.name} is already plugged into ${disk.attachedTo}`)
+      if (disk.attachedTo !== undefined)
+        throw new DiskInUse(`disk ${disk.name} is already plugged into ${disk.attachedTo}`)
       disk.attachedTo = machineName
       const image = {
         driver: 'raw',
@@ -113,8 +134,13 @@ export function createUsb(machineName: string): Usb {
     },
     throttle: async (disk, bytesPerSecond) => {
       const place = plugged.get(disk)
-      if (place?.options.bytesPerSecond === undefined) throw new Error(`disk ${disk.name} was not plugged in with bytesPerSecond`)
-      await connection().command('qom-set', { path: `/objects/${place.id}-group`, property: 'limits', value: { 'bps-total': bytesPerSecond } })
+      if (place?.options.bytesPerSecond === undefined)
+        throw new Error(`disk ${disk.name} was not plugged in with bytesPerSecond`)
+      await connection().command('qom-set', {
+        path: `/objects/${place.id}-group`,
+        property: 'limits',
+        value: { 'bps-total': bytesPerSecond },
+      })
     },
     powerOn: async (newQmp) => {
       qmp = newQmp

@@ -9,7 +9,7 @@ tar -C "$root" -xf "$archive"
 cp -r --no-preserve=ownership "$files/." "$root/"
 
 # What kept manuals out of the packages so far must not keep them out of the package under test.
-rm -f "$root/etc/dpkg/dpkg.cfg.d/99mmdebstrap"
+rm -f "$root/etc/dpkg/dpkg.cfg.d/99mmdebstrap" "$root/etc/apt/apt.conf.d/99mmdebstrap" "$root/etc/resolv.conf"
 
 for unit in apt-daily.timer apt-daily-upgrade.timer man-db.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer \
   e2scrub_reap.service systemd-tmpfiles-clean.timer logrotate.timer serial-getty@ttyS0.service getty@tty1.service \

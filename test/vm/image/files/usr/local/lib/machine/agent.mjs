@@ -24,7 +24,10 @@ function exec({ id, argv, env, cwd }) {
     detached: true,
   })
   running.set(id, child)
-  for (const [name, stream] of [['out', child.stdout], ['err', child.stderr]]) {
+  for (const [name, stream] of [
+    ['out', child.stdout],
+    ['err', child.stderr],
+  ]) {
     stream.on('data', (chunk) => {
       stream.pause()
       send({ id, [name]: chunk.toString('base64') }).then(() => stream.resume())
