@@ -288,7 +288,11 @@ function describe(event: WalkawayEvent): Told {
       return {
         priority: 6,
         sentence: `${event.dataset} sent (${event.how}), ${bytes(event.sentBytes)} in ${duration(event.durationMs)}`,
-        fields: { WALKAWAY_DATASET: event.dataset, WALKAWAY_BYTES: String(event.sentBytes) },
+        fields: {
+          WALKAWAY_DATASET: event.dataset,
+          WALKAWAY_BYTES: String(event.sentBytes),
+          WALKAWAY_DURATION_MS: String(event.durationMs),
+        },
       }
     case 'dataset-failed':
       return {

@@ -1,0 +1,142 @@
+// One dataset of 300 MB through a whole visit against the same stream through a pipe of the shell, in turn; and how
+// long a visit takes before its first byte and after its last.
+import type { Disk } from '../vm/disk.ts'
+import { configure, expectSafe, startService } from '../vm/home.ts'
+import type { JournalEntry } from '../vm/journal.ts'
+import { diskLink, type Machine } from '../vm/machine.ts'
+import { median, print, printSpread } from './figures.ts'
+
+const pairs = 7
+const serial = 'WDBENCH0001'
+const pool = 'bench-disk'
+const disk = { name: 'bench', serial, pool }
+const datasetMb = 300
+
+type VisitFigures = { readonly sendMs: number; readonly beforeMs: number; readonly afterMs: number }
+
+export async function measureVisits(machine: Machine, image: Disk): Promise<void> {
+  print(`throughput: ${datasetMb} MB, ${pairs} pairs in turn`)
+  await machine.script(
+    `zfs create tank/bench && head -c ${datasetMb}M /dev/urandom > /tank/bench/file && zpool sync tank`,
+    { deadlineMs: 300_000 },
+  )
+  const { poolGuid } = await machine.makePool(image, { serial, pool })
+  const place = { ...disk, poolGuid }
+  await configure(machine, [place], { sources: [{ dataset: 'tank/bench' }], log: { level: 'debug' } })
+  await startService(machine)
+
+  const visits: VisitFigures[] = []
+  const shells: number[] = []
+  // The first of each warms the caches and does not count.
+  for (let pair = 0; pair <= pairs; pair++) {
+    const turns = [
+      async () => visits.push(await visitOnce(machine, image)),
+      async () => shells.push(await shellOnce(machine, image, poolGuid)),
+    ]
+    for (const turn of pair % 2 === 0 ? turns : turns.reverse()) await turn()
+    if (pair === 0) [visits.length, shells.length] = [0, 0]
+  }
+  await machine.run(['systemctl', 'stop', 'walkaway'], { deadlineMs: 120_000 })
+  await machine.script('zfs destroy -r tank/bench')
+
+  const ratios = visits.map(({ sendMs }, index) => (shells[index] ?? Number.NaN) / sendMs)
+  printSpread(
+    'through a visit',
+    visits.map(({ sendMs }) => sendMs / 1000),
+    2,
+    ' s',
+  )
+  printSpread(
+    'zfs send | zfs recv in a shell',
+    shells.map((ms) => ms / 1000),
+    2,
+    ' s',
+  )
+  printSpread('throughput of the visit / of the shell', ratios, 3)
+  print(`  target: median at least 0.97: ${median(ratios) >= 0.97 ? 'met' : 'NOT met'}`)
+  printSpread(
+    'last udev event of the disk to the first byte, import taken out',
+    visits.map(({ beforeMs }) => beforeMs / 1000),
+    2,
+    ' s',
+  )
+  printSpread(
+    'last byte to safe-to-remove, export taken out',
+    visits.map(({ afterMs }) => afterMs / 1000),
+    2,
+    ' s',
+  )
+}
+
+/** A full send of the dataset in a whole visit, from plugging in to safe-to-remove; leaves nothing on either side. */
+async function visitOnce(machine: Machine, image: Disk): Promise<VisitFigures> {
+  const before = machine.journal.mark()
+  const udev = machine.start(['udevadm', 'monitor', '--udev', '--subsystem-match=block'])
+  await machine.plug(image, { serial })
+  const safe = await expectSafe(machine, { ...disk, poolGuid: '', image }, before)
+  await machine.settleJournal()
+  const [sent] = machine.journal.events({ event: 'dataset-sent', after: before })
+  const [imported] = machine.journal.events({ event: 'pool-imported', after: before })
+  if (sent === undefined || imported === undefined) throw new Error('the visit sent nothing')
+  udev.kill()
+
+  const sendMs = Number(sent['WALKAWAY_DURATION_MS'])
+  const firstByte = millisOf(sent) - sendMs
+  const { stdout } = await udev.wait({ deadlineMs: 10_000 })
+  const lastUdev = Math.max(...udevMillis(stdout).filter((at) => at < millisOf(imported)))
+  const commandMs = (words: readonly string[]) => durationOf(machine, before, words)
+  const figures = {
+    sendMs,
+    beforeMs: firstByte - lastUdev - commandMs(['zpool', 'import']),
+    afterMs: millisOf(safe) - millisOf(sent) - commandMs(['zpool', 'export']),
+  }
+  await machine.pull(image)
+  await machine.journal.waitFor({ event: 'disk-removed' }, { deadlineMs: 60_000, after: safe })
+  return figures
+}
+
+/** The same stream into the same pool by hand. */
+async function shellOnce(machine: Machine, image: Disk, poolGuid: string): Promise<number> {
+  await machine.run(['systemctl', 'stop', 'walkaway'], { deadlineMs: 120_000 })
+  await machine.plug(image, { serial })
+  const output = await machine.script(
+    `
+    zpool import -N -o cachefile=none -d ${diskLink(serial, 1)} ${poolGuid}
+    zfs destroy -r ${pool}/nas 2> /dev/null || true
+    zpool sync ${pool}; zpool wait -t free ${pool}
+    zfs snapshot tank/bench@shell
+    begin=$(date +%s%N)
+    zfs send -L -e -c -p tank/bench@shell | zfs recv -s -u -o readonly=on -o canmount=noauto -x mountpoint ${pool}/shell
+    end=$(date +%s%N)
+    zfs destroy -r ${pool}/shell
+    zfs list -H -t snapshot,bookmark -o name -r tank/bench | xargs -r -n 1 zfs destroy
+    zpool sync ${pool}; zpool wait -t free ${pool}
+    zpool export ${pool}
+    echo $(( (end - begin) / 1000000 ))
+    `,
+    { deadlineMs: 300_000 },
+  )
+  await machine.pull(image)
+  await startService(machine)
+  return Number(output.trim())
+}
+
+/** Milliseconds of the guest's monotonic clock, which `udevadm monitor` prints too. */
+const millisOf = (entry: JournalEntry): number => Number(entry['__MONOTONIC_TIMESTAMP']) / 1000
+
+const udevMillis = (text: string): readonly number[] =>
+  [...text.matchAll(/^UDEV\s+\[(\d+\.\d+)\] \w+\s+\S*\/usb\d/gm)].map((match) => Number(match[1]) * 1000)
+
+/** How long this command took, from the debug lines of the service. */
+function durationOf(machine: Machine, after: number, words: readonly string[]): number {
+  for (const entry of machine.journal.entries({ unit: 'walkaway.service', message: /"command":/, after })) {
+    const json = /\{.*\}/.exec(entry['MESSAGE'] ?? '')?.[0]
+    if (json === undefined) continue
+    const { command, durationMs } = JSON.parse(json) as {
+      readonly command: readonly string[]
+      readonly durationMs: number
+    }
+    if (words.every((word, index) => command[index] === word)) return durationMs
+  }
+  throw new Error(`${words.join(' ')} is not in the journal`)
+}
