@@ -10,9 +10,8 @@ const rounds = 4
 scenario(
   `soak: ${events} add and remove events of block devices, and the backup disk in between`,
   async (s) => {
-    const { nas, disks } = await setUpHome(s)
-    const [disk] = disks
-    if (disk === undefined) throw new Error('no disk')
+    const home = await setUpHome(s)
+    const { nas, disk } = home
     await startService(nas)
     await nas.script('modprobe zram num_devices=1; modprobe scsi_debug dev_size_mb=8 add_host=0 no_uld=0')
 
@@ -23,7 +22,7 @@ scenario(
       const before = nas.journal.mark()
       await nas.plug(disk.image, { serial: disk.serial, wait: false })
       await expectSafe(nas, disk, before)
-      await takeAway(nas, disk)
+      await takeAway(home, disk)
       resident.push(await residentKb(nas))
     }
     counter.kill()
