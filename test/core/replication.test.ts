@@ -1,0 +1,304 @@
+import { describe, expect, test } from 'vitest'
+import type { Bookmark, Dataset, Snapshot } from '../../src/core/model.ts'
+import { datasetName, resumeToken, snapshotGuid } from '../../src/core/model.ts'
+import {
+  bookmarkNameFor,
+  bookmarksOf,
+  type Conflict,
+  explainConflict,
+  isOwnSnapshotName,
+  type PartialReceive,
+  planReplication,
+  type ReplicationInput,
+  type ReplicationPlan,
+  type Step,
+  snapshotNameAt,
+} from '../../src/core/replication.ts'
+import { at, dataset } from './series.ts'
+
+const pointName = (point: Snapshot | Bookmark): string => `${'holds' in point ? '@' : '#'}${point.name}`
+
+function stepInWords(step: Step): string {
+  switch (step.kind) {
+    case 'resume':
+      return `resume @${step.to.name}`
+    case 'discard-partial':
+      return 'discard'
+    case 'full':
+      return `full @${step.to.name}`
+    case 'incremental':
+      return `${pointName(step.from)} ${step.intermediates ? '-I' : '-i'} @${step.to.name}`
+  }
+}
+
+/** `full @a; @a -I @c`, or the conflict's kind. */
+function inWords(plan: ReplicationPlan): string {
+  switch (plan.kind) {
+    case 'up-to-date':
+      return 'up-to-date'
+    case 'conflict':
+      return `conflict: ${plan.conflict.kind}`
+    case 'steps':
+      return plan.steps.map(stepInWords).join('; ')
+  }
+}
+
+interface Given {
+  readonly goal?: string
+  readonly carry?: 'all' | 'own'
+  readonly partial?: PartialReceive
+  readonly source?: Partial<Dataset>
+  readonly target?: Partial<Dataset>
+}
+
+function input(source: string, target: string | null, given: Given = {}): ReplicationInput {
+  const from = dataset(source, given.source)
+  return {
+    source: from,
+    goal: at(from, given.goal),
+    target: target === null ? null : dataset(target, { name: datasetName('disk/nas/tank'), ...given.target }),
+    partial: given.partial ?? null,
+    carry: given.carry ?? 'all',
+  }
+}
+const plan = (source: string, target: string | null, given?: Given): string =>
+  inWords(planReplication(input(source, target, given)))
+
+describe('what is sent', () => {
+  const table: readonly [name: string, source: string, target: string | null, expected: string, Given?][] = [
+    ['nothing on the disk, one snapshot', '@a', null, 'full @a'],
+    ['nothing on the disk, the oldest first, then all others at once', '@a @b @c', null, 'full @a; @a -I @c'],
+    ['nothing on the disk, two snapshots need no intermediates', '@a @b', null, 'full @a; @a -i @b'],
+    ['up to date', '@a @b', '@a @b', 'up-to-date'],
+    ['up to date although the disk keeps fewer', '@a @b', '@b', 'up-to-date'],
+    ['up to date although the disk keeps more', '@b', '@a @b', 'up-to-date'],
+    ['one step behind', '@a @b', '@a', '@a -i @b'],
+    ['several steps behind', '@a @b @c @d', '@a', '@a -I @d'],
+    ['base in the middle', '@a @b @c @d', '@a @b', '@b -I @d'],
+    ['the base snapshot is gone, its bookmark is left', '#a @b', '@a', '#a -i @b'],
+    ['a bookmark serves -i only, then it goes on with -I', '#a @b @c @d', '@a', '#a -i @b; @b -I @d'],
+    ['a bookmark and two snapshots', '#a @b @c', '@a', '#a -i @b; @b -i @c'],
+    ['a snapshot is preferred to its bookmark', '@a #x=a @b @c', '@a', '@a -I @c'],
+    ['bookmarks of other snapshots are no base', '#x #a #y @b', '@a', '#a -i @b'],
+    ['renamed on the source: the GUID decides', '@new=a @b', '@a', '@new -i @b'],
+    ['renamed on the disk: the GUID decides', '@a @b', '@other=a', '@a -i @b'],
+    ['a bookmark of any name', '#0=a @b', '@a', '#0 -i @b'],
+    ['names out of order: createtxg decides', '@z @a @m', '@z', '@z -I @m'],
+    ['a goal that is not the newest', '@a @b @c @d', '@a', '@a -I @c', { goal: 'c' }],
+    ['a goal that is not the newest, nothing there', '@a @b @c', null, 'full @a; @a -i @b', { goal: 'b' }],
+    ['the disk is newer than the goal, of the same line', '@a @b @c', '@a @c', 'up-to-date', { goal: 'b' }],
+    ['the bookmark is newer than the goal', '@a @b #c', '@c', 'up-to-date', { goal: 'b' }],
+
+    [
+      'own only: the others are left out',
+      '@own1 @x @own2 @y @own3',
+      '@own1',
+      '@OWN1 -i @OWN2; @OWN2 -i @OWN3',
+      { carry: 'own' },
+    ],
+    ['own only: nothing else between them', '@own1 @own2 @own3', '@own1', '@OWN1 -I @OWN3', { carry: 'own' }],
+    ['own only: nothing there', '@x @own1 @y @own2', null, 'full @OWN1; @OWN1 -i @OWN2', { carry: 'own' }],
+    [
+      'own only: from a bookmark',
+      '#own1 @x @own2 @own3',
+      '@own1',
+      '#OWN1 -i @OWN2; @OWN2 -i @OWN3',
+      { carry: 'own' },
+    ],
+    ["own only: the goal is sent whoever's it is", '@x @y @goal', null, 'full @goal', { carry: 'own' }],
+    [
+      'own only: a base that is not our own is one all the same',
+      '@x @own1',
+      '@x',
+      '@x -i @OWN1',
+      { carry: 'own' },
+    ],
+    ['all: the others travel', '@own1 @x @own2', '@own1', '@OWN1 -I @OWN2'],
+  ]
+  const ownNames = (text: string): string =>
+    text.replaceAll(/OWN(\d)/g, (_, day: string) => `walkaway_2026010${day}T000000Z`)
+  test.each(table)('%s', (_, source, target, expected, given) => {
+    expect(plan(source, target, given)).toBe(ownNames(expected))
+  })
+})
+
+describe('what is in the way', () => {
+  const table: readonly [name: string, source: string, target: string, expected: Conflict['kind'], Given?][] =
+    [
+      ['the copy went its own way', '@a @b', '@a @x', 'diverged'],
+      ['the copy has the name but not the GUID', '@a @b @c', '@a @b=other', 'diverged'],
+      ['the source was rolled back behind the copy', '@a', '@a @b', 'diverged'],
+      ['the common base is a bookmark only, and the copy went on', '#a @c', '@a @x', 'diverged'],
+      ['nothing in common', '@c @d', '@a @b', 'no-common-base'],
+      ['same names, other GUIDs', '@a @b', '@a=x @b=y', 'no-common-base'],
+      ['a dataset without snapshots', '@a', '', 'name-taken'],
+      [
+        'a volume where a file system is expected',
+        '@a',
+        '@a',
+        'type-differs',
+        { target: { type: 'volume' } },
+      ],
+      ['a file system where a volume is expected', '@a', '', 'type-differs', { source: { type: 'volume' } }],
+      [
+        'an encrypted copy of an open source',
+        '@a @b',
+        '@a',
+        'encryption-differs',
+        { target: { encrypted: true } },
+      ],
+      [
+        'an open copy of an encrypted source',
+        '@a @b',
+        '@b',
+        'encryption-differs',
+        { source: { encrypted: true } },
+      ],
+      [
+        'the type is asked first: a receive may not go on into it either',
+        '@a',
+        '',
+        'type-differs',
+        { target: { type: 'volume' }, partial: { kind: 'dead', reason: 'gone' } },
+      ],
+    ]
+  test.each(table)('%s', (_, source, target, expected, given) => {
+    expect(plan(source, target, given)).toBe(`conflict: ${expected}`)
+  })
+
+  test('a divergence names the last common snapshot and the newest on the disk', () => {
+    const found = planReplication(input('@a @b @c', '@a @b @x @y'))
+    expect(found).toMatchObject({ conflict: { common: { name: 'b' }, onDisk: { name: 'y' } } })
+  })
+
+  test('each conflict says that nothing was changed, or what to do', () => {
+    const [common, onDisk] = dataset('@a @b').snapshots
+    if (common === undefined || onDisk === undefined) throw new Error('the notation is broken')
+    const conflicts: readonly Conflict[] = [
+      { kind: 'diverged', common, onDisk },
+      { kind: 'no-common-base', onDisk },
+      { kind: 'name-taken' },
+      { kind: 'type-differs', onDisk: 'volume' },
+      { kind: 'encryption-differs', onDisk: true },
+      { kind: 'encryption-differs', onDisk: false },
+    ]
+    for (const conflict of conflicts) expect(explainConflict(conflict)).toMatch(/rename|roll/)
+    expect(explainConflict(conflicts[0] as Conflict)).toMatch(/@a .*@b, GUID guid-b/)
+  })
+})
+
+describe('an unfinished receive', () => {
+  const partial = (to: string, raw = false): PartialReceive => ({
+    kind: 'usable',
+    token: resumeToken('t'),
+    toGuid: snapshotGuid(`guid-${to}`),
+    raw,
+  })
+  const dead: PartialReceive = { kind: 'dead', reason: 'the snapshot is gone' }
+  const encrypted = { encrypted: true }
+
+  test.each<[name: string, source: string, target: string, expected: string, Given]>([
+    ['goes on, and is the only step', '@a @b @c', '@a', 'resume @b', { partial: partial('b') }],
+    [
+      'of the first snapshot goes on: the dataset has none yet',
+      '@a @b',
+      '',
+      'resume @a',
+      { partial: partial('a') },
+    ],
+    [
+      'goes on even when the disk has the goal already',
+      '@a @b',
+      '@a @b',
+      'resume @b',
+      { partial: partial('b') },
+    ],
+    ['follows a renamed snapshot', '@new=b', '', 'resume @new', { partial: partial('b') }],
+    ['that is dead is dropped', '@a @b', '@a', 'discard', { partial: dead }],
+    ['for a snapshot that is gone is dropped', '@a @c', '@a', 'discard', { partial: partial('b') }],
+    [
+      'for a snapshot that is only a bookmark by now is dropped',
+      '@a #b @c',
+      '@a',
+      'discard',
+      { partial: partial('b') },
+    ],
+    [
+      'that is raw, of a source that is not, is dropped',
+      '@a @b',
+      '@a',
+      'discard',
+      { partial: partial('b', true) },
+    ],
+    [
+      'that is not raw, of an encrypted source, is dropped',
+      '@a @b',
+      '@a',
+      'discard',
+      { partial: partial('b'), source: encrypted, target: encrypted },
+    ],
+    [
+      'that is raw, of an encrypted source, goes on',
+      '@a @b',
+      '@a',
+      'resume @b',
+      { partial: partial('b', true), source: encrypted, target: encrypted },
+    ],
+  ])('%s', (_, source, target, expected, given) => {
+    expect(plan(source, target, given)).toBe(expected)
+  })
+
+  test('says why it is dropped', () => {
+    expect(planReplication(input('@a', '@a', { partial: dead }))).toMatchObject({
+      steps: [{ kind: 'discard-partial', reason: 'the snapshot is gone' }],
+    })
+  })
+})
+
+describe('the estimate', () => {
+  test.each<[name: string, source: string, target: string | null, bytes: number, Given?]>([
+    ['a full copy: the first as a whole, then what was written', '@a @b @c', null, 1020],
+    ['an increment: what was written since the base', '@a @b @c', '@a', 20],
+    [
+      'snapshots that stay behind count: what was written in them travels',
+      '@own1 @x @own2',
+      '@own1',
+      20,
+      { carry: 'own' },
+    ],
+    ['what comes after the goal does not count', '@a @b @c', '@a', 10, { goal: 'b' }],
+  ])('%s', (_, source, target, bytes, given) => {
+    expect(planReplication(input(source, target, given))).toMatchObject({ estimatedBytes: bytes })
+  })
+})
+
+describe('names', () => {
+  test('of a snapshot: whole seconds in UTC', () => {
+    expect(snapshotNameAt(new Date('2026-11-22T21:00:07.999Z'))).toBe('walkaway_20261122T210007Z')
+  })
+  test.each([
+    ['walkaway_20261122T210007Z', true],
+    ['walkaway_20261122T210007Z-1', false],
+    ['xwalkaway_20261122T210007Z', false],
+    ['walkaway_monday', false],
+    ['autosnap_2026-11-22_21:00:07_daily', false],
+  ])('%s is our own: %s', (name, expected) => {
+    expect(isOwnSnapshotName(name)).toBe(expected)
+  })
+  test("of bookmarks: one disk's are not another's, even when one GUID begins with the other", () => {
+    const of = dataset('@own1')
+    const name = bookmarkNameFor('123', at(of))
+    expect(name).toBe('walkaway_123_20260101T000000Z')
+    const [bookmark] = dataset('#x').bookmarks
+    if (bookmark === undefined) throw new Error('the notation is broken')
+    const both = {
+      ...of,
+      bookmarks: [
+        { ...bookmark, name },
+        { ...bookmark, name: name.replace('123', '1234') },
+      ],
+    }
+    expect(bookmarksOf('123', both).map((found) => found.name)).toEqual([name])
+    expect(bookmarksOf('12', both)).toEqual([])
+  })
+})
