@@ -53,7 +53,7 @@ scenario('dataset names with blanks, dots, colons and 200 characters, and snapsh
 
   const snapshots = await snapshotsUnder(nas, 'tank')
   for (const name of ['before the move: 1.0', 'between -i visits'])
-    expect(snapshots.filter((line) => line.includes(`@${name} `))).toHaveLength(2)
+    expect(snapshots.filter((line) => line.includes(`@${name}\t`))).toHaveLength(2)
   const files = await fingerprintOf(nas, '/tank')
   await lookElsewhere(s, home, disk, async (elsewhere, root) => {
     expect(await snapshotsUnder(elsewhere, `${root}/tank`)).toEqual(snapshots)

@@ -1,0 +1,149 @@
+// Nothing of a backup disk is ever mounted, whatever mount points the datasets bring along: a copy of `/` or `/home` that
+// is mounted for a moment hides the real one.
+import { expect } from 'vitest'
+import {
+  type BackupDisk,
+  expectSafe,
+  type Home,
+  lookElsewhere,
+  setUpHome,
+  startService,
+  takeAway,
+  visitWith,
+} from '../home.ts'
+import type { Machine } from '../machine.ts'
+import { scenario } from '../scenario.ts'
+
+scenario('mount points / and /home: nothing of the disk is mounted at any time', async (s) => {
+  const home = await setUpHome(s)
+  const { nas, disk } = home
+  // The source itself stays sane: mounted elsewhere while it is filled, and not by itself.
+  await nas.script(`
+    zfs create -o canmount=noauto -o mountpoint=/ tank/system
+    zfs create -o canmount=noauto -o mountpoint=/home -o setuid=on -o devices=on tank/people
+    zfs create -o mountpoint=/home/carl tank/people/carl
+    zfs create -o canmount=noauto -o mountpoint=legacy tank/legacy
+    zfs create -s -V 16M tank/volume
+    echo 'carl was here' > /home/carl/file.txt
+    mkdir /var/tmp/fill
+    for name in system people; do
+      mount -t zfs -o zfsutil "tank/$name" /var/tmp/fill
+      mkdir /var/tmp/fill/etc
+      echo "$name" > /var/tmp/fill/etc/passwd
+      umount /var/tmp/fill
+    done
+    zpool sync tank
+  `)
+  const mounts = await mountsOf(nas)
+  await startService(nas)
+
+  const first = await watchMounts(nas, disk)
+  await visitWith(home, disk)
+  await first.expectNothing()
+  await takeAway(home, disk)
+
+  // The second visit is incremental, and the properties have changed on the source meanwhile.
+  await nas.script(`
+    zfs set sharenfs=on tank/docs 2>/dev/null || true
+    test "$(zfs get -H -o value sharenfs tank/docs)" = on
+    zfs set mountpoint=/srv tank/photos
+    echo more > /home/carl/more.txt
+    zpool sync tank
+  `)
+  const second = await watchMounts(nas, disk)
+  await visitWith(home, disk)
+  await second.expectNothing()
+  await nas.script('zfs inherit sharenfs tank/docs; zfs inherit mountpoint tank/photos')
+  expect(await mountsOf(nas)).toEqual(mounts)
+
+  await rebootWith(home, disk)
+  expect(await mountsOf(nas)).toEqual(mounts)
+
+  await lookElsewhere(s, home, disk, async (elsewhere, root) => {
+    // Imported carelessly, with neither -N nor another root: still nothing is mounted.
+    const before = await mountsOf(elsewhere)
+    await elsewhere.run(['zpool', 'export', disk.pool])
+    await elsewhere.run(['zpool', 'import', disk.poolGuid])
+    await elsewhere.run(['zfs', 'mount', '-a'])
+    expect(await mountsOf(elsewhere)).toEqual(before)
+    const risky = await elsewhere.script(
+      `zfs get -Hp -r -t filesystem -o property,value canmount,sharenfs,sharesmb ${root} | sort -u`,
+    )
+    expect(risky.trim().split('\n').sort()).toEqual(
+      expect.not.arrayContaining(['canmount\ton', 'sharenfs\ton', 'sharesmb\ton']),
+    )
+    expect(await elsewhere.script(`zfs get -H -o value volmode ${root}/tank/volume`)).toBe('none\n')
+    const file = await elsewhere.script(
+      `mkdir /mnt/look; mount -t zfs -o ro,zfsutil ${root}/tank/people/carl /mnt/look; cat /mnt/look/*`,
+    )
+    expect(file).toBe('carl was here\nmore\n')
+  })
+})
+
+/** The disk is in the port while the machine starts, and gets its visit then. */
+async function rebootWith({ nas }: Home, disk: BackupDisk): Promise<void> {
+  await nas.run(['systemctl', 'enable', 'walkaway'])
+  await nas.shutdown()
+  const before = nas.journal.mark()
+  await nas.boot({ until: 'first-command' })
+  const watch = await watchMounts(nas, disk)
+  await expectSafe(nas, disk, before)
+  await watch.expectNothing()
+}
+
+/** File systems that are mounted, the service's own view of them not counted: where, of what kind, and what. */
+async function mountsOf(machine: Machine): Promise<readonly string[]> {
+  const { stdout } = await machine.run([
+    'findmnt',
+    '-n',
+    '-l',
+    '-t',
+    'zfs,ext4',
+    '-o',
+    'TARGET,FSTYPE,SOURCE',
+  ])
+  return stdout.trim().split('\n').sort()
+}
+
+/**
+ * Looks at the mounts many times a second, as the machine sees them and as the service in its own name space does,
+ * and for devices of volumes on the disk.
+ */
+async function watchMounts(
+  machine: Machine,
+  { pool }: BackupDisk,
+): Promise<{ readonly expectNothing: () => Promise<void> }> {
+  const watching = machine.start(['bash', '-uc', watchScript, 'bash', pool])
+  return {
+    expectNothing: async () => {
+      await machine.run(['touch', '/run/watched-enough'])
+      const { stdout } = await watching.wait({ deadlineMs: 60_000 })
+      await machine.run(['rm', '/run/watched-enough'])
+      const lines = stdout.trim().split('\n')
+      const looks = /^looked (\d+) times, (\d+) of them as the service$/.exec(lines.at(-1) ?? '')
+      expect(lines.slice(0, -1)).toEqual([])
+      expect(Number(looks?.[1]), stdout).toBeGreaterThan(100)
+      expect(Number(looks?.[2]), stdout).toBeGreaterThan(100)
+    },
+  }
+}
+
+const watchScript = `
+looks=0 inside=0 pid=0
+look() {
+  mapfile -t lines < "$1" || return 1
+  for line in "\${lines[@]}"; do
+    if [[ $line == *" - zfs $pool"* ]]; then echo "$1: $line"; fi
+  done
+} 2> /dev/null
+pool=$1
+exec {never}<> <(:)
+while [[ ! -e /run/watched-enough ]]; do
+  look /proc/self/mountinfo && looks=$((looks + 1))
+  if look "/proc/$pid/mountinfo"; then inside=$((inside + 1))
+  elif ((looks % 10 == 1)); then pid=$(systemctl show --property MainPID --value walkaway); fi
+  if [[ -e /dev/zvol/$pool ]]; then echo "/dev/zvol/$pool"; fi
+  read -r -t 0.05 -u "$never"
+done
+echo "looked $looks times, $inside of them as the service"
+`
