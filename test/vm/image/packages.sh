@@ -8,7 +8,7 @@ export here
 
 packages="systemd,systemd-sysv,udev,dbus,kmod,initramfs-tools,linux-image-amd64,linux-headers-amd64,\
 zfs-dkms,zfsutils-linux,zfs-zed,nodejs,udisks2,util-linux,bsdutils,procps,psmisc,iproute2,acl,attr,file,lsof,\
-cryptsetup-bin,fdisk,usbutils,strace,less,xz-utils,zstd"
+cryptsetup-bin,fdisk,sg3-utils,usbutils,strace,less,xz-utils,zstd"
 
 # A small initrd: what the machine boots from is known.
 prepare='mkdir -p "$1/etc/initramfs-tools/conf.d"
