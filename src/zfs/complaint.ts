@@ -21,9 +21,7 @@ const kinds: readonly (readonly [RegExp, FailureKind])[] = [
     'incompatible-stream',
   ],
   [/requires -L|embedded data stream|Spill block flag|must be upgraded to\s+receive/, 'incompatible-stream'],
-  [/resume token is corrupt|used in the initial send|cannot resume send: .*does not exist/, 'token-dead'],
-  [/incremental source 0x[0-9a-f]+ no longer exists|dataset to be sent no longer exists/, 'token-dead'],
-  [/cannot resume send: .*(unable to access|dataset (is|does) not)/, 'token-dead'],
+  [/resume token is corrupt|used in the initial send|incremental source 0x[0-9a-f]+ no longer/, 'token-dead'],
   [/has been modified|destination has snapshots|destination has children/, 'diverged'],
   [/does not\s+match incremental source|incremental source .*(does not exist|could not be found)/, 'no-base'],
   [/not an earlier snapshot/, 'no-base'],
@@ -37,6 +35,7 @@ const kinds: readonly (readonly [RegExp, FailureKind])[] = [
   [/I\/O error|Input\/output error/, 'io-error'],
   [/[Pp]ermission denied/, 'permission'],
   [/is read[- ]only/, 'read-only'],
+  [/cannot resume send/, 'token-dead'],
   [/incomplete stream|checksum mismatch|failed to read from stream|invalid backup stream/, 'broken-stream'],
   [/(dataset|pool|tag|bookmark|destination) already exists|tag already exists|bookmark exists/, 'exists'],
   [/destination '.*' exists|pool with that name already exists|Resuming recv on existing/, 'exists'],
@@ -81,6 +80,9 @@ export function parseComplaints(stderr: string): readonly Complaint[] {
 /** Whether `zfs recv -A` found nothing to abort. */
 export const saysNothingToAbort = (stderr: string): boolean =>
   /does not have any resumable receive state/.test(stderr)
+
+/** Whether a sender only lost its receiver. */
+export const saysBrokenPipe = (stderr: string): boolean => /Broken pipe|signal received/.test(stderr)
 
 export interface LastUser {
   readonly host: string

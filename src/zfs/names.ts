@@ -52,6 +52,11 @@ export function checkProperty(name: string): void {
   if (!/^[a-z0-9_@][a-z0-9_:.@/-]{0,254}$/.test(name)) throw new BadInput(`not a property: ${quote(name)}`)
 }
 
+/** Throws `BadInput` unless it looks like a resume token. */
+export function checkToken(token: string): void {
+  if (!/^[0-9a-f]+(-[0-9a-f]+)+$/.test(token)) throw new BadInput(`not a resume token: ${quote(token)}`)
+}
+
 export const poolOf = (dataset: DatasetName): string => dataset.split('/', 1)[0] ?? dataset
 
 const quote = (text: string): string => JSON.stringify(text.length > 300 ? `${text.slice(0, 300)}...` : text)

@@ -1,6 +1,31 @@
-// One stream from `zfs send` to `zfs recv` through a pipe of the kernel: what is sent, how it is received safely, how
+// One stream from `zfs send` to `zfs receive` through a pipe of the kernel: what is sent, how it is received safely, how
 // far it is, and whose fault it was. No byte of it passes through JavaScript. What to send is decided elsewhere.
-import type { Bookmark, DatasetName, ResumeToken, Snapshot, SnapshotGuid } from '../core/model.ts'
+import { randomUUID } from 'node:crypto'
+import { closeSync, constants, openSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  type Bookmark,
+  bookmarkPath,
+  type DatasetName,
+  type ResumeToken,
+  type Snapshot,
+  snapshotPath,
+} from '../core/model.ts'
+import { BadInput, DeadlineExceeded, messageOf, TransferFailed } from '../errors.ts'
+import { type Child, commandFailed, type Ending, launch, type Run } from '../linux/run.ts'
+import { classified, saysBrokenPipe } from './complaint.ts'
+import { failureKind } from './failure.ts'
+import { checkBookmark, checkDatasets, checkSnapshots, checkToken } from './names.ts'
+import {
+  parseReceivedBytes,
+  parseToken,
+  readProgress,
+  type TokenContent,
+  type TransferProgress,
+  withoutProgress,
+} from './streamReport.ts'
+
+export type { TokenContent, TransferProgress } from './streamReport.ts'
 
 export type SendSource =
   | { readonly kind: 'full'; readonly to: Snapshot }
@@ -14,15 +39,9 @@ export type SendSource =
   /** Goes on where the target's token says: exactly one snapshot. Check the token with `readToken` first. */
   | { readonly kind: 'resume'; readonly token: ResumeToken }
 
-export interface TransferProgress {
-  readonly sentBytes: number
-  /** ZFS's estimate; null until it has made one. May be exceeded. */
-  readonly totalBytes: number | null
-}
-
 export interface TransferRequest {
   readonly send: SendSource
-  /** The source is encrypted: sent raw, for ever. */
+  /** The source is encrypted: sent raw, for ever (a copy that was once received otherwise cannot go on, #8758). */
   readonly encrypted: boolean
   readonly receive: { readonly target: DatasetName; readonly type: 'filesystem' | 'volume' }
   /** Ends the transfer: the sender first, so that the receiver keeps a token. Stalls are for the caller to see. */
@@ -31,25 +50,9 @@ export interface TransferRequest {
 }
 
 export interface TransferResult {
-  /** What `zfs recv -v` reports for this stream (three digits of precision); a resumed one counts only its rest. */
+  /** What `zfs receive -v` reports for this stream (three digits of precision); a resumed one counts only its rest. */
   readonly receivedBytes: number
 }
-
-/** What a resume token stands for. `dead`: ZFS cannot use it any more; abort the receive and start again. */
-export type TokenContent =
-  | {
-      readonly kind: 'usable'
-      /** `pool/dataset@snapshot` on the source, as it was called when the stream began. */
-      readonly toName: string
-      readonly toGuid: SnapshotGuid
-      /** null: a full stream. */
-      readonly fromGuid: SnapshotGuid | null
-      readonly receivedBytes: number
-      /** Estimate of what is left; null if ZFS did not say. */
-      readonly remainingBytes: number | null
-      readonly raw: boolean
-    }
-  | { readonly kind: 'dead'; readonly reason: string }
 
 export interface Transfer {
   /**
@@ -60,4 +63,232 @@ export interface Transfer {
   transfer(request: TransferRequest): Promise<TransferResult>
   /** What this token stands for. Throws what `Zfs` verbs throw, but a dead token is a value. */
   readToken(token: ResumeToken): Promise<TokenContent>
+}
+
+export interface TransferOptions {
+  readonly run: Run
+  /** Only root may write here: the pipes stand there for a moment. */
+  readonly runtimeDir: string
+  readonly zfsProgram?: string
+  /** How long a sender that was told to end, or has nobody to send to, may take. */
+  readonly senderEndMs?: number
+  /** How long an aborted receiver may take after its stream ended. Then it is left alone, never killed. */
+  readonly receiverEndMs?: number
+}
+
+/** An estimate may walk much metadata before it answers. */
+const TOKEN_MS = 5 * 60_000
+const PIPE_MS = 10_000
+
+export function createTransfer({
+  run,
+  runtimeDir,
+  zfsProgram = 'zfs',
+  senderEndMs = 20_000,
+  receiverEndMs = 30_000,
+}: TransferOptions): Transfer {
+  async function transfer(request: TransferRequest): Promise<TransferResult> {
+    const { signal, onProgress } = request
+    const sendArgs = sendArguments(request)
+    const receiveArgs = receiveArguments(request)
+    signal.throwIfAborted()
+    const pipe = await openPipe()
+    let stdout = ''
+    let receiver: Child
+    let sender: Child
+    try {
+      receiver = launch(zfsProgram, receiveArgs, {
+        stdin: pipe.readEnd,
+        stdout: (text) => {
+          stdout += text
+        },
+      })
+      sender = launch(zfsProgram, sendArgs, { stdout: pipe.writeEnd, onStderr: readProgress(onProgress) })
+    } finally {
+      // Only the children may hold it: an end of the stream is seen when the last writer is gone.
+      pipe.close()
+    }
+    judge(await attend(sender, receiver, signal), { sendArgs, receiveArgs, signal })
+    return { receivedBytes: parseReceivedBytes(stdout) }
+  }
+
+  /** Waits for both. The sender is ended first; the receiver never gets a signal: on a suspended pool it would spin. */
+  async function attend(sender: Child, receiver: Child, signal: AbortSignal): Promise<Endings> {
+    const over = new AbortController()
+    const aborted = new Promise<'aborted'>((resolve) => {
+      const told = () => resolve('aborted')
+      if (signal.aborted) told()
+      signal.addEventListener('abort', told, { once: true, signal: over.signal })
+    })
+    const first = await Promise.race([
+      sender.ended.then(() => 'sent' as const),
+      receiver.ended.then((ending) => (isSuccess(ending) ? 'received' : 'refused')),
+      aborted,
+    ])
+    switch (first) {
+      case 'sent':
+        // It may still have much to write, or wait for a disk to come back: as long as the caller is patient.
+        await Promise.race([receiver.ended, aborted])
+        break
+      case 'received':
+        break
+      case 'refused':
+      case 'aborted':
+        sender.kill('SIGTERM')
+        break
+    }
+    const send = await endingOf(sender, senderEndMs, () => sender.kill('SIGKILL'))
+    const receive = await endingOf(receiver, receiverEndMs, () => undefined)
+    over.abort()
+    return { send, receive, refused: first === 'refused' }
+  }
+
+  function judge({ send, receive, refused }: Endings, { sendArgs, receiveArgs, signal }: Asked): void {
+    if (isSuccess(send) && isSuccess(receive)) return
+    if (receive.kind === 'abandoned') throw new DeadlineExceeded('zfs receive', receiverEndMs)
+    if (send.kind === 'abandoned') throw new DeadlineExceeded('zfs send', senderEndMs)
+    signal.throwIfAborted()
+    const refusal = failureOf([zfsProgram, ...receiveArgs], receive)
+    const failure = failureOf([zfsProgram, ...sendArgs], send)
+    // A receiver that only saw the stream end too early suffers from its sender; a lost receiver is no fault of it.
+    const starved = failureKind(refusal) === 'broken-stream' && !refused && !lostReceiver(send)
+    if (refusal === null || (failure !== null && starved)) {
+      throw new TransferFailed('send', messageOf(failure), { cause: failure })
+    }
+    throw new TransferFailed('receive', messageOf(refusal), { cause: refusal })
+  }
+
+  /** A pipe of the kernel with a name for the moment that it takes to open it twice. */
+  async function openPipe(): Promise<Pipe> {
+    const path = join(runtimeDir, `stream-${randomUUID()}`)
+    await run('mkfifo', ['-m', '600', path], { deadlineMs: PIPE_MS })
+    const opened: number[] = []
+    const open = (flags: number): number => {
+      const fd = openSync(path, flags)
+      opened.push(fd)
+      return fd
+    }
+    const close = () => {
+      for (const fd of opened.splice(0)) closeSync(fd)
+    }
+    try {
+      // Opened for both first: opening one end alone would wait for the other.
+      const both = open(constants.O_RDWR)
+      const readEnd = open(constants.O_RDONLY)
+      const writeEnd = open(constants.O_WRONLY)
+      closeSync(both)
+      opened.shift()
+      return { readEnd, writeEnd, close }
+    } catch (error) {
+      close()
+      throw error
+    } finally {
+      rmSync(path, { force: true })
+    }
+  }
+
+  async function readToken(token: ResumeToken): Promise<TokenContent> {
+    checkToken(token)
+    try {
+      const { stdout } = await run(zfsProgram, ['send', '-nvP', '-t', token], { deadlineMs: TOKEN_MS })
+      return parseToken(stdout)
+    } catch (error) {
+      const failure = classified(error)
+      if (failureKind(failure) === 'token-dead') return { kind: 'dead', reason: messageOf(failure) }
+      throw failure
+    }
+  }
+
+  return { transfer, readToken }
+}
+
+interface Pipe {
+  readonly readEnd: number
+  readonly writeEnd: number
+  readonly close: () => void
+}
+interface Endings {
+  readonly send: Ending
+  readonly receive: Ending
+  /** The receiver failed while the sender was at work, which was then told to end. */
+  readonly refused: boolean
+}
+interface Asked {
+  readonly sendArgs: readonly string[]
+  readonly receiveArgs: readonly string[]
+  readonly signal: AbortSignal
+}
+
+const isSuccess = (ending: Ending): boolean => ending.kind === 'ended' && ending.exitCode === 0
+
+const lostReceiver = (ending: Ending): boolean =>
+  ending.kind === 'ended' && (ending.signal === 'SIGPIPE' || saysBrokenPipe(ending.stderr))
+
+function failureOf(
+  command: readonly string[],
+  ending: Exclude<Ending, { readonly kind: 'abandoned' }>,
+): unknown {
+  if (isSuccess(ending)) return null
+  const told = ending.kind === 'ended' ? { ...ending, stderr: withoutProgress(ending.stderr) } : ending
+  return classified(commandFailed(command, told))
+}
+
+/** How it ended; what does not end in time is abandoned, after `lastWord`. */
+async function endingOf(child: Child, deadlineMs: number, lastWord: () => void): Promise<Ending> {
+  const timer = setTimeout(() => {
+    lastWord()
+    child.abandon()
+  }, deadlineMs)
+  try {
+    return await child.ended
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Large blocks (-L once is -L for ever), compressed as on disk, with properties. No -e: encrypted targets refuse it. */
+const plainSend = ['-L', '-c', '-p'] as const
+const rawSend = ['-w', '-p'] as const
+
+function sendArguments({ send, encrypted }: TransferRequest): readonly string[] {
+  const flags = ['send', '-vP', ...(encrypted ? rawSend : plainSend)]
+  switch (send.kind) {
+    case 'full':
+      checkSnapshots([snapshotPath(send.to)])
+      return [...flags, snapshotPath(send.to)]
+    case 'incremental': {
+      const { from, to, intermediates } = send
+      checkSnapshots([snapshotPath(to)])
+      if ('holds' in from) {
+        checkSnapshots([snapshotPath(from)])
+        return [...flags, intermediates ? '-I' : '-i', snapshotPath(from), snapshotPath(to)]
+      }
+      if (intermediates) throw new BadInput('a bookmark is a base for one snapshot only')
+      checkBookmark(bookmarkPath(from))
+      return [...flags, '-i', bookmarkPath(from), snapshotPath(to)]
+    }
+    case 'resume':
+      checkToken(send.token)
+      return ['send', '-vP', '-t', send.token]
+  }
+}
+
+const set = (assignment: string): readonly string[] => ['-o', assignment]
+const except = (property: string): readonly string[] => ['-x', property]
+
+/** Nothing of the disk is mounted, shared, run or allowed to grow or shrink by what the source had set. */
+const safeProperties = {
+  filesystem: [
+    ...['readonly=on', 'canmount=noauto', 'setuid=off', 'devices=off', 'exec=off'].flatMap(set),
+    ...['mountpoint', 'sharenfs', 'sharesmb'].flatMap(except),
+    ...['quota', 'refquota', 'reservation', 'refreservation'].flatMap(except),
+  ],
+  volume: ['readonly=on', 'volmode=none', 'refreservation=none'].flatMap(set),
+} as const
+
+function receiveArguments({ encrypted, receive }: TransferRequest): readonly string[] {
+  checkDatasets(receive.target)
+  // A plain stream with properties would be stored in plain text even below an encrypted dataset.
+  const encryption = encrypted ? [] : except('encryption')
+  return ['receive', '-s', '-u', '-v', ...safeProperties[receive.type], ...encryption, receive.target]
 }
