@@ -1,0 +1,96 @@
+import { appendFile, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { datasetName, diskName, poolName } from '../../src/core/model.ts'
+import { createHistory, type HistoryRecord } from '../../src/linux/history.ts'
+
+let folder: string
+let file: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'walkaway-history-'))
+  file = join(folder, 'history.jsonl')
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+const visit = (changes: Partial<HistoryRecord> = {}): HistoryRecord => ({
+  disk: diskName('offsite-1'),
+  pool: poolName('offsite-1'),
+  device: 'boot 14',
+  startedAt: new Date('2026-11-22T21:00:00Z'),
+  finishedAt: new Date('2026-11-22T21:25:10Z'),
+  outcome: 'partial',
+  sentBytes: 123_456,
+  datasets: { total: 2, sent: 1, unchanged: 0, failed: 1 },
+  failures: [{ dataset: datasetName('tank/a b'), reason: 'two\nlines' }],
+  reason: null,
+  ...changes,
+})
+
+test('what was written is read back, a line a visit', async () => {
+  const history = createHistory(join(folder, 'new'))
+  const records = [visit(), visit({ outcome: 'complete', failures: [], reason: 'x' })]
+  for (const record of records)
+    expect(await history.append(record)).toEqual({ kind: 'written', warning: null })
+  expect(await history.read()).toEqual({ visits: records, brokenLines: 0 })
+  expect((await readFile(join(folder, 'new/history.jsonl'), 'utf8')).split('\n')).toHaveLength(3)
+})
+
+test('no file is an empty history', async () => {
+  expect(await createHistory(folder).read()).toEqual({ visits: [], brokenLines: 0 })
+})
+
+test('a line torn by a crash is skipped and does not spoil the next one', async () => {
+  const history = createHistory(folder)
+  await history.append(visit())
+  await appendFile(file, '{"disk":"offsite-1","poo')
+  await history.append(visit({ outcome: 'complete' }))
+  const { visits, brokenLines } = await history.read()
+  expect(visits.map((one) => one.outcome)).toEqual(['partial', 'complete'])
+  expect(brokenLines).toBe(1)
+})
+
+test('lines that are no visits are skipped, keys of a later version are not in the way', async () => {
+  const lines = ['[]', 'null', '{}', '{"outcome":"great"}', '', JSON.stringify({ ...visit(), later: 1 })]
+  await writeFile(file, lines.join('\n'))
+  expect(await createHistory(folder).read()).toEqual({ visits: [visit()], brokenLines: 4 })
+})
+
+test('calls at the same time do not mix', async () => {
+  const history = createHistory(folder)
+  const many = Array.from({ length: 30 }, (_, sentBytes) => visit({ sentBytes }))
+  await Promise.all(many.map(history.append))
+  expect((await history.read()).visits).toEqual(many)
+})
+
+test('a folder that cannot be written is a value, and the next call works again', async () => {
+  const blocked = join(folder, 'blocked')
+  await writeFile(blocked, 'a file where the folder should be')
+  const history = createHistory(blocked)
+  expect(await history.append(visit())).toMatchObject({
+    kind: 'failed',
+    reason: expect.stringContaining(blocked),
+  })
+  await rm(blocked)
+  expect(await history.append(visit())).toMatchObject({ kind: 'written' })
+})
+
+test('a full disk is a value', async () => {
+  await symlink('/dev/full', file)
+  expect(await createHistory(folder).append(visit())).toMatchObject({
+    kind: 'failed',
+    reason: expect.stringContaining('ENOSPC'),
+  })
+})
+
+test("above its limit the oldest half goes, a disk's newest complete visit stays", async () => {
+  const history = createHistory(folder, { maxBytes: 4_000 })
+  const other = visit({ disk: diskName('offsite-2'), outcome: 'complete' })
+  await history.append(other)
+  for (let sentBytes = 1; sentBytes <= 40; sentBytes += 1) await history.append(visit({ sentBytes }))
+  const { visits, brokenLines } = await history.read()
+  expect((await stat(file)).size).toBeLessThanOrEqual(4_000)
+  expect(visits[0]).toEqual(other)
+  expect(visits.at(-1)?.sentBytes).toBe(40)
+  expect(brokenLines).toBe(0)
+})
