@@ -151,7 +151,8 @@ export function createTransfer({
     const refusal = failureOf([zfsProgram, ...receiveArgs], receive)
     const failure = failureOf([zfsProgram, ...sendArgs], send)
     // A receiver that only saw the stream end too early suffers from its sender; a lost receiver is no fault of it.
-    const starved = failureKind(refusal) === 'broken-stream' && !refused && !lostReceiver(send)
+    const ended = refused && send.kind === 'ended' && send.signal === 'SIGTERM'
+    const starved = failureKind(refusal) === 'broken-stream' && !ended && !lostReceiver(send)
     if (refusal === null || (failure !== null && starved)) {
       throw new TransferFailed('send', messageOf(failure), { cause: failure })
     }
