@@ -66,7 +66,7 @@ async function makeInstalled(deb: string | undefined): Promise<Layer> {
   const accel = await accelerator(ready.image)
   const made = await makeOnce({
     kind: 'installed',
-    ingredients: [ready.id, hashOf([readFileSync(deb).toString('base64')]), 'install-2'],
+    ingredients: [ready.id, hashOf([readFileSync(deb).toString('base64')]), 'install-3'],
     make: async (folder) => {
       say(`Installing ${basename(deb)} ...`)
       for (const { path } of ready.drives) overlay(path, join(folder, basename(path)))
@@ -77,13 +77,10 @@ async function makeInstalled(deb: string | undefined): Promise<Layer> {
           await guest.run(['date', '--set', `@${Date.now() / 1000}`])
           await guest.run(['sh', '-c', 'cat > "$1"', 'sh', target], { input: readFileSync(deb) })
           // Everything it depends on is in the image; a dependency that is not is a mistake of the image's recipe.
-          await guest.run(
-            ['apt-get', 'install', '--yes', '--no-download', '--no-install-recommends', target],
-            {
-              deadlineMs: 180_000,
-              env: { DEBIAN_FRONTEND: 'noninteractive' },
-            },
-          )
+          await guest.run(['apt-get', 'install', '--yes', '--no-install-recommends', target], {
+            deadlineMs: 180_000,
+            env: { DEBIAN_FRONTEND: 'noninteractive' },
+          })
           await guest.run(['sh', '-c', settle])
         },
       )
