@@ -10,6 +10,9 @@ export type Vdevs = readonly VdevDevice[]
 /** Why a disk is not touched: not the right one, or ZFS would import its pool only by force. */
 export type Refusal = RefusalReason | { readonly kind: 'import-refused'; readonly sentence: string }
 
+/** Fingerprints of what was refused since it was plugged in: each is said once, whatever udev does in between. */
+type Told = readonly string[]
+
 export type DiskState =
   | { readonly kind: 'absent' }
   | {
@@ -18,10 +21,9 @@ export type DiskState =
       readonly fingerprint: string
       readonly stableSince: Date
       readonly waitingFor: string
-      /** The refusal that was told since it was plugged in: said once, whatever udev does in between. */
-      readonly told: string | null
+      readonly told: Told
     }
-  | { readonly kind: 'refused'; readonly fingerprint: string; readonly reason: Refusal }
+  | { readonly kind: 'refused'; readonly fingerprint: string; readonly reason: Refusal; readonly told: Told }
   | { readonly kind: 'visiting'; readonly phase: VisitPhase; readonly vdevs: Vdevs }
   | { readonly kind: 'removable'; readonly outcome: Outcome; readonly vdevs: Vdevs }
   | {
@@ -36,6 +38,7 @@ export type DiskState =
       readonly kind: 'pulled'
       readonly vdevs: Vdevs
       readonly returning: { readonly fingerprint: string; readonly stableSince: Date } | null
+      readonly told: Told
     }
   | { readonly kind: 'stuck'; readonly vdevs: Vdevs; readonly reason: string }
 
@@ -145,14 +148,15 @@ function afterLook(state: DiskState, look: Look, now: Date, timing: Timing): Tra
     case 'visiting':
       return duringVisit(state, look)
     case 'removable':
-      return look.sameDevices ? stay(state) : left(look.sighting, now, timing)
+      if (look.sameDevices) return stay(state)
+      return look.imported ? pulled(state.vdevs) : left(look.sighting, now, timing)
     case 'not-removable':
       return whileNotRemovable(state, look, now, timing)
     case 'pulled':
       return whilePulled(state, look, now, timing)
     case 'stuck':
       // Plugged in again it has another DISKSEQ: worth another try, the visit itself asks whether ZFS answers.
-      if (look.sighting.kind === 'present' && !look.sameDevices) return begin(look.sighting.vdevs, [])
+      if (look.sighting.kind === 'present' && !look.sameDevices) return begin(look.sighting.vdevs)
       return look.imported || look.sighting.kind !== 'absent' ? stay(state) : stay({ kind: 'absent' })
   }
 }
@@ -170,13 +174,13 @@ function arrive(
   const waitingFor = sighting.kind === 'settling' ? sighting.waitingFor : 'its devices to settle'
   const stableSince = state.kind === 'arriving' && state.fingerprint === fingerprint ? state.stableSince : now
   const stable = settled(stableSince, now, sighting.kind === 'settling' ? timing.noPoolMs : timing.settleMs)
-  const told = state.kind === 'refused' ? state.fingerprint : state.kind === 'arriving' ? state.told : null
+  const told = state.kind === 'absent' ? [] : state.told
   const arriving: DiskState = { kind: 'arriving', fingerprint, stableSince: stable.since, waitingFor, told }
   if (stable.inMs > 0) return { state: arriving, effects: [{ kind: 'look-again', inMs: stable.inMs }] }
 
   switch (sighting.kind) {
     case 'present':
-      return begin(sighting.vdevs, [tell({ kind: 'disk-arrived' })])
+      return begin(sighting.vdevs)
     case 'refused':
       return refuse(fingerprint, sighting.reason, told)
     case 'settling':
@@ -206,23 +210,27 @@ function settled(since: Date, now: Date, wantedMs: number): { readonly since: Da
   return stableMs < 0 ? { since: now, inMs: wantedMs } : { since, inMs: wantedMs - stableMs }
 }
 
-const refuse = (fingerprint: string, reason: Refusal, told: string | null): Transition => ({
-  state: { kind: 'refused', fingerprint, reason },
-  effects: told === fingerprint ? [] : [tell({ kind: 'disk-refused', reason })],
+const refuse = (fingerprint: string, reason: Refusal, told: Told): Transition => ({
+  state: { kind: 'refused', fingerprint, reason, told: [...new Set([...told, fingerprint])] },
+  effects: told.includes(fingerprint) ? [] : [tell({ kind: 'disk-refused', reason })],
 })
 
-const begin = (vdevs: Vdevs, first: readonly Effect[]): Transition => ({
+const begin = (vdevs: Vdevs): Transition => ({
   state: { kind: 'visiting', phase: 'importing', vdevs },
-  effects: [...first, { kind: 'start-visit', vdevs }],
+  effects: [tell({ kind: 'disk-arrived' }), { kind: 'start-visit', vdevs }],
+})
+
+/** Removed while its pool was imported, by whomever. */
+const pulled = (vdevs: Vdevs): Transition => ({
+  state: { kind: 'pulled', vdevs, returning: null, told: [] },
+  effects: [{ kind: 'reopen-pool' }, tell({ kind: 'disk-pulled' })],
 })
 
 function duringVisit(state: Extract<DiskState, { kind: 'visiting' }>, look: Look): Transition {
   if (look.sameDevices) return stay(state)
   if (!look.imported) return { state, effects: [{ kind: 'end-visit' }] }
-  return {
-    state: { kind: 'pulled', vdevs: state.vdevs, returning: null },
-    effects: [{ kind: 'end-visit' }, { kind: 'reopen-pool' }, tell({ kind: 'disk-pulled' })],
-  }
+  const next = pulled(state.vdevs)
+  return { state: next.state, effects: [{ kind: 'end-visit' }, ...next.effects] }
 }
 
 /** Taken away after it was released; something else may be in its place already. */
@@ -237,16 +245,13 @@ function whileNotRemovable(
   now: Date,
   timing: Timing,
 ): Transition {
-  if (!look.sameDevices && look.imported)
-    return {
-      state: { kind: 'pulled', vdevs: state.vdevs, returning: null },
-      effects: [{ kind: 'reopen-pool' }, tell({ kind: 'disk-pulled' })],
-    }
-  if (!look.sameDevices) return left(look.sighting, now, timing)
+  if (!look.sameDevices) return look.imported ? pulled(state.vdevs) : left(look.sighting, now, timing)
   const waitMs = state.retryAt.getTime() - now.getTime()
-  if (waitMs > 0) return { state, effects: [{ kind: 'look-again', inMs: waitMs }] }
+  // Longer than any pause: the clock was set back, and must not keep the disk for as long as it was wrong.
+  if (waitMs > 0 && waitMs <= pauseAfter(state.retries, timing))
+    return { state, effects: [{ kind: 'look-again', inMs: waitMs }] }
   const retries = state.retries + 1
-  const pauseMs = timing.retryReleaseMs * Math.min(2 ** retries, 20)
+  const pauseMs = pauseAfter(retries, timing)
   return {
     state: { ...state, retries, retryAt: new Date(now.getTime() + pauseMs) },
     effects: [
@@ -256,6 +261,9 @@ function whileNotRemovable(
   }
 }
 
+const pauseAfter = (retries: number, { retryReleaseMs }: Timing): number =>
+  retryReleaseMs * Math.min(2 ** retries, 20)
+
 function whilePulled(
   state: Extract<DiskState, { kind: 'pulled' }>,
   look: Look,
@@ -263,14 +271,21 @@ function whilePulled(
   timing: Timing,
 ): Transition {
   if (look.sighting.kind === 'absent' && !look.imported) return stay({ kind: 'absent' })
-  if (look.sighting.kind !== 'present') return stay({ ...state, returning: null })
-  const fingerprint = fingerprintOf(look.sighting)
+  const { sighting } = look
+  if (sighting.kind === 'absent' || sighting.kind === 'settling') return stay({ ...state, returning: null })
+  const fingerprint = fingerprintOf(sighting)
   const since = state.returning?.fingerprint === fingerprint ? state.returning.stableSince : now
   const stable = settled(since, now, timing.settleMs)
-  if (stable.inMs <= 0) return begin(look.sighting.vdevs, [tell({ kind: 'disk-arrived' })])
+  const returning = { fingerprint, stableSince: stable.since }
+  if (stable.inMs > 0)
+    return { state: { ...state, returning }, effects: [{ kind: 'look-again', inMs: stable.inMs }] }
+  if (sighting.kind === 'present') return begin(sighting.vdevs)
+  // It came back, but not as itself (in another dock, beside a copy): said, and waited for as before.
+  const { told } = state
+  if (told.includes(fingerprint)) return stay({ ...state, returning })
   return {
-    state: { ...state, returning: { fingerprint, stableSince: stable.since } },
-    effects: [{ kind: 'look-again', inMs: stable.inMs }],
+    state: { ...state, returning, told: [...told, fingerprint] },
+    effects: [tell({ kind: 'disk-refused', reason: sighting.reason })],
   }
 }
 
@@ -302,7 +317,7 @@ function afterVisit(state: DiskState, result: VisitResult, now: Date, timing: Ti
         },
         effects: [
           ...(again ? [] : [tell({ kind: 'not-safe-to-remove', reason: result.reason, hint: result.hint })]),
-          { kind: 'look-again', inMs: Math.max(0, retryAt.getTime() - now.getTime()) },
+          { kind: 'look-again', inMs: timing.retryReleaseMs },
         ],
       }
     }
@@ -311,18 +326,17 @@ function afterVisit(state: DiskState, result: VisitResult, now: Date, timing: Ti
         state: { kind: 'absent' },
         effects: [tell({ kind: 'disk-removed' }), { kind: 'look-again', inMs: 0 }],
       }
-    case 'pulled':
-      return {
-        state: { kind: 'pulled', vdevs, returning: null },
-        effects: [{ kind: 'reopen-pool' }, tell({ kind: 'disk-pulled' }), { kind: 'look-again', inMs: 0 }],
-      }
+    case 'pulled': {
+      const next = pulled(vdevs)
+      return { state: next.state, effects: [...next.effects, { kind: 'look-again', inMs: 0 }] }
+    }
     case 'stuck':
       return {
         state: { kind: 'stuck', vdevs, reason: result.reason },
         effects: [tell({ kind: 'disk-stuck', reason: result.reason })],
       }
     case 'refused':
-      return refuse(fingerprintOfVdevs(vdevs), { kind: 'import-refused', sentence: result.sentence }, null)
+      return refuse(fingerprintOfVdevs(vdevs), { kind: 'import-refused', sentence: result.sentence }, [])
     case 'stopped':
       return stay(state)
   }

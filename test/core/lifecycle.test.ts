@@ -1,0 +1,307 @@
+import { describe, expect, test } from 'vitest'
+import { type DiskState, type Input, transition } from '../../src/core/lifecycle.ts'
+import {
+  absent,
+  ended,
+  inWords,
+  later,
+  looked,
+  otherPool,
+  present,
+  settling,
+  start,
+  states,
+  twin,
+} from './sightings.ts'
+
+type Row = [
+  name: string,
+  from: DiskState,
+  input: Input,
+  to: DiskState['kind'],
+  effects: string,
+  atMs?: number,
+]
+
+function check([, from, input, to, effects, atMs = 0]: Row): void {
+  const next = transition(from, input, later(atMs))
+  expect(next.state.kind).toBe(to)
+  expect(inWords(next.effects)).toBe(effects)
+}
+
+const gone = { sameDevices: false }
+const pulledOut = { sameDevices: false, imported: true }
+const { arriving, refused, visiting, removable, pulled, stuck } = states
+const notRemovable = states['not-removable']
+
+describe('a look while it is not connected or arrives', () => {
+  const noPool: DiskState = { ...arriving, fingerprint: 'no-pool /dev/sd1 1' }
+  const udev: DiskState = { ...arriving, fingerprint: 'udev /dev/sd1 1' }
+  test.each<Row>([
+    ['nothing there', states.absent, looked(absent), 'absent', ''],
+    ['plugged in', states.absent, looked(present(1)), 'arriving', 'look-again 1500'],
+    ['plugged in, udev is at work', states.absent, looked(settling('udev')), 'arriving', 'look-again 15000'],
+    ['plugged in, not itself', states.absent, looked(twin(1, 2)), 'arriving', 'look-again 1500'],
+    ['not yet stable', arriving, looked(present(1)), 'arriving', 'look-again 500', 1000],
+    ['stable', arriving, looked(present(1)), 'visiting', 'tell disk-arrived, start-visit 1', 1500],
+    [
+      'another device by now: starts to settle anew',
+      arriving,
+      looked(present(2)),
+      'arriving',
+      'look-again 1500',
+      1500,
+    ],
+    ['gone again: nothing is said', arriving, looked(absent), 'absent', '', 1500],
+    [
+      'the clock was set back: starts to settle anew',
+      arriving,
+      looked(present(1)),
+      'arriving',
+      'look-again 1500',
+      -1e9,
+    ],
+    ['no pool on it for long', noPool, looked(settling('no-pool')), 'refused', 'tell disk-refused', 15_000],
+    ['no pool on it yet', noPool, looked(settling('no-pool')), 'arriving', 'look-again 1', 14_999],
+    ['udev at work for ever: waits on', udev, looked(settling('udev')), 'arriving', '', 1e9],
+  ])('%s', (...row) => check(row))
+})
+
+describe('a look while it is refused', () => {
+  test.each<Row>([
+    ['the same as before: said once', refused, looked(twin(1, 2)), 'refused', '', 1e9],
+    ['unplugged', refused, looked(absent), 'absent', ''],
+    ['the copy is gone: settles', refused, looked(present(1)), 'arriving', 'look-again 1500'],
+    ['another reason: settles', refused, looked(otherPool(1)), 'arriving', 'look-again 1500'],
+  ])('%s', (...row) => check(row))
+
+  test('is said once for each reason, whatever comes in between', () => {
+    const sightings = [twin(1, 2), settling('udev'), twin(1, 2), otherPool(1), twin(1, 2), otherPool(1)]
+    let state: DiskState = states.absent
+    const told: string[] = []
+    let now = 0
+    for (const sighting of sightings)
+      for (const wait of [0, 20_000]) {
+        now += wait
+        const next = transition(state, looked(sighting), later(now))
+        state = next.state
+        for (const effect of next.effects)
+          if (effect.kind === 'tell' && effect.what.kind === 'disk-refused')
+            told.push(effect.what.reason.kind)
+      }
+    expect(told).toEqual(['twin', 'other-pool'])
+  })
+})
+
+describe('a look during a visit', () => {
+  test.each<Row>([
+    ['all is well', visiting, looked(present(1), { imported: true }), 'visiting', ''],
+    [
+      'udev has a blink: the device is the same',
+      visiting,
+      looked(settling('udev'), { imported: true }),
+      'visiting',
+      '',
+    ],
+    ['a scan missed it: the device is the same', visiting, looked(absent), 'visiting', ''],
+    ['gone before the import or after the export', visiting, looked(absent, gone), 'visiting', 'end-visit'],
+    ['pulled', visiting, looked(absent, pulledOut), 'pulled', 'end-visit, reopen-pool, tell disk-pulled'],
+    [
+      'pulled and back at once',
+      visiting,
+      looked(present(2), pulledOut),
+      'pulled',
+      'end-visit, reopen-pool, tell disk-pulled',
+    ],
+  ])('%s', (...row) => check(row))
+})
+
+describe('a look after the visit', () => {
+  test.each<Row>([
+    ['removable: stays', removable, looked(present(1)), 'removable', ''],
+    ['removable: a scan missed it', removable, looked(absent), 'removable', ''],
+    ['removable: taken', removable, looked(absent, gone), 'absent', 'tell disk-removed'],
+    [
+      'removable: plugged in again at once',
+      removable,
+      looked(present(2), gone),
+      'arriving',
+      'tell disk-removed, look-again 1500',
+    ],
+    [
+      'removable: somebody imported it, then pulled it',
+      removable,
+      looked(absent, pulledOut),
+      'pulled',
+      'reopen-pool, tell disk-pulled',
+    ],
+    [
+      'not removable: not yet time to try again',
+      notRemovable,
+      looked(present(1)),
+      'not-removable',
+      'look-again 5000',
+      10_000,
+    ],
+    [
+      'not removable: tried again',
+      notRemovable,
+      looked(present(1)),
+      'not-removable',
+      'try-release 1, look-again 30000',
+      15_000,
+    ],
+    [
+      'not removable: the clock was set back',
+      notRemovable,
+      looked(present(1)),
+      'not-removable',
+      'try-release 1, look-again 30000',
+      -1e9,
+    ],
+    [
+      'not removable: pulled',
+      notRemovable,
+      looked(absent, pulledOut),
+      'pulled',
+      'reopen-pool, tell disk-pulled',
+    ],
+    [
+      'not removable: exported by hand and taken',
+      notRemovable,
+      looked(absent, gone),
+      'absent',
+      'tell disk-removed',
+    ],
+  ])('%s', (...row) => check(row))
+
+  test('the pause between two tries doubles, up to twenty times the first', () => {
+    let state: DiskState = notRemovable
+    const pauses: number[] = []
+    for (let now = 15_000; pauses.length < 7; ) {
+      const next = transition(state, looked(present(1), { imported: true }), later(now))
+      state = next.state
+      const again = next.effects.find((effect) => effect.kind === 'look-again')
+      pauses.push(again?.inMs ?? 0)
+      now += again?.inMs ?? 0
+    }
+    expect(pauses.map((ms) => ms / 15_000)).toEqual([2, 4, 8, 16, 20, 20, 20])
+  })
+})
+
+describe('a look after it was pulled or got stuck', () => {
+  const returning: DiskState = {
+    ...pulled,
+    returning: {
+      fingerprint: arriving.fingerprint.replace('7 1 /dev/sd11', '7 2 /dev/sd21'),
+      stableSince: start,
+    },
+  }
+  test.each<Row>([
+    ['pulled: still away', pulled, looked(absent, pulledOut), 'pulled', ''],
+    ['pulled: the pool went from the kernel', pulled, looked(absent, gone), 'absent', ''],
+    ['pulled: back', pulled, looked(present(2), pulledOut), 'pulled', 'look-again 1500'],
+    [
+      'pulled: back and stable',
+      returning,
+      looked(present(2), pulledOut),
+      'visiting',
+      'tell disk-arrived, start-visit 2',
+      1500,
+    ],
+    [
+      'pulled: back, the clock was set back',
+      returning,
+      looked(present(2), pulledOut),
+      'pulled',
+      'look-again 1500',
+      -1e9,
+    ],
+    ['pulled: back, udev is at work', returning, looked(settling('udev'), pulledOut), 'pulled', '', 1500],
+    ['stuck: still there', stuck, looked(present(1), { imported: true }), 'stuck', ''],
+    // A command on a pool that the kernel holds on to would only hang, too.
+    ['stuck: unplugged', stuck, looked(absent, pulledOut), 'stuck', ''],
+    ['stuck: unplugged and gone from the kernel', stuck, looked(absent, gone), 'absent', ''],
+    [
+      'stuck: plugged in again',
+      stuck,
+      looked(present(2), pulledOut),
+      'visiting',
+      'tell disk-arrived, start-visit 2',
+    ],
+  ])('%s', (...row) => check(row))
+
+  test('pulled: what comes back is not it: said once, and waited for', () => {
+    const first = transition(pulled, looked(otherPool(2), pulledOut), start)
+    expect(inWords(first.effects)).toBe('look-again 1500')
+    const second = transition(first.state, looked(otherPool(2), pulledOut), later(1500))
+    expect(inWords(second.effects)).toBe('tell disk-refused')
+    const third = transition(second.state, looked(otherPool(2), pulledOut), later(60_000))
+    expect(inWords(third.effects)).toBe('')
+    expect(third.state.kind).toBe('pulled')
+  })
+})
+
+describe('the end of a visit', () => {
+  test.each<Row>([
+    ['released', visiting, ended('released'), 'removable', 'tell safe-to-remove, look-again 0'],
+    [
+      'not released',
+      visiting,
+      ended('not-released'),
+      'not-removable',
+      'tell not-safe-to-remove, look-again 15000',
+    ],
+    ['gone', visiting, ended('gone'), 'absent', 'tell disk-removed, look-again 0'],
+    ['pulled', visiting, ended('pulled'), 'pulled', 'reopen-pool, tell disk-pulled, look-again 0'],
+    ['stuck', visiting, ended('stuck'), 'stuck', 'tell disk-stuck'],
+    ['refused by the import', visiting, ended('refused'), 'refused', 'tell disk-refused'],
+    ['stopped', visiting, ended('stopped'), 'visiting', ''],
+    [
+      'released at another try',
+      notRemovable,
+      ended('released'),
+      'removable',
+      'tell safe-to-remove, look-again 0',
+    ],
+    [
+      'not released again, for the same reason',
+      notRemovable,
+      ended('not-released'),
+      'not-removable',
+      'look-again 15000',
+    ],
+    [
+      'not released again, for another reason',
+      notRemovable,
+      ended('not-released', 'another'),
+      'not-removable',
+      'tell not-safe-to-remove, look-again 15000',
+    ],
+  ])('%s', (...row) => check(row))
+
+  test.each([states.absent, arriving, refused, removable, pulled, stuck])(
+    'is nothing to a disk that is $kind',
+    (state) => {
+      for (const kind of ['released', 'gone', 'pulled', 'stuck'] as const)
+        expect(transition(state, ended(kind), start)).toEqual({ state, effects: [] })
+    },
+  )
+
+  test('after a refused import the same device is left alone, plugged in again it is tried again', () => {
+    const { state } = transition(visiting, ended('refused'), start)
+    expect(transition(state, looked(present(1)), later(1e9))).toEqual({ state, effects: [] })
+    const again = transition(state, looked(present(2)), later(1e9))
+    expect(again.state.kind).toBe('arriving')
+  })
+})
+
+test('a phase counts during a visit only', () => {
+  expect(transition(visiting, { kind: 'phase', phase: 'exporting' }, start).state).toEqual({
+    ...visiting,
+    phase: 'exporting',
+  })
+  for (const state of Object.values(states))
+    if (state.kind !== 'visiting')
+      expect(transition(state, { kind: 'phase', phase: 'exporting' }, start).state).toEqual(state)
+})

@@ -1,0 +1,366 @@
+// The lifecycle in a small world that is consistent in itself (a device is there or not, a pool is imported or not, a
+// visit runs or not) but in which anything may happen next; and once without any world, for totality.
+
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  type DiskState,
+  defaultTiming,
+  type Effect,
+  type Input,
+  transition,
+  type VisitResult,
+} from '../../src/core/lifecycle.ts'
+import { visitPhases } from '../../src/core/model.ts'
+import {
+  absent,
+  inWords,
+  looked,
+  otherPool,
+  present,
+  result,
+  resultKinds,
+  settling,
+  start,
+  states,
+  twin,
+} from './sightings.ts'
+
+type Happening =
+  | { readonly kind: 'plug' | 'unplug' | 'look' | 'visit-imports' | 'somebody-imports' | 'pool-goes' }
+  | { readonly kind: 'udev-says'; readonly view: View }
+  | { readonly kind: 'time'; readonly ms: number }
+  | { readonly kind: 'visit-ends'; readonly result: VisitResult['kind']; readonly reason: string }
+  | { readonly kind: 'phase'; readonly phase: (typeof visitPhases)[number] }
+
+const views = ['present', 'settling', 'no-pool', 'twin', 'other-pool'] as const
+type View = (typeof views)[number]
+
+interface Step {
+  readonly before: DiskState
+  readonly input: Input
+  readonly after: DiskState
+  readonly effects: readonly Effect[]
+  /** The visit that was running before: the device it began with. */
+  readonly running: string | null
+}
+
+class World {
+  state: DiskState = { kind: 'absent' }
+  now = start.getTime()
+  seq: number | null = null
+  view: View = 'present'
+  imported = false
+  running: string | null = null
+  readonly steps: Step[] = []
+  private plugs = 0
+
+  happen(what: Happening): void {
+    switch (what.kind) {
+      case 'plug':
+        this.seq ??= ++this.plugs
+        break
+      case 'unplug':
+        this.seq = null
+        break
+      case 'udev-says':
+        this.view = what.view
+        break
+      case 'time':
+        this.now += what.ms
+        break
+      case 'visit-imports':
+        this.imported ||= this.running !== null
+        break
+      case 'somebody-imports':
+        this.imported = true
+        break
+      case 'pool-goes':
+        this.imported = false
+        break
+      case 'look':
+        this.look()
+        break
+      case 'phase':
+        this.give({ kind: 'phase', phase: what.phase })
+        break
+      case 'visit-ends':
+        if (this.running === null) break
+        if (what.result === 'released' || what.result === 'gone') this.imported = false
+        if (what.result === 'pulled') this.imported = true
+        this.give({ kind: 'visit-ended', result: result(what.result, what.reason) })
+    }
+  }
+
+  look(): readonly Effect[] {
+    const known = 'vdevs' in this.state ? this.state.vdevs : []
+    const sameDevices = known.every((device) => device.diskSeq === String(this.seq))
+    return this.give(looked(this.sighting(), { sameDevices, imported: this.imported }))
+  }
+
+  private sighting() {
+    if (this.seq === null) return absent
+    switch (this.view) {
+      case 'present':
+        return present(this.seq)
+      case 'settling':
+        return settling('udev', this.seq)
+      case 'no-pool':
+        return settling('no-pool', this.seq)
+      case 'twin':
+        return twin(this.seq, 'x')
+      case 'other-pool':
+        return otherPool(this.seq)
+    }
+  }
+
+  give(input: Input): readonly Effect[] {
+    const next = transition(this.state, input, new Date(this.now))
+    const step = {
+      before: this.state,
+      input,
+      after: next.state,
+      effects: next.effects,
+      running: this.running,
+    }
+    this.steps.push(step)
+    this.state = next.state
+    if (input.kind === 'visit-ended') this.running = null
+    for (const effect of next.effects)
+      if (effect.kind === 'start-visit') this.running = effect.vdevs.map((device) => device.diskSeq).join(' ')
+    return next.effects
+  }
+
+  /** Looks as often as is asked for, and at least once a minute, until one has that effect; nothing else happens. */
+  looksUntil(effect: Effect['kind'], mostLooks: number): boolean {
+    for (let i = 0; i < mostLooks; i++) {
+      const effects = this.look()
+      if (effects.some((found) => found.kind === effect)) return true
+      const asked = effects.flatMap((found) => (found.kind === 'look-again' ? [found.inMs] : []))
+      this.now += Math.min(60_000, ...asked)
+    }
+    return false
+  }
+}
+
+const just = (kind: 'plug' | 'unplug' | 'look' | 'visit-imports' | 'somebody-imports' | 'pool-goes') =>
+  fc.constant({ kind })
+const happening: fc.Arbitrary<Happening> = fc.oneof(
+  { weight: 3, arbitrary: just('plug') },
+  { weight: 2, arbitrary: just('unplug') },
+  { weight: 8, arbitrary: just('look') },
+  { weight: 3, arbitrary: just('visit-imports') },
+  { weight: 1, arbitrary: just('somebody-imports') },
+  { weight: 1, arbitrary: just('pool-goes') },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('udev-says'), view: fc.constantFrom(...views) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ kind: fc.constant('time'), ms: fc.constantFrom(1, 400, 1500, 20_000, 1e7) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('time'), ms: fc.constantFrom(-1, -5000, -1e7, -1e12) }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('visit-ends'),
+      result: fc.constantFrom(...resultKinds.filter((kind) => kind !== 'stopped')),
+      reason: fc.constantFrom('busy', 'held'),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('phase'), phase: fc.constantFrom(...visitPhases) }) },
+)
+const story = fc.array(happening, { maxLength: 60 })
+
+/** Tells the story and judges each step of it. */
+function everyStep(judge: (step: Step, world: World) => void): void {
+  fc.assert(
+    fc.property(story, (happenings) => {
+      const world = new World()
+      for (const what of happenings) world.happen(what)
+      for (const step of world.steps) judge(step, world)
+    }),
+    { numRuns: 500 },
+  )
+}
+
+const told = (effects: readonly Effect[]): readonly string[] =>
+  effects.flatMap((effect) => (effect.kind === 'tell' ? [effect.what.kind] : []))
+const has = (effects: readonly Effect[], kind: Effect['kind']): boolean =>
+  effects.some((effect) => effect.kind === kind)
+
+describe('whatever happens', () => {
+  test('safe to remove is told, and a disk removable, only by a visit that released it', () => {
+    everyStep(({ before, input, after, effects }) => {
+      const released = input.kind === 'visit-ended' && input.result.kind === 'released'
+      if (!released) expect(told(effects)).not.toContain('safe-to-remove')
+      if (after.kind === 'removable' && before.kind !== 'removable')
+        expect(told(effects)).toContain('safe-to-remove')
+    })
+  })
+
+  test('one visit of one device at a time', () => {
+    everyStep(({ effects, running }) => {
+      for (const effect of effects)
+        if (effect.kind === 'start-visit')
+          expect(effect.vdevs.map((device) => device.diskSeq).join(' ')).not.toBe(running)
+    })
+  })
+
+  test('nothing is released while a visit runs', () => {
+    everyStep(({ effects, running }) => {
+      if (running !== null) expect(has(effects, 'try-release')).toBe(false)
+    })
+  })
+
+  test('a refusal is told once for each plugging in and reason', () => {
+    fc.assert(
+      fc.property(story, (happenings) => {
+        const world = new World()
+        const said: string[] = []
+        for (const what of happenings) {
+          const from = world.steps.length
+          world.happen(what)
+          for (const { effects, before } of world.steps.slice(from))
+            for (const effect of effects)
+              if (effect.kind === 'tell' && effect.what.kind === 'disk-refused') {
+                // A visit in between, or a pull, is news: what is refused then is said again.
+                const since = before.kind === 'visiting' || before.kind === 'pulled' ? world.steps.length : 0
+                said.push(`${world.seq} ${effect.what.reason.kind} ${since}`)
+              }
+        }
+        expect(said).toEqual([...new Set(said)])
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test('the pool is reopened exactly when the devices of an imported pool are gone', () => {
+    everyStep(({ before, input, effects }) => {
+      const inUse = ['visiting', 'removable', 'not-removable'].includes(before.kind)
+      const gone =
+        (inUse && input.kind === 'looked' && input.imported && !input.sameDevices) ||
+        ((before.kind === 'visiting' || before.kind === 'not-removable') &&
+          input.kind === 'visit-ended' &&
+          input.result.kind === 'pulled')
+      expect(has(effects, 'reopen-pool')).toBe(gone)
+      if (gone) expect(told(effects)).toContain('disk-pulled')
+    })
+  })
+
+  test('removable, the same devices: nothing ever happens', () => {
+    everyStep(({ before, input, after, effects }) => {
+      if (before.kind !== 'removable' || (input.kind === 'looked' && !input.sameDevices)) return
+      expect(after).toEqual(before)
+      expect(effects).toEqual([])
+    })
+  })
+
+  test('another look is never asked for in the past, nor later than the longest pause', () => {
+    everyStep(({ effects }) => {
+      for (const effect of effects)
+        if (effect.kind === 'look-again') {
+          expect(effect.inMs).toBeGreaterThanOrEqual(0)
+          expect(effect.inMs).toBeLessThanOrEqual(20 * defaultTiming.retryReleaseMs)
+        }
+    })
+  })
+})
+
+describe('no dead end', () => {
+  const fromAnywhere = (judge: (world: World) => void): void =>
+    fc.assert(
+      fc.property(story, fc.constantFrom(0, -1000, -1e9, 1e9), (happenings, jumpMs) => {
+        const world = new World()
+        for (const what of happenings) world.happen(what)
+        world.now += jumpMs
+        judge(world)
+      }),
+      { numRuns: 500 },
+    )
+
+  test('a disk that is plugged in again and stays gets its visit, wherever the clock jumps to', () => {
+    fromAnywhere((world) => {
+      world.happen({ kind: 'unplug' })
+      world.look()
+      world.happen({ kind: 'visit-ends', result: world.imported ? 'pulled' : 'gone', reason: '' })
+      world.look()
+      world.happen({ kind: 'plug' })
+      world.happen({ kind: 'udev-says', view: 'present' })
+      expect(world.looksUntil('start-visit', 5), JSON.stringify(world.state)).toBe(true)
+    })
+  })
+
+  test('plugged in again before anybody looked: so, too', () => {
+    fromAnywhere((world) => {
+      world.happen({ kind: 'unplug' })
+      world.happen({ kind: 'plug' })
+      world.happen({ kind: 'udev-says', view: 'present' })
+      const effects = world.look()
+      if (!has(effects, 'start-visit'))
+        world.happen({ kind: 'visit-ends', result: world.imported ? 'pulled' : 'gone', reason: '' })
+      expect(
+        has(effects, 'start-visit') || world.looksUntil('start-visit', 5),
+        JSON.stringify(world.state),
+      ).toBe(true)
+    })
+  })
+
+  test('a disk that arrived, or was refused and is right now, gets its visit without being touched', () => {
+    fromAnywhere((world) => {
+      const { kind } = world.state
+      if (
+        kind !== 'absent' &&
+        kind !== 'arriving' &&
+        !(kind === 'refused' && world.state.reason.kind === 'twin')
+      )
+        return
+      world.happen({ kind: 'plug' })
+      world.happen({ kind: 'udev-says', view: 'present' })
+      expect(world.looksUntil('start-visit', 5), JSON.stringify(world.state)).toBe(true)
+    })
+  })
+
+  test('a disk that could not be released is tried again', () => {
+    fromAnywhere((world) => {
+      world.happen({ kind: 'visit-ends', result: 'not-released', reason: 'busy' })
+      if (world.state.kind !== 'not-removable' || world.state.vdevs[0]?.diskSeq !== String(world.seq)) return
+      expect(world.looksUntil('try-release', 10), JSON.stringify(world.state)).toBe(true)
+    })
+  })
+})
+
+test('any input in any state is answered', () => {
+  const seq = fc.integer({ min: 1, max: 3 })
+  const sighting = fc.oneof(
+    fc.constant(absent),
+    seq.map(present),
+    seq.map((n) => twin(n, n + 1)),
+    seq.map(otherPool),
+    fc.tuple(fc.constantFrom('udev', 'no-pool', 'missing-disks'), seq).map(([why, n]) => settling(why, n)),
+  )
+  const input: fc.Arbitrary<Input> = fc.oneof(
+    fc
+      .tuple(sighting, fc.boolean(), fc.boolean())
+      .map(([s, sameDevices, imported]) => looked(s, { sameDevices, imported })),
+    fc.record({ kind: fc.constant('phase'), phase: fc.constantFrom(...visitPhases) }),
+    fc.constantFrom(...resultKinds).map((kind): Input => ({ kind: 'visit-ended', result: result(kind) })),
+  )
+  fc.assert(
+    fc.property(
+      fc.constantFrom<DiskState>(...Object.values(states)),
+      fc.array(fc.tuple(input, fc.date({ noInvalidDate: true })), { maxLength: 30 }),
+      (first, inputs) => {
+        let state = first
+        for (const [given, now] of inputs) {
+          const next = transition(state, given, now)
+          expect(next.effects.filter((effect) => effect.kind === 'start-visit').length).toBeLessThan(2)
+          expect(inWords(next.effects)).not.toContain('undefined')
+          state = next.state
+        }
+      },
+    ),
+    { numRuns: 500 },
+  )
+})
