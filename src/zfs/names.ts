@@ -42,6 +42,17 @@ export function checkPool(name: string): void {
   if (!isDatasetName(name) || name.includes('/')) throw new BadInput(`not a pool's name: ${quote(name)}`)
 }
 
+/** Throws `BadInput` unless it is a number of at most 64 bits. */
+export function checkPoolGuid(guid: string): void {
+  if (!/^\d{1,20}$/.test(guid)) throw new BadInput(`not a pool's GUID: ${quote(guid)}`)
+}
+
+/** Throws `BadInput` unless there is at least one and every one is an absolute path. */
+export function checkDevices(links: readonly string[]): void {
+  if (links.length === 0) throw new BadInput('no device to import from')
+  for (const link of links) if (!link.startsWith('/')) throw new BadInput(`not a device: ${quote(link)}`)
+}
+
 /** Throws `BadInput` unless ZFS would take it as a tag of a hold. */
 export function checkTag(tag: string): void {
   if (!/^[A-Za-z0-9_:][A-Za-z0-9_.: -]{0,199}$/.test(tag)) throw new BadInput(`not a tag: ${quote(tag)}`)

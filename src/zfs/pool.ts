@@ -15,7 +15,7 @@ import {
 import type { Run } from '../linux/run.ts'
 import { classified, parseLastUser } from './complaint.ts'
 import { failureKind, ZfsFailed } from './failure.ts'
-import { checkPool } from './names.ts'
+import { checkDevices, checkPool, checkPoolGuid } from './names.ts'
 import {
   type KernelState,
   type PoolHealth,
@@ -114,10 +114,8 @@ export function createPools({
 
   const importPool: Pools['importPool'] = async ({ guid, pool, links }, { signal } = {}) => {
     checkPool(pool)
-    if (!/^\d{1,20}$/.test(guid)) throw new BadInput(`not a pool's GUID: ${JSON.stringify(guid)}`)
-    const odd = links.find((link) => !link.startsWith('/'))
-    if (links.length === 0 || odd !== undefined)
-      throw new BadInput(`not a device to import from: ${odd ?? 'none'}`)
+    checkPoolGuid(guid)
+    checkDevices(links)
 
     const before = await imported()
     const already = before.find((candidate) => candidate.guid === guid)

@@ -1,0 +1,760 @@
+// What zfs/ promises, as cases that run against the in-memory ZFS and against the real one, so that the fake cannot lie.
+// Depends on node:assert only: the real run happens inside a machine, with plain node.
+import assert from 'node:assert/strict'
+import {
+  type Bookmark,
+  type Dataset,
+  type DatasetName,
+  datasetName,
+  type PoolGuid,
+  type PoolName,
+  poolGuid,
+  poolName,
+  type Snapshot,
+  snapshotPath,
+} from '../src/core/model.ts'
+import {
+  AlreadyExists,
+  BadInput,
+  DiskVanished,
+  ImportRefused,
+  NotFound,
+  TransferFailed,
+} from '../src/errors.ts'
+import { type FailureKind, failureKind } from '../src/zfs/failure.ts'
+import { ALTROOT, type Pools } from '../src/zfs/pool.ts'
+import type { SendSource, Transfer, TransferProgress } from '../src/zfs/transfer.ts'
+import type { Zfs } from '../src/zfs/zfs.ts'
+
+/** What people and other programs do, without walkaway. */
+export interface Hand {
+  readonly create: (
+    dataset: string,
+    options?: { readonly type?: 'filesystem' | 'volume'; readonly encrypted?: boolean },
+  ) => Promise<void>
+  /** Adds new data that does not compress. */
+  readonly write: (dataset: string, bytes: number) => Promise<void>
+  /** A dataset, snapshot or bookmark. */
+  readonly destroy: (path: string) => Promise<void>
+}
+
+export interface World {
+  readonly zfs: Zfs
+  readonly pools: Pools
+  readonly transfer: Transfer
+  readonly hand: Hand
+  /** A pool that is imported, with nothing in it but its root. */
+  readonly source: PoolName
+  /** A pool on a disk of its own, exported. */
+  readonly disk: { readonly pool: PoolName; readonly guid: PoolGuid; readonly links: readonly string[] }
+}
+
+export interface Case {
+  readonly name: string
+  readonly run: (world: World) => Promise<void>
+}
+
+const MB = 1_000_000
+const present = async (): Promise<boolean> => true
+const absent = async (): Promise<boolean> => false
+const never = new AbortController().signal
+
+const inside = (pool: string, path: string): DatasetName => datasetName(`${pool}/${path}`)
+const names = (all: readonly { readonly name: string }[]): readonly string[] => all.map(({ name }) => name)
+
+async function look(world: World, dataset: DatasetName): Promise<Dataset> {
+  const found = (await world.zfs.observe(dataset)).find(({ name }) => name === dataset)
+  assert.ok(found, `${dataset} was not observed`)
+  return found
+}
+
+/** Takes a snapshot and looks at it. */
+async function take(world: World, dataset: DatasetName, name: string): Promise<Snapshot> {
+  await world.zfs.snapshotSet([dataset], name)
+  const snapshot = (await look(world, dataset)).snapshots.find((candidate) => candidate.name === name)
+  assert.ok(snapshot, `${dataset}@${name} was not observed`)
+  return snapshot
+}
+
+async function bookmarked(world: World, snapshot: Snapshot, name: string): Promise<Bookmark> {
+  await world.zfs.bookmark(snapshot, name)
+  const bookmark = (await look(world, snapshot.dataset)).bookmarks.find(
+    (candidate) => candidate.name === name,
+  )
+  assert.ok(bookmark, `${snapshot.dataset}#${name} was not observed`)
+  return bookmark
+}
+
+interface Sending {
+  readonly type?: 'filesystem' | 'volume'
+  readonly encrypted?: boolean
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: TransferProgress) => void
+}
+
+function send(
+  world: World,
+  what: SendSource,
+  target: DatasetName,
+  options: Sending = {},
+): Promise<{ readonly receivedBytes: number }> {
+  const { type = 'filesystem', encrypted = false, signal = never, onProgress = () => undefined } = options
+  return world.transfer.transfer({ send: what, encrypted, receive: { target, type }, signal, onProgress })
+}
+
+/** Sends and breaks off as soon as some of it is on its way; the receiver keeps what it has. */
+async function sendHalf(world: World, what: SendSource, target: DatasetName): Promise<void> {
+  const stop = new AbortController()
+  const reason = new Error('broken off')
+  await assert.rejects(
+    send(world, what, target, {
+      signal: stop.signal,
+      onProgress: ({ sentBytes }) => {
+        if (sentBytes > 0) stop.abort(reason)
+      },
+    }),
+    (error) => error === reason,
+  )
+}
+
+async function fails(promise: Promise<unknown>, side: 'send' | 'receive', kind: FailureKind): Promise<void> {
+  await assert.rejects(promise, (error) => {
+    assert.ok(error instanceof TransferFailed, String(error))
+    assert.deepEqual({ side: error.side, kind: failureKind(error) }, { side, kind }, error.message)
+    return true
+  })
+}
+
+/** A source dataset with data, the disk imported, and where the copy goes. */
+async function ready(
+  world: World,
+  bytes = 0.2 * MB,
+): Promise<{ readonly from: DatasetName; readonly to: DatasetName }> {
+  const from = inside(world.source, 'docs')
+  await world.hand.create(from)
+  await world.hand.write(from, bytes)
+  await world.pools.importPool(world.disk)
+  return { from, to: inside(world.disk.pool, 'docs') }
+}
+
+const datasets: readonly Case[] = [
+  {
+    name: 'observes a dataset with everything below it, parents first, and nothing beside it',
+    async run(world) {
+      const { zfs, hand, source } = world
+      for (const path of ['a', 'a/with spaces in it', 'a/b', 'a/b/c:d.e_f-g', 'ab', 'a b'])
+        await hand.create(`${source}/${path}`)
+      const seen = await zfs.observe(inside(source, 'a'))
+      assert.deepEqual(
+        new Set(names(seen)),
+        new Set(['a', 'a/with spaces in it', 'a/b', 'a/b/c:d.e_f-g'].map((path) => inside(source, path))),
+      )
+      for (const [at, { name }] of seen.entries())
+        assert.ok(
+          at === 0 || names(seen).indexOf(datasetName(name.slice(0, name.lastIndexOf('/')))) < at,
+          `${name} before its parent`,
+        )
+      assert.deepEqual(names(await zfs.observe(datasetName(source))).length, 7)
+    },
+  },
+  {
+    name: 'observes snapshots and bookmarks in the order in which they were taken, whatever they are called',
+    async run(world) {
+      const dataset = inside(world.source, 'a')
+      await world.hand.create(dataset)
+      for (const name of ['zebra', 'apple', 'mango with a space'])
+        await bookmarked(world, await take(world, dataset, name), `of ${name}`)
+      const { snapshots, bookmarks, type, encrypted, resumeToken } = await look(world, dataset)
+      assert.deepEqual(names(snapshots), ['zebra', 'apple', 'mango with a space'])
+      assert.deepEqual(names(bookmarks), ['of zebra', 'of apple', 'of mango with a space'])
+      assert.deepEqual(
+        snapshots.map(({ guid, createtxg }) => ({ guid, createtxg })),
+        bookmarks.map(({ guid, createtxg }) => ({ guid, createtxg })),
+      )
+      assert.equal(new Set(snapshots.map(({ guid }) => guid)).size, 3)
+      assert.deepEqual(
+        { type, encrypted, resumeToken },
+        { type: 'filesystem', encrypted: false, resumeToken: null },
+      )
+    },
+  },
+  {
+    name: 'tells how much a snapshot holds and how much was written in it',
+    async run(world) {
+      const dataset = inside(world.source, 'a')
+      await world.hand.create(dataset)
+      await world.hand.write(dataset, 1 * MB)
+      await take(world, dataset, '1')
+      await world.hand.write(dataset, 2 * MB)
+      const second = await take(world, dataset, '2')
+      assert.ok(
+        second.writtenBytes > 1_900_000n && second.writtenBytes < 2_600_000n,
+        String(second.writtenBytes),
+      )
+      assert.ok(
+        second.referencedBytes > 2_900_000n && second.referencedBytes < 3_800_000n,
+        String(second.referencedBytes),
+      )
+    },
+  },
+  {
+    name: 'a dataset or pool that is not there is null, or NotFound where it must be there',
+    async run({ zfs, source }) {
+      for (const missing of [
+        inside(source, 'nothing'),
+        inside(source, 'nothing/below'),
+        datasetName('nopool'),
+        datasetName('nopool/a'),
+      ]) {
+        assert.equal(await zfs.observeIfPresent(missing), null)
+        await assert.rejects(zfs.observe(missing), NotFound)
+        await assert.rejects(zfs.properties(missing, ['mountpoint']), NotFound)
+      }
+    },
+  },
+  {
+    name: 'a name that is none never reaches a command',
+    async run({ zfs, pools, source }) {
+      for (const odd of [
+        '-r',
+        '',
+        `${source}/a@b`,
+        `${source}//a`,
+        `${source}/../a`,
+        `${source}/a\nb`,
+        '1pool',
+      ]) {
+        await assert.rejects(zfs.observe(datasetName(odd)), BadInput)
+        await assert.rejects(zfs.abortReceive(datasetName(odd)), BadInput)
+        await assert.rejects(zfs.createContainer(datasetName(odd)), BadInput)
+      }
+      await assert.rejects(zfs.snapshotSet([datasetName(source)], 'a@b'), BadInput)
+      await assert.rejects(zfs.snapshotSet([], 'a'), BadInput)
+      await assert.rejects(zfs.hold('-r', [`${source}@a`]), BadInput)
+      await assert.rejects(zfs.release('tag', ['-r']), BadInput)
+      await assert.rejects(pools.kernelState(poolName('../../../etc')), BadInput)
+    },
+  },
+  {
+    name: 'a set of snapshots is taken whole or not at all',
+    async run(world) {
+      const { zfs, hand, source } = world
+      const [a, b, gone] = [inside(source, 'a'), inside(source, 'b c'), inside(source, 'gone')]
+      await hand.create(a)
+      await hand.create(b)
+      await zfs.snapshotSet([a, b], 'first')
+      await assert.rejects(zfs.snapshotSet([a, gone, b], 'second'), NotFound)
+      await take(world, b, 'third')
+      await assert.rejects(zfs.snapshotSet([a, b], 'third'), AlreadyExists)
+      assert.deepEqual(names((await look(world, a)).snapshots), ['first'])
+      assert.deepEqual(names((await look(world, b)).snapshots), ['first', 'third'])
+    },
+  },
+  {
+    name: 'holds and releases, each of them twice if need be',
+    async run(world) {
+      const { zfs, hand, source } = world
+      const dataset = inside(source, 'a b')
+      await hand.create(dataset)
+      const one = snapshotPath(await take(world, dataset, 'one'))
+      const two = snapshotPath(await take(world, dataset, 'two'))
+      await zfs.hold('walkaway:1', [one])
+      await zfs.hold('walkaway:1', [one, two])
+      await zfs.hold('walkaway:2', [two])
+      assert.deepEqual(
+        (await look(world, dataset)).snapshots.map(({ holds }) => holds),
+        [1, 2],
+      )
+      const sorted = (await zfs.holders([one, two])).map(({ path, tag }) => `${path} ${tag}`).sort()
+      assert.deepEqual(sorted, [`${one} walkaway:1`, `${two} walkaway:1`, `${two} walkaway:2`])
+      await assert.rejects(hand.destroy(one))
+      await zfs.release('walkaway:1', [one, two])
+      await zfs.release('walkaway:1', [one, two, `${dataset}@never`, `${source}/gone@one`])
+      assert.deepEqual(await zfs.holders([one, two]), [{ path: two, tag: 'walkaway:2' }])
+      assert.deepEqual(await zfs.holders([one]), [])
+      await hand.destroy(one)
+      assert.deepEqual(await zfs.holders([one, two, `${source}/gone@one`]), [
+        { path: two, tag: 'walkaway:2' },
+      ])
+      assert.deepEqual(await zfs.holders([one]), [])
+    },
+  },
+  {
+    name: 'a hold on a snapshot that is gone is NotFound, and the others are held',
+    async run(world) {
+      const dataset = inside(world.source, 'a')
+      await world.hand.create(dataset)
+      const path = snapshotPath(await take(world, dataset, 'one'))
+      await world.zfs.hold('t', [path])
+      await assert.rejects(world.zfs.hold('t', [`${dataset}@gone`, path]), NotFound)
+      await assert.rejects(world.zfs.hold('u', [`${world.source}/gone@one`, path]), NotFound)
+      assert.equal((await world.zfs.holders([path])).length, 2)
+    },
+  },
+  {
+    name: 'a bookmark is made once, and never mistaken for another',
+    async run(world) {
+      const { zfs, hand, source } = world
+      const dataset = inside(source, 'a b')
+      await hand.create(dataset)
+      const one = await take(world, dataset, 'one')
+      const two = await take(world, dataset, 'two')
+      const bookmark = await bookmarked(world, one, 'base')
+      await zfs.bookmark(one, 'base')
+      await assert.rejects(zfs.bookmark(two, 'base'), AlreadyExists)
+      await hand.destroy(snapshotPath(two))
+      await assert.rejects(zfs.bookmark(two, 'other'), NotFound)
+      await hand.destroy(snapshotPath(one))
+      assert.deepEqual((await look(world, dataset)).bookmarks, [bookmark])
+      assert.equal(bookmark.guid, one.guid)
+      assert.equal(bookmark.createtxg, one.createtxg)
+      assert.deepEqual(bookmark.creation, one.creation)
+    },
+  },
+  {
+    name: 'a bookmark is destroyed by its GUID, not by its name',
+    async run(world) {
+      const { zfs, hand, source } = world
+      const dataset = inside(source, 'a')
+      await hand.create(dataset)
+      const one = await bookmarked(world, await take(world, dataset, 'one'), 'x')
+      const two = await bookmarked(world, await take(world, dataset, 'two'), 'y')
+      await zfs.destroyBookmark({ ...one, guid: two.guid })
+      assert.deepEqual(names((await look(world, dataset)).bookmarks), ['x', 'y'])
+      await zfs.destroyBookmark(one)
+      await zfs.destroyBookmark(one)
+      await zfs.destroyBookmark({ ...one, dataset: inside(source, 'gone') })
+      assert.deepEqual(names((await look(world, dataset)).bookmarks), ['y'])
+      assert.deepEqual(names((await look(world, dataset)).snapshots), ['one', 'two'])
+    },
+  },
+  {
+    name: 'containers are made with their parents, once, never mounted',
+    async run({ zfs, source }) {
+      const path = inside(source, 'host/tank with space/a')
+      const made = ['host', 'host/tank with space', 'host/tank with space/a'].map((part) =>
+        inside(source, part),
+      )
+      assert.deepEqual(await zfs.createContainer(path), made)
+      assert.deepEqual(await zfs.createContainer(path), [])
+      assert.deepEqual(await zfs.createContainer(datasetName(source)), [])
+      for (const dataset of made) {
+        const properties = await zfs.properties(dataset, ['canmount', 'mountpoint'])
+        assert.deepEqual(properties.get('canmount'), { value: 'off', source: 'local' })
+        assert.deepEqual(properties.get('mountpoint'), { value: 'none', source: 'local' })
+      }
+      await assert.rejects(zfs.createContainer(datasetName('nopool/host')), NotFound)
+    },
+  },
+]
+
+const poolCases: readonly Case[] = [
+  {
+    name: 'a pool is imported under our mark, and exported for good',
+    async run({ pools, disk, zfs }) {
+      assert.equal(await pools.kernelState(disk.pool), null)
+      assert.equal(
+        (await pools.imported()).some(({ guid }) => guid === disk.guid),
+        false,
+      )
+      const imported = await pools.importPool(disk)
+      assert.deepEqual(imported, { name: disk.pool, guid: disk.guid, altroot: ALTROOT })
+      assert.deepEqual(await pools.importPool(disk), imported)
+      assert.deepEqual(
+        (await pools.imported()).find(({ guid }) => guid === disk.guid),
+        imported,
+      )
+      assert.equal(await pools.kernelState(disk.pool), 'ONLINE')
+      await zfs.createContainer(inside(disk.pool, 'a'))
+      await pools.sync(disk.pool, present)
+      await pools.exportPool(disk.pool, present)
+      assert.equal(await pools.kernelState(disk.pool), null)
+      assert.equal(
+        (await pools.imported()).some(({ guid }) => guid === disk.guid),
+        false,
+      )
+      await pools.exportPool(disk.pool, present)
+      assert.equal(await zfs.observeIfPresent(inside(disk.pool, 'a')), null)
+      await pools.importPool(disk)
+      assert.notEqual(await zfs.observeIfPresent(inside(disk.pool, 'a')), null)
+    },
+  },
+  {
+    name: 'a pool that somebody else imported does not bear our mark',
+    async run({ pools, source }) {
+      const found = (await pools.imported()).find(({ name }) => name === source)
+      assert.equal(found?.altroot, null)
+    },
+  },
+  {
+    name: 'only the pool with that GUID is imported, and only from those devices',
+    async run({ pools, disk, source }) {
+      await assert.rejects(
+        pools.importPool({ ...disk, guid: poolGuid('1234567890123456789') }),
+        ImportRefused,
+      )
+      await assert.rejects(pools.importPool({ ...disk, links: ['/dev/null'] }), ImportRefused)
+      await assert.rejects(pools.importPool({ ...disk, links: [] }), BadInput)
+      await assert.rejects(pools.importPool({ ...disk, links: ['-f'] }), BadInput)
+      await assert.rejects(pools.importPool({ ...disk, guid: poolGuid('-f') }), BadInput)
+      assert.equal(await pools.kernelState(disk.pool), null)
+      assert.equal(await pools.kernelState(source), 'ONLINE')
+    },
+  },
+  {
+    name: 'without its disk a pool is neither synced nor exported',
+    async run({ pools, disk }) {
+      await pools.importPool(disk)
+      await assert.rejects(pools.sync(disk.pool, absent), DiskVanished)
+      await assert.rejects(pools.exportPool(disk.pool, absent), DiskVanished)
+      let looks = 0
+      await assert.rejects(
+        pools.exportPool(disk.pool, async () => looks++ === 0),
+        DiskVanished,
+      )
+      assert.equal(await pools.kernelState(disk.pool), 'ONLINE')
+      await pools.exportPool(disk.pool, present)
+    },
+  },
+  {
+    name: 'a healthy pool says so, and can be reopened and cleared at any time',
+    async run({ pools, disk }) {
+      await pools.importPool(disk)
+      await pools.reopen(disk.pool)
+      await pools.clear(disk.pool)
+      assert.deepEqual(await pools.health(disk.pool), {
+        state: 'ONLINE',
+        errors: { read: 0n, write: 0n, checksum: 0n },
+        dataErrors: 0n,
+        scrubbing: false,
+      })
+      assert.ok((await pools.availableBytes(disk.pool)) > 10_000_000n)
+      assert.equal(await pools.answers(), true)
+    },
+  },
+  {
+    name: 'a pool that is not imported is NotFound',
+    async run({ pools, disk }) {
+      for (const verb of [pools.reopen, pools.clear, pools.health, pools.availableBytes])
+        await assert.rejects(verb(disk.pool), NotFound)
+    },
+  },
+]
+
+const transfers: readonly Case[] = [
+  {
+    name: 'a full stream brings the snapshot with its GUID, and safe properties',
+    async run(world) {
+      const { from, to } = await ready(world, 2 * MB)
+      const snapshot = await take(world, from, 'a b')
+      const seen: TransferProgress[] = []
+      const { receivedBytes } = await send(world, { kind: 'full', to: snapshot }, to, {
+        onProgress: (progress) => seen.push(progress),
+      })
+      assert.ok(receivedBytes > 1.9 * MB && receivedBytes < 2.3 * MB, String(receivedBytes))
+      assert.ok((seen[0]?.totalBytes ?? 0) > 1.9 * MB, 'an estimate')
+      const { snapshots, resumeToken } = await look(world, to)
+      assert.deepEqual(
+        snapshots.map(({ name, guid }) => ({ name, guid })),
+        [{ name: 'a b', guid: snapshot.guid }],
+      )
+      assert.equal(resumeToken, null)
+      const properties = await world.zfs.properties(to, ['readonly', 'canmount'])
+      assert.deepEqual(
+        [...properties.values()].map(({ value }) => value),
+        ['on', 'noauto'],
+      )
+    },
+  },
+  {
+    name: 'an increment from a snapshot, alone or with what is between',
+    async run(world) {
+      const { from, to } = await ready(world)
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to)
+      await world.hand.write(from, 0.1 * MB)
+      await take(world, from, 'b')
+      const c = await take(world, from, 'c')
+      await send(world, { kind: 'incremental', from: a, to: c, intermediates: true }, to)
+      assert.deepEqual(names((await look(world, to)).snapshots), ['a', 'b', 'c'])
+      await take(world, from, 'd')
+      await world.hand.write(from, 1 * MB)
+      const e = await take(world, from, 'e')
+      const { receivedBytes } = await send(
+        world,
+        { kind: 'incremental', from: c, to: e, intermediates: false },
+        to,
+      )
+      assert.ok(receivedBytes > 0.9 * MB && receivedBytes < 1.3 * MB, String(receivedBytes))
+      const guidsOf = async (dataset: DatasetName) =>
+        (await look(world, dataset)).snapshots.map(({ guid }) => guid)
+      const sent = (await guidsOf(from)).filter((_, at) => at !== 3)
+      assert.deepEqual(await guidsOf(to), sent)
+    },
+  },
+  {
+    name: 'an increment from a bookmark whose snapshot is gone',
+    async run(world) {
+      const { from, to } = await ready(world, 1 * MB)
+      const a = await take(world, from, 'a')
+      const base = await bookmarked(world, a, 'base')
+      await send(world, { kind: 'full', to: a }, to)
+      await world.hand.destroy(snapshotPath(a))
+      await world.hand.write(from, 0.1 * MB)
+      const b = await take(world, from, 'b')
+      const { receivedBytes } = await send(
+        world,
+        { kind: 'incremental', from: base, to: b, intermediates: false },
+        to,
+      )
+      assert.ok(receivedBytes < 0.5 * MB, String(receivedBytes))
+      assert.deepEqual(
+        (await look(world, to)).snapshots.map(({ guid }) => guid),
+        [a.guid, b.guid],
+      )
+      await assert.rejects(
+        send(world, { kind: 'incremental', from: base, to: b, intermediates: true }, to),
+        BadInput,
+      )
+    },
+  },
+  {
+    name: 'an empty dataset, and a snapshot that has nothing new',
+    async run(world) {
+      const [from, to] = [inside(world.source, 'empty'), inside(world.disk.pool, 'empty')]
+      await world.hand.create(from)
+      await world.pools.importPool(world.disk)
+      const a = await take(world, from, 'a')
+      const b = await take(world, from, 'b')
+      await send(world, { kind: 'full', to: a }, to)
+      await send(world, { kind: 'incremental', from: a, to: b, intermediates: true }, to)
+      assert.deepEqual(names((await look(world, to)).snapshots), ['a', 'b'])
+    },
+  },
+  {
+    name: 'names with spaces, colons and 200 characters',
+    async run(world) {
+      const long = `l${'o'.repeat(180)}ng`
+      await world.pools.importPool(world.disk)
+      for (const path of [long, 'with  two spaces', 'c:o.l-o_n']) {
+        await world.hand.create(inside(world.source, path))
+        const snapshot = await take(world, inside(world.source, path), 'walkaway_20261122T210000Z')
+        const to = inside(world.disk.pool, path)
+        await send(world, { kind: 'full', to: snapshot }, to)
+        assert.deepEqual(
+          (await look(world, to)).snapshots.map(({ guid }) => guid),
+          [snapshot.guid],
+        )
+      }
+    },
+  },
+  {
+    name: 'a volume',
+    async run(world) {
+      const [from, to] = [inside(world.source, 'vm disk'), inside(world.disk.pool, 'vm disk')]
+      await world.hand.create(from, { type: 'volume' })
+      await world.hand.write(from, 0.5 * MB)
+      await world.pools.importPool(world.disk)
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to, { type: 'volume' })
+      await world.hand.write(from, 0.5 * MB)
+      const b = await take(world, from, 'b')
+      await send(world, { kind: 'incremental', from: a, to: b, intermediates: false }, to, { type: 'volume' })
+      const { type, snapshots } = await look(world, to)
+      assert.equal(type, 'volume')
+      assert.deepEqual(
+        snapshots.map(({ guid }) => guid),
+        [a.guid, b.guid],
+      )
+      const properties = await world.zfs.properties(to, ['readonly', 'volmode'])
+      assert.deepEqual(
+        [...properties.values()].map(({ value }) => value),
+        ['on', 'none'],
+      )
+    },
+  },
+  {
+    name: 'an encrypted dataset travels raw and stays encrypted',
+    async run(world) {
+      const [from, to] = [inside(world.source, 'secret'), inside(world.disk.pool, 'secret')]
+      await world.hand.create(from, { encrypted: true })
+      await world.hand.write(from, 0.5 * MB)
+      await world.pools.importPool(world.disk)
+      assert.equal((await look(world, from)).encrypted, true)
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to, { encrypted: true })
+      await world.hand.write(from, 0.5 * MB)
+      const b = await take(world, from, 'b')
+      await send(world, { kind: 'incremental', from: a, to: b, intermediates: true }, to, { encrypted: true })
+      const { encrypted, snapshots } = await look(world, to)
+      assert.equal(encrypted, true)
+      assert.deepEqual(
+        snapshots.map(({ guid }) => guid),
+        [a.guid, b.guid],
+      )
+    },
+  },
+  {
+    name: 'a snapshot that the target has already is skipped',
+    async run(world) {
+      const { from, to } = await ready(world)
+      const a = await take(world, from, 'a')
+      const b = await take(world, from, 'b')
+      await send(world, { kind: 'full', to: a }, to)
+      await send(world, { kind: 'incremental', from: a, to: b, intermediates: false }, to)
+      await send(world, { kind: 'incremental', from: a, to: b, intermediates: false }, to)
+      assert.deepEqual(names((await look(world, to)).snapshots), ['a', 'b'])
+    },
+  },
+  {
+    name: 'a receiver that refuses is named, with the reason; nothing on the disk is changed',
+    async run(world) {
+      const { from, to } = await ready(world)
+      const a = await take(world, from, 'a')
+      const b = await take(world, from, 'b')
+      const c = await take(world, from, 'c')
+      const increment = { kind: 'incremental', from: b, to: c, intermediates: false } as const
+      await fails(
+        send(world, { kind: 'full', to: a }, inside(world.disk.pool, 'no/parent')),
+        'receive',
+        'not-found',
+      )
+      await fails(send(world, increment, to), 'receive', 'not-found')
+      await send(world, { kind: 'full', to: a }, to)
+      await fails(send(world, { kind: 'full', to: a }, to), 'receive', 'exists')
+      await fails(send(world, increment, to), 'receive', 'no-base')
+      assert.deepEqual(names((await look(world, to)).snapshots), ['a'])
+    },
+  },
+  {
+    name: 'a copy that has a snapshot of its own is left as it is',
+    async run(world) {
+      const { from, to } = await ready(world)
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to)
+      await take(world, to, 'mine')
+      await world.hand.write(from, 0.1 * MB)
+      const b = await take(world, from, 'b')
+      await fails(
+        send(world, { kind: 'incremental', from: a, to: b, intermediates: false }, to),
+        'receive',
+        'no-base',
+      )
+      assert.deepEqual(names((await look(world, to)).snapshots), ['a', 'mine'])
+    },
+  },
+  {
+    name: 'a sender that has nothing to send is named',
+    async run(world) {
+      const { from, to } = await ready(world)
+      const a = await take(world, from, 'a')
+      const b = await take(world, from, 'b')
+      await send(world, { kind: 'full', to: a }, to)
+      await world.hand.destroy(snapshotPath(b))
+      await fails(send(world, { kind: 'full', to: b }, inside(world.disk.pool, 'other')), 'send', 'not-found')
+      await fails(
+        send(world, { kind: 'incremental', from: a, to: b, intermediates: false }, to),
+        'send',
+        'not-found',
+      )
+      assert.equal(await world.zfs.observeIfPresent(inside(world.disk.pool, 'other')), null)
+    },
+  },
+  {
+    name: 'a full stream that was broken off is resumed where it was',
+    async run(world) {
+      const { from, to } = await ready(world, 40 * MB)
+      const a = await take(world, from, 'a')
+      await sendHalf(world, { kind: 'full', to: a }, to)
+      const half = await look(world, to)
+      assert.deepEqual(half.snapshots, [])
+      assert.ok(half.resumeToken !== null, 'a token')
+      const content = await world.transfer.readToken(half.resumeToken)
+      assert.ok(content.kind === 'usable')
+      assert.deepEqual(
+        { toName: content.toName, toGuid: content.toGuid, fromGuid: content.fromGuid, raw: content.raw },
+        { toName: snapshotPath(a), toGuid: a.guid, fromGuid: null, raw: false },
+      )
+      await fails(send(world, { kind: 'full', to: a }, to), 'receive', 'exists')
+      const { receivedBytes } = await send(world, { kind: 'resume', token: half.resumeToken }, to)
+      assert.ok(receivedBytes < 40 * MB, String(receivedBytes))
+      const whole = await look(world, to)
+      assert.deepEqual(
+        whole.snapshots.map(({ guid }) => guid),
+        [a.guid],
+      )
+      assert.equal(whole.resumeToken, null)
+      const properties = await world.zfs.properties(to, ['readonly', 'canmount'])
+      assert.deepEqual(
+        [...properties.values()].map(({ value }) => value),
+        ['on', 'noauto'],
+      )
+    },
+  },
+  {
+    name: 'an increment that was broken off is resumed, and shows nothing half-received',
+    async run(world) {
+      const { from, to } = await ready(world)
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to)
+      await world.hand.write(from, 40 * MB)
+      const b = await take(world, from, 'b')
+      await sendHalf(world, { kind: 'incremental', from: a, to: b, intermediates: true }, to)
+      const seen = await world.zfs.observe(datasetName(world.disk.pool))
+      assert.deepEqual(names(seen), [datasetName(world.disk.pool), to])
+      const { resumeToken, snapshots } = await look(world, to)
+      assert.deepEqual(names(snapshots), ['a'])
+      assert.ok(resumeToken !== null)
+      const content = await world.transfer.readToken(resumeToken)
+      assert.ok(content.kind === 'usable')
+      assert.deepEqual([content.fromGuid, content.toGuid], [a.guid, b.guid])
+      await fails(
+        send(world, { kind: 'incremental', from: a, to: b, intermediates: false }, to),
+        'receive',
+        'unfinished-receive',
+      )
+      await send(world, { kind: 'resume', token: resumeToken }, to)
+      assert.deepEqual(
+        (await look(world, to)).snapshots.map(({ guid }) => guid),
+        [a.guid, b.guid],
+      )
+    },
+  },
+  {
+    name: 'an unfinished receive is thrown away, and only that',
+    async run(world) {
+      const { from, to } = await ready(world, 40 * MB)
+      await world.zfs.abortReceive(to)
+      const a = await take(world, from, 'a')
+      await sendHalf(world, { kind: 'full', to: a }, to)
+      await world.zfs.abortReceive(to)
+      assert.equal(await world.zfs.observeIfPresent(to), null)
+      await world.zfs.abortReceive(to)
+      await send(world, { kind: 'full', to: a }, to)
+      await world.zfs.abortReceive(to)
+      await world.hand.write(from, 40 * MB)
+      const b = await take(world, from, 'b')
+      await sendHalf(world, { kind: 'incremental', from: a, to: b, intermediates: false }, to)
+      await world.zfs.abortReceive(to)
+      const { snapshots, resumeToken } = await look(world, to)
+      assert.deepEqual(names(snapshots), ['a'])
+      assert.equal(resumeToken, null)
+    },
+  },
+  {
+    name: 'a token whose snapshot is gone is dead',
+    async run(world) {
+      const { from, to } = await ready(world, 40 * MB)
+      const a = await take(world, from, 'a')
+      await sendHalf(world, { kind: 'full', to: a }, to)
+      const { resumeToken } = await look(world, to)
+      assert.ok(resumeToken !== null)
+      await world.hand.destroy(snapshotPath(a))
+      const content = await world.transfer.readToken(resumeToken)
+      assert.equal(content.kind, 'dead')
+      await fails(send(world, { kind: 'resume', token: resumeToken }, to), 'send', 'token-dead')
+    },
+  },
+]
+
+export const cases: readonly Case[] = [...datasets, ...poolCases, ...transfers]

@@ -1,0 +1,104 @@
+// The fake's pools: import, presence, suspension, export; and the wedge that an export without a disk is.
+import { DeadlineExceeded, DiskVanished, ImportRefused, NotFound, PoolBusy } from '../../src/errors.ts'
+import { checkDevices, checkPool, checkPoolGuid } from '../../src/zfs/names.ts'
+import { ALTROOT, type ImportedPool, type Pools } from '../../src/zfs/pool.ts'
+import { type FakePool, type FakeState, usablePool, verb } from './zfsState.ts'
+
+export function createFakePools(state: FakeState): Pools {
+  const shownPool = ({ name, guid, imported }: FakePool): ImportedPool => ({
+    name,
+    guid,
+    altroot: imported?.altroot ?? null,
+  })
+  const importedPool = (name: string): FakePool => {
+    const pool = state.pools.get(name)
+    if (pool?.imported == null) throw new NotFound(`cannot open '${name}': no such pool`)
+    return pool
+  }
+  async function requireDisk(pool: string, isPresent: () => Promise<boolean>): Promise<FakePool> {
+    if (!(await isPresent())) throw new DiskVanished(`the disk of ${pool} is gone`)
+    const found = importedPool(pool)
+    if (found.suspended) throw new DiskVanished(`${pool} is suspended: its disk does not answer`)
+    return found
+  }
+  /** What a command that waits for a transaction group does to a pool without a disk. */
+  function writeOut(pool: FakePool, command: string): void {
+    if (pool.present) return
+    state.wedged = true
+    throw new DeadlineExceeded(command, 1000)
+  }
+
+  return {
+    imported: () =>
+      verb(state, { verb: 'pools.imported', about: '' }, () =>
+        [...state.pools.values()].filter(({ imported }) => imported !== null).map(shownPool),
+      ),
+    async importPool({ guid, pool, links }) {
+      checkPool(pool)
+      checkPoolGuid(guid)
+      checkDevices(links)
+      return verb(state, { verb: 'pools.importPool', about: pool }, () => {
+        const found = [...state.pools.values()].find((candidate) => candidate.guid === guid)
+        if (found?.imported != null) return shownPool(found)
+        if (found === undefined || !found.present || !links.includes(found.link))
+          throw new ImportRefused(`there is no pool ${pool} with that GUID on this disk, or it was destroyed`)
+        if (found.lastUser !== null)
+          throw new ImportRefused(`${pool} was last used by the machine ${found.lastUser}`, {
+            hint: `Export it on ${found.lastUser}`,
+          })
+        found.imported = { altroot: ALTROOT }
+        return shownPool(found)
+      })
+    },
+    async kernelState(pool) {
+      checkPool(pool)
+      const found = state.pools.get(pool)
+      if (found?.imported == null) return null
+      return found.suspended ? 'SUSPENDED' : 'ONLINE'
+    },
+    sync: (pool, isPresent) =>
+      verb(state, { verb: 'pools.sync', about: pool }, async () =>
+        writeOut(await requireDisk(pool, isPresent), 'zpool sync'),
+      ),
+    exportPool: (pool, isPresent) =>
+      verb(state, { verb: 'pools.exportPool', about: pool }, async () => {
+        if (state.pools.get(pool)?.imported == null) return
+        const found = await requireDisk(pool, isPresent)
+        writeOut(found, 'zpool sync')
+        await requireDisk(pool, isPresent)
+        writeOut(found, 'zpool export')
+        if (found.busy) throw new PoolBusy(`${pool} is in use`, [])
+        found.imported = null
+      }),
+    reopen: (pool) =>
+      verb(state, { verb: 'pools.reopen', about: pool }, () => {
+        const found = importedPool(pool)
+        if (!found.present) found.suspended = true
+      }),
+    clear: (pool) =>
+      verb(state, { verb: 'pools.clear', about: pool }, () => {
+        const found = importedPool(pool)
+        // Without its disk it returns 0 and means nothing.
+        if (found.present) found.suspended = false
+      }),
+    health: (pool) =>
+      verb(state, { verb: 'pools.health', about: pool }, () => {
+        const { suspended, dataErrors, scrubbing } = importedPool(pool)
+        const errors = suspended ? 1n : 0n
+        return {
+          state: suspended ? 'SUSPENDED' : 'ONLINE',
+          errors: { read: errors, write: errors, checksum: 0n },
+          dataErrors,
+          scrubbing,
+        }
+      }),
+    async answers() {
+      return !state.wedged
+    },
+    availableBytes: (pool) =>
+      verb(state, { verb: 'pools.availableBytes', about: pool }, () => {
+        importedPool(pool)
+        return usablePool(state, pool).availableBytes
+      }),
+  }
+}

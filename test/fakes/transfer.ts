@@ -1,0 +1,245 @@
+// The fake's streams: a receive fits by GUID or is refused, can be interrupted and resumed, and waits while its pool
+// is suspended.
+import { type ResumeToken, snapshotGuid } from '../../src/core/model.ts'
+import { BadInput, DeadlineExceeded, messageOf, TransferFailed } from '../../src/errors.ts'
+import { checkDatasets, checkToken } from '../../src/zfs/names.ts'
+import type { SendSource, TokenContent, Transfer, TransferRequest } from '../../src/zfs/transfer.ts'
+import {
+  addDataset,
+  addSnapshot,
+  bytesOf,
+  type Content,
+  difference,
+  type FakeDataset,
+  type FakePartial,
+  type FakeSnapshot,
+  type FakeState,
+  failed,
+  findDataset,
+  newGuid,
+  requireDataset,
+  usablePool,
+  verb,
+} from './zfsState.ts'
+
+/** One snapshot on its way. */
+interface Stream {
+  readonly source: FakeDataset
+  readonly to: FakeSnapshot
+  readonly fromGuid: bigint | null
+  readonly fromContent: Content
+  readonly raw: boolean
+  readonly skipBytes: number
+}
+
+/** How many pieces a stream has: between two of them it can be interrupted. */
+const PIECES = 4
+
+/** What fails here is this side's fault. */
+const by = <T>(side: 'send' | 'receive', act: () => T): T => {
+  try {
+    return act()
+  } catch (error) {
+    throw new TransferFailed(side, messageOf(error), { cause: error })
+  }
+}
+
+export function createFakeTransfer(state: FakeState): Transfer {
+  const tokens = new Map<string, FakePartial & { readonly toName: string }>()
+
+  function snapshotOf(
+    send: Exclude<SendSource, { readonly kind: 'resume' }>,
+  ): readonly [FakeDataset, FakeSnapshot] {
+    const source = requireDataset(state, send.to.dataset)
+    const to = source.snapshots.find((snapshot) => snapshot.name === send.to.name)
+    if (to === undefined)
+      throw failed('not-found', `cannot open '${source.name}@${send.to.name}': dataset does not exist`)
+    return [source, to]
+  }
+
+  function contentOf(source: FakeDataset, guid: bigint): Content | null {
+    const snapshot = source.snapshots.find((candidate) => candidate.guid === guid)
+    if (snapshot !== undefined) return snapshot.content
+    const bookmark = source.bookmarks.find((candidate) => candidate.guid === guid)
+    if (bookmark === undefined) return null
+    // A bookmark remembers a time, not data: what is newer than it is sent.
+    return source.content.filter(({ id }) => BigInt(id) < bookmark.createtxg)
+  }
+
+  function findToken(token: ResumeToken): Stream | { readonly dead: string } {
+    const known = tokens.get(token)
+    if (known === undefined) return { dead: 'cannot resume send: resume token is corrupt' }
+    const [name = ''] = known.toName.split('@')
+    const source = findDataset(state, name)
+    const to = source?.snapshots.find((snapshot) => snapshot.guid === known.toGuid)
+    if (source === null || to === undefined)
+      return { dead: `cannot resume send: '${known.toName}' used in the initial send no longer exists` }
+    const fromContent = known.fromGuid === null ? [] : contentOf(source, known.fromGuid)
+    if (fromContent === null)
+      return { dead: `cannot resume send: incremental source ${known.fromGuid} no longer exists` }
+    return {
+      source,
+      to,
+      fromGuid: known.fromGuid,
+      fromContent,
+      raw: known.raw,
+      skipBytes: known.receivedBytes,
+    }
+  }
+
+  function streamsOf({ send, encrypted }: TransferRequest): readonly Stream[] {
+    if (send.kind === 'resume') {
+      const stream = findToken(send.token)
+      if ('dead' in stream) throw failed('token-dead', stream.dead)
+      return [stream]
+    }
+    const [source, to] = snapshotOf(send)
+    if (source.encrypted && !encrypted)
+      throw failed('key-unavailable', `cannot send ${source.name}: source key must be loaded`)
+    const common = { source, raw: encrypted, skipBytes: 0 }
+    if (send.kind === 'full') return [{ ...common, to, fromGuid: null, fromContent: [] }]
+    const fromGuid = BigInt(send.from.guid)
+    const fromContent = contentOf(source, fromGuid)
+    if (fromContent === null) throw failed('no-base', `incremental source (${send.from.name}) does not exist`)
+    if (!send.intermediates) return [{ ...common, to, fromGuid, fromContent }]
+    const chain = source.snapshots.filter(
+      (snapshot) => snapshot.createtxg > send.from.createtxg && snapshot.createtxg <= to.createtxg,
+    )
+    let base = { guid: fromGuid, content: fromContent }
+    return chain.map((snapshot) => {
+      const stream = { ...common, to: snapshot, fromGuid: base.guid, fromContent: base.content }
+      base = snapshot
+      return stream
+    })
+  }
+
+  /** Where it is received into; `null`: it is there already and the stream is skipped. */
+  function openTarget({ receive }: TransferRequest, stream: Stream, resumed: boolean): FakeDataset | null {
+    const target = findDataset(state, receive.target)
+    if (resumed) {
+      if (target?.partial?.toGuid !== stream.to.guid)
+        throw failed('not-found', `destination '${receive.target}' does not exist`)
+      return target
+    }
+    if (stream.fromGuid === null) {
+      if (target !== null)
+        throw failed('exists', `destination '${receive.target}' exists\nmust specify -F to overwrite it`)
+      const created = addDataset(state, receive.target, { type: receive.type, encrypted: stream.raw })
+      const safe =
+        receive.type === 'volume'
+          ? ['readonly=on', 'volmode=none']
+          : ['readonly=on', 'canmount=noauto', 'exec=off']
+      for (const [name = '', value = ''] of safe.map((assignment) => assignment.split('=')))
+        created.properties.set(name, { value, source: 'local' })
+      return created
+    }
+    if (target === null) throw failed('not-found', `destination '${receive.target}' does not exist`)
+    if (target.partial !== null)
+      throw failed(
+        'unfinished-receive',
+        `destination ${target.name} contains partially-complete state from "zfs receive -s".`,
+      )
+    if (stream.raw !== target.encrypted)
+      throw failed('incompatible-stream', 'cannot perform raw receive on top of existing unencrypted dataset')
+    if (target.snapshots.some((snapshot) => snapshot.guid === stream.to.guid)) return null
+    const newest = target.snapshots.at(-1)
+    if (newest?.guid !== stream.fromGuid)
+      throw failed('no-base', `most recent snapshot of ${target.name} does not\nmatch incremental source`)
+    if (difference(newest.content, target.content).length > 0)
+      throw failed('diverged', `destination ${target.name} has been modified\nsince most recent snapshot`)
+    return target
+  }
+
+  /** The receiver does not end by itself while its pool is suspended. */
+  async function waitForPool(target: FakeDataset, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const pool = state.pools.get(target.name.split('/', 1)[0] ?? '')
+      if (pool?.imported == null) throw new TransferFailed('receive', 'the pool went away')
+      if (!pool.present) pool.suspended = true
+      if (!pool.suspended) return
+      if (signal.aborted) throw new DeadlineExceeded('zfs receive', 1000)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
+  async function receiveOne(
+    request: TransferRequest,
+    stream: Stream,
+    progress: { sentBytes: number; readonly totalBytes: number },
+  ): Promise<number> {
+    const { signal, onProgress, send } = request
+    const target = by('receive', () => openTarget(request, stream, send.kind === 'resume'))
+    if (target === null) return 0
+    const data = difference(stream.fromContent, stream.to.content)
+    const bytes = Math.max(0, bytesOf(data) - stream.skipBytes)
+    const remember = (receivedBytes: number): void => {
+      const token = `1-${newGuid(state).toString(16)}-e8-789c`
+      const { to, fromGuid, raw, source } = stream
+      target.partial = {
+        token,
+        toGuid: to.guid,
+        fromGuid,
+        raw,
+        receivedBytes: stream.skipBytes + receivedBytes,
+      }
+      tokens.set(token, { ...target.partial, toName: `${source.name}@${to.name}` })
+    }
+    for (let piece = 0; piece < PIECES; piece++) {
+      remember(Math.floor((bytes * piece) / PIECES))
+      onProgress({ sentBytes: progress.sentBytes, totalBytes: progress.totalBytes })
+      await new Promise((resolve) => setImmediate(resolve))
+      await waitForPool(target, signal)
+      signal.throwIfAborted()
+      progress.sentBytes += bytes / PIECES
+    }
+    by('receive', () => {
+      const pool = usablePool(state, target.name)
+      if (pool.availableBytes < BigInt(bytes)) throw failed('no-space', `cannot receive: out of space`)
+      if (target.snapshots.some((snapshot) => snapshot.name === stream.to.name))
+        throw failed('exists', 'destination already exists')
+      pool.availableBytes -= BigInt(bytes)
+    })
+    target.partial = null
+    target.content = [...target.content, ...data]
+    addSnapshot(state, target, stream.to.name, { guid: stream.to.guid, content: target.content })
+    return bytes
+  }
+
+  return {
+    async transfer(request) {
+      const { send, receive, signal } = request
+      checkDatasets(receive.target)
+      if (send.kind === 'incremental' && send.intermediates && !('holds' in send.from))
+        throw new BadInput('a bookmark is a base for one snapshot only')
+      return verb(state, { verb: 'transfer.transfer', about: receive.target }, async () => {
+        signal.throwIfAborted()
+        const streams = by('send', () => streamsOf(request))
+        const totalBytes = streams.reduce(
+          (sum, { fromContent, to }) => sum + bytesOf(difference(fromContent, to.content)),
+          0,
+        )
+        const progress = { sentBytes: 0, totalBytes }
+        let receivedBytes = 0
+        for (const stream of streams) receivedBytes += await receiveOne(request, stream, progress)
+        return { receivedBytes }
+      })
+    },
+    async readToken(token): Promise<TokenContent> {
+      checkToken(token)
+      return verb(state, { verb: 'transfer.readToken', about: token }, () => {
+        const found = findToken(token)
+        if ('dead' in found) return { kind: 'dead', reason: found.dead }
+        const { source, to, fromGuid, raw, skipBytes } = found
+        return {
+          kind: 'usable',
+          toName: `${source.name}@${to.name}`,
+          toGuid: snapshotGuid(to.guid.toString()),
+          fromGuid: fromGuid === null ? null : snapshotGuid(fromGuid.toString()),
+          receivedBytes: skipBytes,
+          remainingBytes: bytesOf(difference(found.fromContent, to.content)) - skipBytes,
+          raw,
+        }
+      })
+    },
+  }
+}

@@ -1,0 +1,269 @@
+// An in-memory ZFS that behaves: the same interfaces as src/zfs, on pools that can be pulled, suspended and wedged.
+// contract.ts holds it and the real one to the same promises. Its state is zfsState.ts.
+import {
+  bookmarkPath,
+  type Dataset,
+  datasetName,
+  poolGuid,
+  poolName,
+  snapshotPath,
+} from '../../src/core/model.ts'
+import { AlreadyExists, BadInput, messageOf, NotFound } from '../../src/errors.ts'
+import { failureKind } from '../../src/zfs/failure.ts'
+import {
+  checkBookmark,
+  checkDatasets,
+  checkProperty,
+  checkSnapshots,
+  checkTag,
+  poolOf,
+} from '../../src/zfs/names.ts'
+import type { Pools } from '../../src/zfs/pool.ts'
+import type { Transfer } from '../../src/zfs/transfer.ts'
+import type { Property, Zfs } from '../../src/zfs/zfs.ts'
+import { createFakePools } from './pools.ts'
+import { createFakeTransfer } from './transfer.ts'
+import {
+  addDataset,
+  addSnapshot,
+  createState,
+  type FakePool,
+  type FakeState,
+  failed,
+  findDataset,
+  isBelow,
+  newGuid,
+  requireDataset,
+  requireSnapshot,
+  shown,
+  usablePool,
+  verb,
+} from './zfsState.ts'
+
+export interface FakeZfs {
+  readonly zfs: Zfs
+  readonly pools: Pools
+  readonly transfer: Transfer
+  readonly state: FakeState
+  /** Makes a pool with its root dataset: imported (as a source is), or exported on a disk that is plugged in. */
+  readonly addPool: (name: string, options?: { readonly imported?: boolean }) => FakePool
+  /** Writes new data, as somebody who works with the dataset does. */
+  readonly write: (dataset: string, bytes: number) => void
+  /** The disk leaves its port. Nothing notices until something is written or the pool is reopened. */
+  readonly pull: (pool: string) => void
+  /** The disk is back; the pool waits for `clear` or `reopen`. */
+  readonly plug: (pool: string) => void
+  /** The machine starts anew: what was not exported is left as it was, and nothing is imported. */
+  readonly reboot: () => void
+}
+
+export function createFakeZfs(): FakeZfs {
+  const state = createState()
+  const poolNamed = (name: string): FakePool => {
+    const pool = state.pools.get(name)
+    if (pool === undefined) throw new Error(`the fake has no pool ${name}`)
+    return pool
+  }
+  return {
+    state,
+    zfs: createFakeDatasets(state),
+    pools: createFakePools(state),
+    transfer: createFakeTransfer(state),
+    addPool(name, { imported = true } = {}) {
+      const pool: FakePool = {
+        name: poolName(name),
+        guid: poolGuid(newGuid(state).toString()),
+        link: `/dev/disk/by-id/usb-${name}-part1`,
+        present: true,
+        imported: { altroot: null },
+        suspended: false,
+        lastUser: null,
+        availableBytes: 1n << 40n,
+        scrubbing: false,
+        dataErrors: 0n,
+        busy: false,
+        datasets: new Map(),
+      }
+      state.pools.set(name, pool)
+      addDataset(state, name)
+      if (!imported) pool.imported = null
+      return pool
+    },
+    write(name, bytes) {
+      const dataset = requireDataset(state, name)
+      dataset.content = [...dataset.content, { id: Number(state.nextId()), bytes }]
+    },
+    pull(name) {
+      poolNamed(name).present = false
+    },
+    plug(name) {
+      poolNamed(name).present = true
+    },
+    reboot() {
+      state.wedged = false
+      for (const pool of state.pools.values()) {
+        pool.imported = null
+        pool.suspended = false
+        pool.busy = false
+      }
+    },
+  }
+}
+
+/** As the real verbs: by class what callers tell apart. */
+function named(error: unknown): never {
+  const kind = failureKind(error)
+  if (kind === 'not-found') throw new NotFound(messageOf(error), { cause: error })
+  if (kind === 'exists') throw new AlreadyExists(messageOf(error), { cause: error })
+  throw error
+}
+function namedAll<T>(act: () => T): T {
+  try {
+    return act()
+  } catch (error) {
+    return named(error)
+  }
+}
+
+function createFakeDatasets(state: FakeState): Zfs {
+  const datasetsBelow = (root: string): readonly Dataset[] =>
+    [...usablePool(state, root).datasets.values()]
+      .filter(({ name }) => isBelow(root, name))
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .map(shown)
+  const observeIfPresent: Zfs['observeIfPresent'] = async (root) => {
+    checkDatasets(root)
+    return verb(state, { verb: 'zfs.observe', about: root }, () => {
+      if (state.pools.get(poolOf(root))?.imported == null || findDataset(state, root) === null) return null
+      return datasetsBelow(root)
+    })
+  }
+  const findBookmark = (path: string) => {
+    const [name = '', short = ''] = path.split('#')
+    return findDataset(state, name)?.bookmarks.find((candidate) => candidate.name === short)
+  }
+
+  return {
+    observeIfPresent,
+    async observe(root) {
+      const found = await observeIfPresent(root)
+      if (found === null) throw new NotFound(`there is no dataset ${root}`)
+      return found
+    },
+    async snapshotSet(datasets, name) {
+      checkSnapshots(datasets.map((dataset) => `${dataset}@${name}`))
+      if (datasets.length === 0) throw new BadInput('a snapshot of no dataset')
+      if (new Set(datasets.map(poolOf)).size > 1) throw new BadInput('one set of snapshots cannot span pools')
+      return verb(state, { verb: 'zfs.snapshotSet', about: name }, () =>
+        namedAll(() => {
+          const all = datasets.map((dataset) => requireDataset(state, dataset))
+          for (const dataset of all)
+            if (dataset.snapshots.some((snapshot) => snapshot.name === name))
+              throw failed(
+                'exists',
+                `cannot create snapshot '${dataset.name}@${name}': dataset already exists`,
+              )
+          for (const dataset of all) addSnapshot(state, dataset, name)
+        }),
+      )
+    },
+    async hold(tag, paths) {
+      checkTag(tag)
+      checkSnapshots(paths)
+      return verb(state, { verb: 'zfs.hold', about: paths.join(' ') }, () => {
+        const missing: unknown[] = []
+        for (const path of paths) {
+          try {
+            requireSnapshot(state, path).tags.add(tag)
+          } catch (error) {
+            missing.push(error)
+          }
+        }
+        if (missing.length > 0) named(missing[0])
+      })
+    },
+    async release(tag, paths) {
+      checkTag(tag)
+      checkSnapshots(paths)
+      return verb(state, { verb: 'zfs.release', about: paths.join(' ') }, () => {
+        for (const path of paths) {
+          try {
+            requireSnapshot(state, path).tags.delete(tag)
+          } catch (error) {
+            if (failureKind(error) !== 'not-found') throw error
+          }
+        }
+      })
+    },
+    async holders(paths) {
+      checkSnapshots(paths)
+      return verb(state, { verb: 'zfs.holders', about: paths.join(' ') }, () =>
+        paths.flatMap((path) => {
+          const [name = '', short = ''] = path.split('@')
+          const found = findDataset(state, name)?.snapshots.find((snapshot) => snapshot.name === short)
+          return [...(found?.tags ?? [])].sort().map((tag) => ({ path, tag }))
+        }),
+      )
+    },
+    async bookmark(snapshot, name) {
+      const path = `${snapshot.dataset}#${name}`
+      checkBookmark(path)
+      return verb(state, { verb: 'zfs.bookmark', about: path }, () =>
+        namedAll(() => {
+          const existing = findBookmark(path)
+          if (existing !== undefined) {
+            if (existing.guid === BigInt(snapshot.guid)) return
+            throw failed('exists', `cannot create bookmark '${path}': bookmark exists`)
+          }
+          const { guid, createtxg, creation } = requireSnapshot(state, snapshotPath(snapshot))
+          requireDataset(state, snapshot.dataset).bookmarks.push({ name, guid, createtxg, creation })
+        }),
+      )
+    },
+    async destroyBookmark(bookmark) {
+      const path = bookmarkPath(bookmark)
+      checkBookmark(path)
+      return verb(state, { verb: 'zfs.destroyBookmark', about: path }, () => {
+        const found = findBookmark(path)
+        if (found?.guid !== BigInt(bookmark.guid)) return
+        const dataset = requireDataset(state, bookmark.dataset)
+        dataset.bookmarks = dataset.bookmarks.filter((candidate) => candidate !== found)
+      })
+    },
+    async createContainer(dataset) {
+      checkDatasets(dataset)
+      return verb(state, { verb: 'zfs.createContainer', about: dataset }, () => {
+        const parts = dataset.split('/')
+        if (state.pools.get(poolOf(dataset))?.imported == null)
+          throw new NotFound(`there is no pool ${poolOf(dataset)}`)
+        const missing = parts
+          .map((_, at) => parts.slice(0, at + 1).join('/'))
+          .filter((name) => findDataset(state, name) === null)
+        for (const name of missing) {
+          const { properties } = addDataset(state, name)
+          properties.set('canmount', { value: 'off', source: 'local' })
+          properties.set('mountpoint', { value: 'none', source: 'local' })
+        }
+        return missing.map(datasetName)
+      })
+    },
+    async abortReceive(dataset) {
+      checkDatasets(dataset)
+      return verb(state, { verb: 'zfs.abortReceive', about: dataset }, () => {
+        const found = findDataset(state, dataset)
+        if (found?.partial == null) return
+        found.partial = null
+        if (found.snapshots.length === 0) usablePool(state, dataset).datasets.delete(dataset)
+      })
+    },
+    async properties(dataset, names) {
+      checkDatasets(dataset)
+      names.forEach(checkProperty)
+      return verb(state, { verb: 'zfs.properties', about: dataset }, () => {
+        const { properties } = namedAll(() => requireDataset(state, dataset))
+        const unset: Property = { value: '-', source: '-' }
+        return new Map(names.map((name) => [name, properties.get(name) ?? unset]))
+      })
+    },
+  }
+}

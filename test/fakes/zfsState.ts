@@ -1,0 +1,219 @@
+// What the in-memory ZFS consists of: pools on disks, datasets with content, snapshots, bookmarks, holds and tokens.
+// How the commands behave on it is fakes/zfs.ts, pools.ts and transfer.ts.
+import {
+  type Dataset,
+  datasetName,
+  type PoolGuid,
+  type PoolName,
+  resumeToken,
+  snapshotGuid,
+} from '../../src/core/model.ts'
+import { DeadlineExceeded } from '../../src/errors.ts'
+import { type FailureKind, ZfsFailed } from '../../src/zfs/failure.ts'
+import type { Property } from '../../src/zfs/zfs.ts'
+
+/** What was written, in order: enough to see whether two datasets have the same content. */
+export type Content = readonly { readonly id: number; readonly bytes: number }[]
+
+interface FakePoint {
+  readonly name: string
+  readonly guid: bigint
+  readonly createtxg: bigint
+  readonly creation: Date
+}
+export interface FakeSnapshot extends FakePoint {
+  readonly content: Content
+  readonly tags: Set<string>
+}
+export interface FakePartial {
+  readonly token: string
+  readonly toGuid: bigint
+  readonly fromGuid: bigint | null
+  readonly raw: boolean
+  readonly receivedBytes: number
+}
+export interface FakeDataset {
+  name: string
+  readonly guid: bigint
+  readonly type: 'filesystem' | 'volume'
+  readonly encrypted: boolean
+  readonly properties: Map<string, Property>
+  content: Content
+  snapshots: FakeSnapshot[]
+  bookmarks: FakePoint[]
+  partial: FakePartial | null
+}
+export interface FakePool {
+  readonly name: PoolName
+  readonly guid: PoolGuid
+  /** Where its disk is when it is plugged in. */
+  readonly link: string
+  present: boolean
+  imported: { altroot: string | null } | null
+  /** Writes wait: the kernel has noticed that the disk is gone. */
+  suspended: boolean
+  /** Set: an import without force is refused, and this machine is named. */
+  lastUser: string | null
+  availableBytes: bigint
+  scrubbing: boolean
+  dataErrors: bigint
+  busy: boolean
+  readonly datasets: Map<string, FakeDataset>
+}
+
+export interface FakeCall {
+  /** `zfs.observe`, `pools.exportPool`, `transfer.transfer`, ... */
+  readonly verb: string
+  /** Dataset, pool or snapshot that it is about. */
+  readonly about: string
+}
+/** Called around every verb; may throw, wait for ever, or change the world. */
+export interface Interference {
+  readonly before?: (call: FakeCall) => void | Promise<void>
+  readonly after?: (call: FakeCall) => void | Promise<void>
+}
+
+export interface FakeState {
+  readonly pools: Map<string, FakePool>
+  readonly calls: FakeCall[]
+  /** An export or sync was run on a pool whose disk is gone: all of ZFS hangs until reboot. */
+  wedged: boolean
+  interference: Interference
+  now: () => Date
+  readonly nextId: () => bigint
+}
+
+export function createState(): FakeState {
+  let ids = 0n
+  return {
+    pools: new Map(),
+    calls: [],
+    wedged: false,
+    interference: {},
+    now: () => new Date(1_795_000_000_000 + Number(ids) * 1000),
+    nextId: () => ++ids,
+  }
+}
+
+/** Above 2^53 and not representable as a double: a GUID that went through a JavaScript number is noticed. */
+export const newGuid = (state: FakeState): bigint => 17_000_000_000_000_000_001n + state.nextId() * 7919n
+
+export const failed = (kind: FailureKind, text: string): ZfsFailed =>
+  new ZfsFailed(kind, { command: ['zfs'], exitCode: 1, signal: null, stderr: text })
+
+/** Runs one verb with the interference around it. While ZFS is wedged nothing answers. */
+export async function verb<T>(state: FakeState, call: FakeCall, act: () => T | Promise<T>): Promise<T> {
+  state.calls.push(call)
+  await state.interference.before?.(call)
+  if (state.wedged) throw new DeadlineExceeded(`${call.verb} ${call.about}`, 1000)
+  const result = await act()
+  await state.interference.after?.(call)
+  return result
+}
+
+export const poolNameOf = (path: string): string => path.split(/[/@#]/, 1)[0] ?? path
+
+/** The pool that this path is in, if commands can use it; throws what ZFS would. */
+export function usablePool(state: FakeState, path: string): FakePool {
+  const pool = state.pools.get(poolNameOf(path))
+  if (pool?.imported == null) throw failed('not-found', `cannot open '${path}': dataset does not exist`)
+  if (pool.suspended) throw failed('suspended', `cannot open '${path}': pool I/O is currently suspended`)
+  return pool
+}
+
+export const findDataset = (state: FakeState, name: string): FakeDataset | null =>
+  usablePool(state, name).datasets.get(name) ?? null
+
+export function requireDataset(state: FakeState, name: string): FakeDataset {
+  const dataset = findDataset(state, name)
+  if (dataset === null) throw failed('not-found', `cannot open '${name}': dataset does not exist`)
+  return dataset
+}
+
+export function requireSnapshot(state: FakeState, path: string): FakeSnapshot {
+  const [name = '', snapshot = ''] = path.split('@')
+  const found = findDataset(state, name)?.snapshots.find((candidate) => candidate.name === snapshot)
+  if (found === undefined) throw failed('not-found', `cannot open '${path}': dataset does not exist`)
+  return found
+}
+
+export function addDataset(
+  state: FakeState,
+  name: string,
+  {
+    type = 'filesystem',
+    encrypted = false,
+  }: { readonly type?: FakeDataset['type']; readonly encrypted?: boolean } = {},
+): FakeDataset {
+  const pool = usablePool(state, name)
+  const parent = name.slice(0, Math.max(0, name.lastIndexOf('/')))
+  if (parent !== '') requireDataset(state, parent)
+  if (pool.datasets.has(name)) throw failed('exists', `cannot create '${name}': dataset already exists`)
+  const dataset: FakeDataset = {
+    name,
+    guid: newGuid(state),
+    type,
+    encrypted,
+    properties: new Map(),
+    content: [],
+    snapshots: [],
+    bookmarks: [],
+    partial: null,
+  }
+  pool.datasets.set(name, dataset)
+  return dataset
+}
+
+export const bytesOf = (content: Content): number => content.reduce((sum, { bytes }) => sum + bytes, 0)
+
+/** What `to` has that `from` has not. */
+export const difference = (from: Content, to: Content): Content => {
+  const known = new Set(from.map(({ id }) => id))
+  return to.filter(({ id }) => !known.has(id))
+}
+
+export function addSnapshot(
+  state: FakeState,
+  dataset: FakeDataset,
+  name: string,
+  copy: { readonly guid: bigint; readonly content: Content } | null = null,
+): FakeSnapshot {
+  const snapshot: FakeSnapshot = {
+    name,
+    guid: copy?.guid ?? newGuid(state),
+    createtxg: state.nextId(),
+    creation: state.now(),
+    content: copy?.content ?? dataset.content,
+    tags: new Set(),
+  }
+  dataset.snapshots.push(snapshot)
+  return snapshot
+}
+
+export const isBelow = (root: string, name: string): boolean => name === root || name.startsWith(`${root}/`)
+
+/** A dataset as the real `observe` shows it. */
+export function shown(dataset: FakeDataset): Dataset {
+  const name = datasetName(dataset.name)
+  const point = ({ name: short, guid, createtxg, creation }: FakePoint) => ({
+    dataset: name,
+    name: short,
+    guid: snapshotGuid(guid.toString()),
+    createtxg,
+    creation,
+  })
+  return {
+    name,
+    guid: dataset.guid.toString(),
+    type: dataset.type,
+    encrypted: dataset.encrypted,
+    resumeToken: dataset.partial === null ? null : resumeToken(dataset.partial.token),
+    snapshots: dataset.snapshots.map((snapshot, at) => ({
+      ...point(snapshot),
+      holds: snapshot.tags.size,
+      writtenBytes: BigInt(bytesOf(difference(dataset.snapshots[at - 1]?.content ?? [], snapshot.content))),
+      referencedBytes: BigInt(bytesOf(snapshot.content)),
+    })),
+    bookmarks: [...dataset.bookmarks].sort((a, b) => Number(a.createtxg - b.createtxg)).map(point),
+  }
+}

@@ -1,0 +1,44 @@
+// The contract against the in-memory ZFS. Against the real one: test/vm/scenarios/contract.test.ts.
+import { test } from 'vitest'
+import { cases, type World } from '../contract.ts'
+import { createFakeZfs } from '../fakes/zfs.ts'
+import {
+  addDataset,
+  failed,
+  findDataset,
+  requireDataset,
+  requireSnapshot,
+  usablePool,
+} from '../fakes/zfsState.ts'
+
+function makeWorld(): World {
+  const fake = createFakeZfs()
+  const source = fake.addPool('source')
+  const disk = fake.addPool('offsite 1', { imported: false })
+  return {
+    zfs: fake.zfs,
+    pools: fake.pools,
+    transfer: fake.transfer,
+    source: source.name,
+    disk: { pool: disk.name, guid: disk.guid, links: [disk.link] },
+    hand: {
+      create: async (dataset, options) => {
+        addDataset(fake.state, dataset, options)
+      },
+      write: async (dataset, bytes) => fake.write(dataset, bytes),
+      destroy: async (path) => {
+        const [name = '', snapshot] = path.split('@')
+        if (snapshot === undefined) {
+          if (findDataset(fake.state, name) !== null) usablePool(fake.state, name).datasets.delete(name)
+          return
+        }
+        if (requireSnapshot(fake.state, path).tags.size > 0)
+          throw failed('busy', `cannot destroy '${path}': dataset is busy`)
+        const dataset = requireDataset(fake.state, name)
+        dataset.snapshots = dataset.snapshots.filter((candidate) => candidate.name !== snapshot)
+      },
+    },
+  }
+}
+
+for (const { name, run } of cases) test(name, () => run(makeWorld()))
