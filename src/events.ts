@@ -199,7 +199,7 @@ export const eventKinds: readonly ({ readonly kind: EventKind } & Kind)[] = (
 
 const bytes = (count: number): string => prettyBytes(count, { maximumFractionDigits: 1 })
 const duration = (ms: number): string =>
-  prettyMs(ms, { compact: false, secondsDecimalDigits: 0, unitCount: 2 })
+  prettyMs(Math.max(0, ms), { compact: false, secondsDecimalDigits: 0, unitCount: 2 })
 const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 
 /** `18:40`, in the machine's time zone. */
@@ -217,7 +217,9 @@ function sentenceAboutVisit(report: VisitReport): string {
     case 'complete':
       return 'backup complete'
     case 'partial':
-      return `backup NOT complete: ${report.datasets.failed} of ${plural(report.datasets.total, 'dataset')} failed`
+      return report.datasets.failed === 0 && report.reason !== null
+        ? `backup NOT complete: ${report.reason}`
+        : `backup NOT complete: ${report.datasets.failed} of ${plural(report.datasets.total, 'dataset')} failed`
     case 'failed':
       return `backup FAILED${report.reason === null ? '' : `: ${report.reason}`}`
     case 'interrupted':
@@ -340,6 +342,13 @@ function describe(event: WalkawayEvent): Told {
   }
 }
 
+/** Reasons quote other programs, which answer in several lines. */
+const onOneLine = (text: string): string =>
+  text
+    .trim()
+    .replaceAll(/\s*[\r\n\u2028\u2029]+\s*/g, '; ')
+    .replaceAll(/\p{Cc}/gu, ' ')
+
 /** How an event is told: never with a line break in it, so that one event stays one line. */
 export function render(event: WalkawayEvent): JournalEntry {
   const told = describe(event)
@@ -347,7 +356,7 @@ export function render(event: WalkawayEvent): JournalEntry {
     'disk' in event ? { WALKAWAY_DISK: event.disk, WALKAWAY_POOL: event.pool } : {}
   return {
     priority: told.priority,
-    message: 'disk' in event ? `${event.disk}: ${told.sentence}` : told.sentence,
+    message: onOneLine('disk' in event ? `${event.disk}: ${told.sentence}` : told.sentence),
     messageId: kinds[event.kind].messageId,
     fields: { WALKAWAY_EVENT: event.kind, ...ofDisk, ...told.fields },
   }

@@ -22,6 +22,9 @@ export interface Meter {
   read(now: Date): MeterReading
 }
 
+/** A first few bytes say nothing yet: nobody is told of a year from now. */
+const longestMs = 365 * 24 * 3_600_000
+
 /** Measures from `startedAt` on against an estimate in bytes. */
 export function createMeter(estimatedBytes: number, startedAt: Date): Meter {
   let endedBytes = 0
@@ -30,10 +33,12 @@ export function createMeter(estimatedBytes: number, startedAt: Date): Meter {
   return {
     begin() {
       const stream: Stream = {
-        advance: (bytes) => void running.set(stream, bytes),
+        // A word that comes after the end is late, not more.
+        advance: (bytes) => {
+          if (running.has(stream)) running.set(stream, bytes)
+        },
         end: (bytes) => {
-          running.delete(stream)
-          endedBytes += bytes
+          if (running.delete(stream)) endedBytes += bytes
         },
       }
       running.set(stream, 0)
@@ -45,8 +50,8 @@ export function createMeter(estimatedBytes: number, startedAt: Date): Meter {
       const totalBytes = Math.max(estimatedBytes, sent)
       const seconds = (now.getTime() - startedAt.getTime()) / 1000
       const bytesPerSecond = seconds > 0 ? sent / seconds : 0
-      const readyAt =
-        bytesPerSecond > 0 ? new Date(now.getTime() + ((totalBytes - sent) / bytesPerSecond) * 1000) : null
+      const leftMs = ((totalBytes - sent) / bytesPerSecond) * 1000
+      const readyAt = bytesPerSecond > 0 && leftMs < longestMs ? new Date(now.getTime() + leftMs) : null
       return { sentBytes: sent, totalBytes, bytesPerSecond: Math.round(bytesPerSecond), readyAt }
     },
   }

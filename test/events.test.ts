@@ -1,0 +1,184 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { datasetName, diskName, outcomes, poolName, type VisitReport } from '../src/core/model.ts'
+import { type EventKind, eventKinds, render, type WalkawayEvent } from '../src/events.ts'
+import { report } from './core/sightings.ts'
+
+const ofDisk = { disk: diskName('offsite-1'), pool: poolName('tank-away') }
+const dataset = datasetName('tank/home')
+const failedReport = report({ outcome: 'failed', reason: 'no space' })
+
+/** At least one of each kind. */
+function examples(text: string): {
+  readonly [K in EventKind]: readonly Extract<WalkawayEvent, { kind: K }>[]
+} {
+  return {
+    'daemon-started': [{ kind: 'daemon-started', version: '1.2.3', disks: 2, sources: 1 }],
+    'daemon-stopping': [{ kind: 'daemon-stopping', because: 'SIGTERM' }],
+    'config-reloaded': [{ kind: 'config-reloaded', disks: 1, sources: 2 }],
+    'config-rejected': [{ kind: 'config-rejected', mistakes: [text, 'config.yaml:2:1: unknown key'] }],
+    'disk-arrived': [{ kind: 'disk-arrived', ...ofDisk }],
+    'disk-refused': [{ kind: 'disk-refused', ...ofDisk, reason: text }],
+    'pool-imported': (['imported', 'left-by-us', 'by-somebody-else', 'came-back'] as const).map((how) => ({
+      kind: 'pool-imported',
+      ...ofDisk,
+      how,
+    })),
+    'snapshot-taken': [
+      { kind: 'snapshot-taken', ...ofDisk, snapshot: 'walkaway_20261122T210000Z', datasets: 3 },
+    ],
+    'plan-made': [
+      { kind: 'plan-made', ...ofDisk, toSend: 0, upToDate: 3, resumed: 0, estimatedBytes: 0, readyAt: null },
+      {
+        kind: 'plan-made',
+        ...ofDisk,
+        toSend: 2,
+        upToDate: 1,
+        resumed: 1,
+        estimatedBytes: 5_000_000,
+        readyAt: new Date(2026, 10, 22, 18, 40),
+      },
+    ],
+    'dataset-sent': (['full', 'incremental', 'resumed'] as const).map((how) => ({
+      kind: 'dataset-sent',
+      ...ofDisk,
+      dataset,
+      how,
+      sentBytes: 1,
+      durationMs: -5,
+    })),
+    'dataset-failed': [{ kind: 'dataset-failed', ...ofDisk, dataset, reason: text }],
+    verified: [{ kind: 'verified', ...ofDisk, datasets: 1 }],
+    'backup-finished': outcomes.map((outcome) => ({
+      kind: 'backup-finished',
+      ...ofDisk,
+      report: report({ outcome, reason: outcome === 'complete' ? null : text }),
+    })),
+    'pool-exported': [{ kind: 'pool-exported', ...ofDisk }],
+    'safe-to-remove': [
+      { kind: 'safe-to-remove', ...ofDisk, report: report(), stopped: true, note: null },
+      { kind: 'safe-to-remove', ...ofDisk, report: null, stopped: false, note: text },
+      { kind: 'safe-to-remove', ...ofDisk, report: failedReport, stopped: false, note: null },
+    ],
+    'not-safe-to-remove': [{ kind: 'not-safe-to-remove', ...ofDisk, reason: text, hint: 'wait' }],
+    'disk-removed': [{ kind: 'disk-removed', ...ofDisk }],
+    'disk-pulled': [{ kind: 'disk-pulled', ...ofDisk }],
+    'disk-stuck': [{ kind: 'disk-stuck', ...ofDisk, reason: text }],
+  }
+}
+const all = (text: string): readonly WalkawayEvent[] => Object.values(examples(text)).flat()
+const message = (event: WalkawayEvent): string => render(event).message
+
+describe('each kind', () => {
+  test('has a message id of its own, 128 bits in hexadecimal, and words for the catalog', () => {
+    const ids = eventKinds.map(({ messageId }) => messageId)
+    expect(new Set(ids).size).toBe(ids.length)
+    for (const { messageId, subject, explanation } of eventKinds) {
+      expect(messageId).toMatch(/^[0-9a-f]{32}$/)
+      expect(subject).toMatch(/^\S.*\S$/)
+      expect(explanation).toMatch(/^\S[^\n]*[.:\w]$/)
+    }
+    expect(eventKinds.map(({ kind }) => kind).toSorted()).toEqual(Object.keys(examples('')).toSorted())
+  })
+
+  test('is one line without control characters, whatever was quoted in it', () => {
+    const nasty = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom('cannot open\n\tdataset does not exist\n', '\u001b[31mred', 'a\r\nb', 'x\u2028y'),
+    )
+    fc.assert(
+      fc.property(nasty, (text) => {
+        for (const event of all(text)) expect(message(event)).not.toMatch(/\p{Cc}|\u2028|\u2029/u)
+      }),
+      { numRuns: 40 },
+    )
+  })
+
+  test('says which event it is, of which disk and pool', () => {
+    for (const event of all('why')) {
+      const { fields, messageId } = render(event)
+      expect(fields).toMatchObject({ WALKAWAY_EVENT: event.kind })
+      expect(messageId).toBe(eventKinds.find(({ kind }) => kind === event.kind)?.messageId)
+      if ('disk' in event) {
+        expect(fields).toMatchObject({ WALKAWAY_DISK: 'offsite-1', WALKAWAY_POOL: 'tank-away' })
+        expect(message(event)).toMatch(/^offsite-1: /)
+      }
+      for (const name of Object.keys(fields)) expect(name).toMatch(/^WALKAWAY_[A-Z_]+$/)
+    }
+  })
+
+  test('speaks in words: nothing undefined, no dates that are none, no word error where nothing is wrong', () => {
+    for (const event of all('why')) {
+      expect(message(event)).not.toMatch(/undefined|NaN|Invalid|\[object|null/)
+      expect(message(event)).not.toMatch(/error/i)
+      expect(message(event)).not.toMatch(/ {2}|-\d+ ?m?s/)
+    }
+  })
+})
+
+describe('priorities', () => {
+  const expected: { readonly [K in EventKind]: readonly number[] } = {
+    'daemon-started': [6],
+    'daemon-stopping': [6],
+    'config-reloaded': [6],
+    'config-rejected': [3],
+    'disk-arrived': [6],
+    'disk-refused': [3],
+    'pool-imported': [6, 6, 6, 6],
+    'snapshot-taken': [6],
+    'plan-made': [6, 6],
+    'dataset-sent': [6, 6, 6],
+    'dataset-failed': [4],
+    verified: [6],
+    'backup-finished': [6, 4, 4, 4],
+    'pool-exported': [6],
+    'safe-to-remove': [5, 5, 4],
+    'not-safe-to-remove': [3],
+    'disk-removed': [6],
+    'disk-pulled': [3],
+    'disk-stuck': [3],
+  }
+  test.each(Object.entries(examples('why')))('of %s', (kind, events) => {
+    expect(events.map((event) => render(event).priority)).toEqual(expected[kind as EventKind])
+  })
+})
+
+describe('the outcome of a visit', () => {
+  const about = (fields: Partial<VisitReport>): WalkawayEvent => ({
+    kind: 'backup-finished',
+    ...ofDisk,
+    report: report(fields),
+  })
+  test('is a field of what is told about it', () => {
+    for (const outcome of outcomes) {
+      expect(render(about({ outcome })).fields).toMatchObject({ WALKAWAY_OUTCOME: outcome })
+      const safe: WalkawayEvent = {
+        kind: 'safe-to-remove',
+        ...ofDisk,
+        report: report({ outcome }),
+        stopped: true,
+        note: null,
+      }
+      expect(render(safe).fields).toMatchObject({ WALKAWAY_OUTCOME: outcome })
+    }
+  })
+  test('safe to remove and complete are told apart', () => {
+    const safe = (fields: Partial<VisitReport>): string =>
+      message({ kind: 'safe-to-remove', ...ofDisk, report: report(fields), stopped: true, note: null })
+    expect(safe({})).toMatch(/SAFE TO REMOVE.*backup complete/)
+    for (const outcome of ['partial', 'failed', 'interrupted'] as const) {
+      expect(safe({ outcome })).toMatch(/SAFE TO REMOVE/)
+      expect(safe({ outcome })).not.toMatch(/backup complete/)
+    }
+    expect(message({ kind: 'not-safe-to-remove', ...ofDisk, reason: 'x', hint: 'y' })).not.toMatch(/SAFE TO/)
+  })
+  test('partial although no dataset failed says why', () => {
+    const datasets = { total: 2, sent: 2, unchanged: 0, failed: 0 }
+    const told = message(about({ outcome: 'partial', datasets, reason: 'the disk has 3 data errors' }))
+    expect(told).toContain('the disk has 3 data errors')
+    expect(told).not.toContain('0 of 2')
+  })
+  test('a clock that was set back during the visit gives no negative time', () => {
+    expect(message(about({ finishedAt: new Date(0) }))).toMatch(/in 0ms$/)
+  })
+})
