@@ -245,10 +245,13 @@ const vdevDevice = (device: Member, one: PhysicalDisk, serialIsShared: boolean):
 function chooseLink(device: Member, serialIsShared: boolean): string {
   const folders = serialIsShared ? ['by-partuuid', 'by-path'] : ['by-id', 'by-partuuid', 'by-path']
   const candidates = folders.flatMap((folder) =>
-    device.links.filter((link) => link.startsWith(`/dev/disk/${folder}/`)).toSorted(byLegibility),
+    device.links.filter((link) => parentOf(link) === `/dev/disk/${folder}`).toSorted(byLegibility),
   )
   return candidates[0] ?? device.node
 }
+
+/** Below by-path there are folders with links by label and the like. */
+const parentOf = (link: string): string => link.slice(0, link.lastIndexOf('/'))
 
 const byLegibility = (a: string, b: string): number => rank(a) - rank(b) || compare(a, b)
 /** Names with a serial in them before world wide names. */

@@ -2,13 +2,14 @@
 // holds it, is its cache flushed and its motor stopped. Everything that may hang runs in a child with a deadline.
 
 import { constants } from 'node:fs'
-import { access, realpath } from 'node:fs/promises'
+import { access, type FileHandle, open, realpath } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { PoolName } from '../core/model.ts'
 import { CommandFailed, messageOf } from '../errors.ts'
 import { findHolders } from './holders.ts'
 import type { Run } from './run.ts'
 import { readAttribute, sectorBytes } from './sysfs.ts'
+import { within } from './within.ts'
 
 /** A device as it was when it was last looked at: `node` may belong to another one by now, `diskSeq` tells. */
 export interface DeviceIdentity {
@@ -51,6 +52,7 @@ const settleDeadlineMs = 15_000
 /** Caches of half a gigabyte on a slow shingled disk take their time. */
 const flushDeadlineMs = 180_000
 const stopDeadlineMs = 60_000
+const claimDeadlineMs = 30_000
 
 export function createBlock({ run, root = {} }: BlockOptions): Block {
   const { sys = '/sys', proc = '/proc', dev = '/dev' } = root
@@ -84,21 +86,8 @@ export function createBlock({ run, root = {} }: BlockOptions): Block {
   ): Promise<ReleaseResult> {
     if (!(await isSameDevice(disk))) return { kind: 'gone' }
     await letUdevFinish()
-    const flushed = await flush(disk.node)
-    if (!(await isSameDevice(disk))) return { kind: 'gone' }
-    switch (flushed.kind) {
-      case 'held':
-        return { kind: 'held', holders: await findHolders({ disk: disk.node }, { sys, proc, dev }) }
-      case 'failed':
-        return flushed
-      case 'flushed':
-        break
-    }
-    if (!spinDown) return { kind: 'released', stopped: false, note: null }
-    if (!(await isScsi(disk.node)))
-      return { kind: 'released', stopped: false, note: 'it has no motor to stop' }
-    const stopped = await stop(disk.node)
-    return (await isSameDevice(disk)) ? stopped : { kind: 'gone' }
+    const result = await releaseClaimed(disk.node, spinDown)
+    return (await isSameDevice(disk)) ? result : { kind: 'gone' }
   }
 
   /**
@@ -109,14 +98,40 @@ export function createBlock({ run, root = {} }: BlockOptions): Block {
     await run('udevadm', ['settle', '--timeout=10'], { deadlineMs: settleDeadlineMs }).catch(() => undefined)
   }
 
-  async function flush(node: string): Promise<FlushResult> {
+  /** Flushes and stops while an exclusive claim keeps everybody else from mounting or importing it. */
+  async function releaseClaimed(node: string, spinDown: boolean): Promise<ReleaseResult> {
+    // A disk that answers a child has an open() that returns: this process must not hang in the kernel.
+    if (!(await readable(node))) return { kind: 'failed', reason: 'it does not answer any more' }
+    const claim = await claimExclusively(node)
+    switch (claim.kind) {
+      case 'held': {
+        const found = await findHolders({ disk: node }, { sys, proc, dev })
+        return {
+          kind: 'held',
+          holders: found.length > 0 ? found : ['the kernel: a pool or mapping on it is in use'],
+        }
+      }
+      case 'failed':
+        return claim
+      case 'claimed':
+        try {
+          return await flushAndStop(node, spinDown)
+        } finally {
+          await claim.handle.close()
+        }
+    }
+  }
+
+  async function flushAndStop(node: string, spinDown: boolean): Promise<ReleaseResult> {
     try {
-      await run(process.execPath, ['-e', flushScript, node], { deadlineMs: flushDeadlineMs })
-      return { kind: 'flushed' }
+      // sync(1) opens the disk read-only and calls fsync, which flushes the cache of the disk itself.
+      await run('sync', [node], { deadlineMs: flushDeadlineMs })
     } catch (error) {
-      if (error instanceof CommandFailed && error.exitCode === heldExitCode) return { kind: 'held' }
       return { kind: 'failed', reason: `its cache could not be flushed: ${messageOf(error)}` }
     }
+    if (!spinDown) return { kind: 'released', stopped: false, note: null }
+    if (!(await isScsi(node))) return { kind: 'released', stopped: false, note: 'it has no motor to stop' }
+    return stop(node)
   }
 
   const isScsi = async (node: string): Promise<boolean> =>
@@ -173,24 +188,26 @@ export function createBlock({ run, root = {} }: BlockOptions): Block {
   }
 }
 
-type FlushResult =
-  | { readonly kind: 'flushed' }
+type Claim =
+  | { readonly kind: 'claimed'; readonly handle: FileHandle }
   | { readonly kind: 'held' }
   | { readonly kind: 'failed'; readonly reason: string }
 
-const heldExitCode = 16
-/**
- * Opens the whole disk exclusively, which fails while a pool, mount or mapping holds it or a partition of it, and
- * flushes its cache through that descriptor. In a process of its own: on a sick disk either can hang in the kernel.
- */
-const flushScript = `
-const { openSync, fsyncSync, constants } = require('node:fs')
-try {
-  fsyncSync(openSync(process.argv[1], constants.O_RDONLY | constants.O_EXCL | constants.O_NONBLOCK))
-} catch (error) {
-  console.error(error.message)
-  process.exit(error.code === 'EBUSY' ? ${heldExitCode} : 1)
-}`
+/** Opens the whole disk exclusively, which fails while a pool, mount or mapping holds it or a partition of it. */
+async function claimExclusively(node: string): Promise<Claim> {
+  const opened = open(node, constants.O_RDONLY | constants.O_EXCL | constants.O_NONBLOCK).then(
+    (handle): Claim => ({ kind: 'claimed', handle }),
+    (error: unknown): Claim =>
+      error instanceof Error && 'code' in error && error.code === 'EBUSY'
+        ? { kind: 'held' }
+        : { kind: 'failed', reason: `it could not be opened: ${messageOf(error)}` },
+  )
+  const claim = await within(claimDeadlineMs, opened)
+  if (claim !== 'late') return claim
+  // When it returns after all, nobody is waiting for it.
+  void opened.then((tooLate) => (tooLate.kind === 'claimed' ? tooLate.handle.close() : undefined))
+  return { kind: 'failed', reason: `opening it did not end within ${claimDeadlineMs / 1000} s` }
+}
 
 /** The exit codes of sg3_utils that matter for a stop. */
 function meaningOfStop(exitCode: number | null): 'stopped' | 'unsupported' | 'again' | 'failed' {

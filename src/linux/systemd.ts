@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process'
 import { messageOf } from '../errors.ts'
 import { oneLine } from './oneLine.ts'
 import type { Run } from './run.ts'
+import { within } from './within.ts'
 
 export interface Notifier {
   /** Resolves when the manager has been told, so that what comes after is after. Never throws. */
@@ -92,7 +93,7 @@ function createTalkingNotifier(
   return {
     ready: () => tell('READY=1'),
     status: (text) => {
-      wanted = oneLine(text).slice(0, longestStatus)
+      wanted = statusText(text)
       if (wanted === sent || statusTimer !== null) return
       void sendStatus()
       startStatusPause()
@@ -122,6 +123,9 @@ function createTalkingNotifier(
     },
   }
 }
+
+/** The manager takes backslashes out, so that escapes would be read wrongly: breaks become blanks. */
+const statusText = (text: string): string => oneLine(text.replaceAll(/\s+/g, ' ')).slice(0, longestStatus)
 
 /** Half of what the manager allows; null when it does not watch this process. */
 export function watchdogPeriodMs(env: Readonly<Record<string, string | undefined>>): number | null {
@@ -178,14 +182,4 @@ export async function inhibit({
   const held = (await within(inhibitDeadlineMs, Promise.race([ended, echoed]))) === 'held'
   if (!held) await letGo()
   return { held, release: letGo }
-}
-
-function within<T>(deadlineMs: number, promise: Promise<T>): Promise<T | 'late'> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve('late'), deadlineMs)
-    void promise.then((value) => {
-      clearTimeout(timer)
-      resolve(value)
-    })
-  })
 }

@@ -268,6 +268,7 @@ describe('the link of a vdev', () => {
     '/dev/disk/by-id/wwn-0x5000c500a1b2c3d4-part1',
     '/dev/disk/by-id/scsi-35000c500a1b2c3d4-part1',
     '/dev/disk/by-id/usb-WD_SA-0:0-part1',
+    '/dev/disk/by-path/pci-0000:00:14.0-usb-0:1:1.0-scsi-0:0:0:0-part/by-label/offsite-1',
     '/dev/disk/by-path/pci-0000:00:14.0-usb-0:1:1.0-scsi-0:0:0:0-part1',
   ]
   const disk = (kept: (link: string) => boolean) =>
@@ -279,6 +280,7 @@ describe('the link of a vdev', () => {
       '/dev/disk/by-id/scsi-35000c500a1b2c3d4-part1',
     )
     expect(linkOf(disk((link) => !link.includes('by-id')))).toBe('/dev/disk/by-partuuid/0b0b')
+    expect(linkOf(disk((link) => !/by-(id|partuuid)/.test(link)))).toMatch(/by-path.*-part1$/)
     expect(linkOf(disk((link) => /by-(label|uuid)/.test(link)))).toBe('/dev/sda1')
   })
   test('is by-partuuid where another device reports the same serial', () => {

@@ -54,6 +54,8 @@ function stopping(...answers: readonly (number | null | Error)[]): { run: Run; a
     run: async (file, args, options) => {
       asked.push([file, ...args].join(' '))
       if (file === 'udevadm') throw failure('udevadm', 1)
+      // Not every file system of temporary files can be read past its cache.
+      if (file === 'dd') return { stdout: '', stderr: '', durationMs: 1 }
       if (file !== 'sg_start') return real(file, args, options)
       const answer = left.length === 0 ? 0 : left.shift()
       if (answer instanceof Error) throw answer
@@ -169,6 +171,15 @@ describe('release', () => {
     expect(await blockOn(run).release({ node, diskSeq: '14' }, { spinDown: true })).toEqual({ kind: 'gone' })
   })
 
+  test('a disk that does not answer is not opened here', async () => {
+    const node = await addDisk('sdb', '14')
+    const run: Run = (file, _, { deadlineMs }) => Promise.reject(new DeadlineExceeded(file, deadlineMs))
+    expect(await blockOn(run).release({ node, diskSeq: '14' }, { spinDown: true })).toEqual({
+      kind: 'failed',
+      reason: expect.stringContaining('not answer'),
+    })
+  })
+
   test('a flush that fails or hangs is never "released"', async () => {
     const node = await addDisk('sdb', '14')
     for (const error of [
@@ -176,8 +187,8 @@ describe('release', () => {
       new DeadlineExceeded('node', 180_000),
     ]) {
       const run: Run = async (file) => {
-        if (file === 'udevadm') return { stdout: '', stderr: '', durationMs: 1 }
-        throw error
+        if (file === 'sync') throw error
+        return { stdout: '', stderr: '', durationMs: 1 }
       }
       const result = await blockOn(run).release({ node, diskSeq: '14' }, { spinDown: true })
       expect(result).toEqual({ kind: 'failed', reason: expect.stringContaining(error.message) })

@@ -35,7 +35,7 @@ describe('notifier', () => {
     await stopped
     expect(heard).toEqual([
       'READY=1',
-      'STATUS=one\\ntwo',
+      'STATUS=one two',
       expect.stringMatching(/^RELOADING=1 MONOTONIC_USEC=\d+$/),
       'STOPPING=1',
     ])
