@@ -1,0 +1,87 @@
+// The service as systemd, its journal and its socket show it: what it said, how it stands, how fast it answers.
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { pipeline } from 'node:stream/promises'
+import { expect } from 'vitest'
+import type { Disk } from './disk.ts'
+import type { BackupDisk, Home } from './home.ts'
+import { fingerprintOf, lookElsewhere, mountCopy, snapshotsUnder } from './home.ts'
+import type { JournalEntry, Mark } from './journal.ts'
+import type { Machine } from './machine.ts'
+import type { Scenario } from './scenario.ts'
+
+export const unit = 'walkaway.service'
+
+/** Properties of the unit, by name. */
+export async function showService(
+  nas: Machine,
+  ...names: readonly string[]
+): Promise<Record<string, string>> {
+  const { stdout } = await nas.run(['systemctl', 'show', unit, ...names.map((name) => `--property=${name}`)])
+  return Object.fromEntries(
+    stdout
+      .split('\n')
+      .filter((line) => line.includes('='))
+      .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+  )
+}
+
+export const propertyOf = async (nas: Machine, name: string): Promise<string> =>
+  (await showService(nas, name))[name] ?? ''
+
+/** Sends SIGKILL to the daemon itself, as the kernel does when memory is short, and waits until systemd has another. */
+export async function killDaemon(nas: Machine): Promise<JournalEntry> {
+  const before = nas.journal.mark()
+  await nas.run(['kill', '-KILL', await propertyOf(nas, 'MainPID')])
+  return nas.journal.waitFor({ event: 'daemon-started' }, { deadlineMs: 90_000, after: before })
+}
+
+/** What was said of the service by anybody, debug lines left out. `worse`: warnings and errors only. */
+export function said(nas: Machine, after: Mark, { worse = false } = {}): readonly JournalEntry[] {
+  const least = worse ? 4 : 6
+  return nas.journal.entries({ unit, after }).filter((entry) => Number(entry['PRIORITY'] ?? 6) <= least)
+}
+
+export const messages = (entries: readonly JournalEntry[]): readonly string[] =>
+  entries.map((entry) => entry['MESSAGE'] ?? '')
+
+/** Milliseconds from the question to the whole answer on the control socket; starting a program is not counted. */
+export async function statusLatencyMs(nas: Machine): Promise<number> {
+  const ask = `
+    const begun = performance.now()
+    const socket = require('node:net').connect('/run/walkaway/control.sock')
+    let answer = ''
+    socket.on('data', (part) => { answer += part })
+    socket.on('end', () => {
+      if (JSON.parse(answer).ok !== true) throw new Error(answer)
+      console.log(performance.now() - begun)
+    })
+    socket.end('{"version":1,"command":"status"}\\n')`
+  return Number((await nas.run(['node', '-e', ask], { deadlineMs: 30_000 })).stdout)
+}
+
+/** Of everything that is on the disk, used or not: for disks that must not be touched. */
+export async function fingerprintOfImage(disk: Disk): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(disk.path), hash)
+  return hash.digest('hex')
+}
+
+/**
+ * Looks at the disk from another computer: its snapshots are the source's with the source's GUIDs, up to the one that
+ * the last visit took of every dataset, and its files are the source's files as they are now.
+ */
+export async function expectFullCopy(s: Scenario, home: Home, disk: BackupDisk): Promise<void> {
+  const { nas } = home
+  const goal = nas.journal.events({ event: 'snapshot-taken', disk: disk.name }).at(-1)?.['WALKAWAY_SNAPSHOT']
+  const source = await snapshotsUnder(nas, 'tank')
+  const newest = source.filter((snapshot) => snapshot.includes(`@${goal}\t`))
+  expect(newest.length).toBeGreaterThan(0)
+  const files = await fingerprintOf(nas, '/tank')
+  await lookElsewhere(s, home, disk, async (elsewhere, root) => {
+    const copy = await snapshotsUnder(elsewhere, `${root}/tank`)
+    expect(copy).toEqual(expect.arrayContaining([...newest]))
+    expect(source).toEqual(expect.arrayContaining([...copy]))
+    expect(await fingerprintOf(elsewhere, await mountCopy(elsewhere, `${root}/tank`))).toBe(files)
+  })
+}
