@@ -1,0 +1,159 @@
+// The rules of the house as a function from sources to violations. Reads import lines, which the formatter keeps in one
+// shape; needs no compiler.
+
+/** Path below `src/` to contents. */
+export type Sources = ReadonlyMap<string, string>
+
+/** What each part may import of the others; a file in no folder is a part of its own. Its own folder goes without saying. */
+const arrows: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  'errors.ts': [],
+  'version.ts': [],
+  'events.ts': ['core'],
+  'statusLine.ts': ['core', 'runner.ts'],
+  'config.ts': ['core', 'errors.ts', 'config'],
+  config: ['core', 'errors.ts', 'events.ts', 'config.ts'],
+  linux: ['core', 'errors.ts', 'events.ts'],
+  zfs: ['core', 'errors.ts', 'linux'],
+  control: ['core', 'errors.ts'],
+  notify: ['core', 'errors.ts', 'events.ts', 'linux'],
+  'backup.ts': ['core', 'errors.ts', 'events.ts', 'config.ts', 'zfs', 'linux'],
+  'visit.ts': ['core', 'errors.ts', 'events.ts', 'config.ts', 'zfs', 'linux', 'backup.ts'],
+  'runner.ts': ['core', 'errors.ts', 'events.ts', 'config.ts', 'control', 'zfs', 'linux', 'visit.ts'],
+  'daemon.ts': [
+    'core',
+    'errors.ts',
+    'events.ts',
+    'config.ts',
+    'control',
+    'notify',
+    'linux',
+    'runner.ts',
+    'statusLine.ts',
+  ],
+  cli: [
+    'core',
+    'errors.ts',
+    'events.ts',
+    'version.ts',
+    'config.ts',
+    'config',
+    'control',
+    'notify',
+    'linux',
+    'zfs',
+    'daemon.ts',
+  ],
+  'main.ts': ['errors.ts', 'version.ts', 'cli'],
+  package: ['errors.ts', 'events.ts', 'config'],
+}
+/** Besides linux/run.ts: what lives as long as a visit or the service does is no command with a deadline. */
+const mayStartPrograms = [
+  'linux/run.ts',
+  'linux/systemd.ts',
+  'linux/udevadm.ts',
+  'package/build.ts',
+  'package/deb.ts',
+]
+const mayExit = ['main.ts']
+const longestFile = 400
+const vagueFolders = ['utils', 'util', 'helpers', 'helper', 'types', 'services', 'common', 'misc']
+
+/** Each broken rule as `path: what is wrong`. */
+export function findViolations(sources: Sources): readonly string[] {
+  const perFile = [...sources].flatMap(([path, text]) =>
+    violationsOf(path, text).map((what) => `${path}: ${what}`),
+  )
+  return [...perFile, ...cyclesOf(sources)]
+}
+
+function violationsOf(path: string, text: string): readonly string[] {
+  const code = withoutComments(text)
+  const part = partOf(path)
+  const arrow = arrows[part]
+  const found: string[] = []
+  if (arrow === undefined) found.push(`${part} is new: give it its arrows in test/architecture/rules.ts`)
+
+  for (const specifier of importsOf(code)) {
+    const target = resolve(path, specifier)
+    if (target === null) {
+      if (part === 'core') found.push(`core is pure and imports nothing but itself, not ${specifier}`)
+      if (/^(execa|node:child_process)$/.test(specifier) && !mayStartPrograms.includes(path)) {
+        found.push(`imports ${specifier}: programs are started by linux/run.ts`)
+      }
+    } else if (target.startsWith('src/')) {
+      const other = partOf(target.slice('src/'.length))
+      if (other !== part && arrow !== undefined && !arrow.includes(other)) {
+        found.push(`may not import ${target.slice('src/'.length)}`)
+      }
+    } else if (!(target === 'package.json' && path === 'version.ts')) {
+      found.push(`imports ${target}, which is not part of the program`)
+    }
+  }
+
+  if (/\bprocess\.exit\b(?!Code)/.test(code) && !mayExit.includes(path)) found.push('only main.ts may exit')
+  if (/\bshell:\s*(?!false\b)/.test(code)) found.push('no shell, ever')
+  if (
+    part === 'core' &&
+    /\b(?:Date\.now\(|new Date\(\)|performance\.now\(|Math\.random\(|process\.|console\.)/.test(code)
+  ) {
+    found.push('core is pure: time and chance are parameters')
+  }
+  if (/\bexport default\b/.test(code)) found.push('exports have names')
+  if (text.split('\n').length > longestFile) found.push(`longer than ${longestFile} lines`)
+  if (/(^|\/)index\.ts$/.test(path)) found.push('no barrel files')
+  if (!/^\/\/ \S/.test(text)) found.push('begins with a line that says what it owns')
+  for (const folder of path.split('/').slice(0, -1)) {
+    if (vagueFolders.includes(folder)) found.push(`${folder}/ says nothing about what is in it`)
+  }
+  return found
+}
+
+const partOf = (path: string): string => path.split('/')[0] ?? path
+
+/** Specifiers of every static, type-only, dynamic and re-exporting import. */
+function importsOf(code: string): readonly string[] {
+  const clauses = /^\s*(?:import|export)\b[\w\s,{}*$]*?\bfrom\s*['"]([^'"\n]+)['"]/gm
+  const effects = /^\s*import\s*['"]([^'"\n]+)['"]/gm
+  const calls = /\bimport\(\s*['"]([^'"\n]+)['"]/g
+  return [clauses, effects, calls].flatMap((pattern) =>
+    [...code.matchAll(pattern)].map((match) => match[1] ?? ''),
+  )
+}
+
+/** Path from the repository's root; null for packages and Node's own modules. */
+function resolve(from: string, specifier: string): string | null {
+  if (!specifier.startsWith('.')) return null
+  return new URL(specifier, `file:///src/${from}`).pathname.slice(1)
+}
+
+const withoutComments = (text: string): string =>
+  text.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/(^|\s)\/\/.*$/gm, '$1')
+
+/** Cycles of value imports; those of types alone leave nothing behind when the program runs. */
+function cyclesOf(sources: Sources): readonly string[] {
+  const valueImports = (path: string): readonly string[] => {
+    const code = withoutComments(sources.get(path) ?? '').replaceAll(
+      /^\s*(?:import|export) type\b[\w\s,{}*$]*?\bfrom\s*['"][^'"\n]+['"]/gm,
+      '',
+    )
+    return importsOf(code).flatMap((specifier) => {
+      const target = resolve(path, specifier)?.slice('src/'.length)
+      return target !== undefined && sources.has(target) ? [target] : []
+    })
+  }
+  const done = new Set<string>()
+  const found: string[] = []
+  const visit = (path: string, trail: readonly string[]): void => {
+    const at = trail.indexOf(path)
+    if (at !== -1) {
+      found.push(`cycle: ${[...trail.slice(at), path].join(' -> ')}`)
+      return
+    }
+    if (done.has(path)) return
+    for (const target of valueImports(path)) visit(target, [...trail, path])
+    done.add(path)
+  }
+  for (const path of sources.keys()) visit(path, [])
+  return found
+}
