@@ -47,7 +47,8 @@ export interface BlockOptions {
   readonly root?: { readonly sys?: string; readonly proc?: string; readonly dev?: string }
 }
 
-const readDeadlineMs = 10_000
+/** A disk that went to sleep by itself takes its time to wake. */
+const readDeadlineMs = 30_000
 const settleDeadlineMs = 15_000
 /** Caches of half a gigabyte on a slow shingled disk take their time. */
 const flushDeadlineMs = 180_000

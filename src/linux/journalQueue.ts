@@ -5,11 +5,11 @@ import type { JournalEntry } from '../events.ts'
 import { oneLine } from './oneLine.ts'
 import type { Run } from './run.ts'
 
-const loggerDeadlineMs = 5_000
+const loggerDeadlineMs = 20_000
 /** After a failure of logger only plain lines are written for this long: a sick journal must not hold up the story. */
 const afterFailureMs = 30_000
 /** What flush() spends on fields; what is left then goes out as plain lines at once. */
-const flushWithFieldsMs = 10_000
+const flushWithFieldsMs = 20_000
 /** Entries waiting; beyond that the oldest go out as plain lines. */
 const longestQueue = 2_000
 const longestMessage = 16_000

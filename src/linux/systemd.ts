@@ -27,7 +27,7 @@ export interface NotifierOptions {
   readonly onWarning?: (text: string) => void
 }
 
-const notifyDeadlineMs = 5_000
+const notifyDeadlineMs = 20_000
 const statusEveryMs = 1_000
 /** The journal and `systemctl status` show one line. */
 const longestStatus = 500
@@ -143,7 +143,7 @@ export interface Inhibitor {
   release(): Promise<void>
 }
 
-const inhibitDeadlineMs = 5_000
+const inhibitDeadlineMs = 15_000
 const letGoDeadlineMs = 3_000
 
 /** Asks logind not to `what` (e.g. `sleep:shutdown`) until released, or until this process is gone. Never throws. */
