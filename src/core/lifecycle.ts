@@ -33,6 +33,8 @@ export type DiskState =
       readonly reason: string
       readonly retryAt: Date
       readonly retries: number
+      /** Its pool was in the kernel when last looked: once somebody has exported it by hand, nobody waits for `retryAt`. */
+      readonly imported: boolean
     }
   | {
       readonly kind: 'pulled'
@@ -248,12 +250,13 @@ function whileNotRemovable(
   if (!look.sameDevices) return look.imported ? pulled(state.vdevs) : left(look.sighting, now, timing)
   const waitMs = state.retryAt.getTime() - now.getTime()
   // Longer than any pause: the clock was set back, and must not keep the disk for as long as it was wrong.
-  if (waitMs > 0 && waitMs <= pauseAfter(state.retries, timing))
-    return { state, effects: [{ kind: 'look-again', inMs: waitMs }] }
+  const exported = state.imported && !look.imported
+  if (!exported && waitMs > 0 && waitMs <= pauseAfter(state.retries, timing))
+    return { state: { ...state, imported: look.imported }, effects: [{ kind: 'look-again', inMs: waitMs }] }
   const retries = state.retries + 1
   const pauseMs = pauseAfter(retries, timing)
   return {
-    state: { ...state, retries, retryAt: new Date(now.getTime() + pauseMs) },
+    state: { ...state, retries, retryAt: new Date(now.getTime() + pauseMs), imported: look.imported },
     effects: [
       { kind: 'try-release', vdevs: state.vdevs },
       { kind: 'look-again', inMs: pauseMs },
@@ -314,6 +317,7 @@ function afterVisit(state: DiskState, result: VisitResult, now: Date, timing: Ti
           reason: result.reason,
           retries,
           retryAt,
+          imported: state.kind === 'visiting' || state.imported,
         },
         effects: [
           ...(again ? [] : [tell({ kind: 'not-safe-to-remove', reason: result.reason, hint: result.hint })]),

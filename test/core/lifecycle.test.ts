@@ -138,6 +138,22 @@ describe('a look after the visit', () => {
     [
       'not removable: not yet time to try again',
       notRemovable,
+      looked(present(1), { imported: true }),
+      'not-removable',
+      'look-again 5000',
+      10_000,
+    ],
+    [
+      'not removable: exported by hand, tried at once',
+      notRemovable,
+      looked(present(1)),
+      'not-removable',
+      'try-release 1, look-again 30000',
+      1000,
+    ],
+    [
+      'not removable: not imported any more and still held: tried when it is time',
+      { ...notRemovable, imported: false },
       looked(present(1)),
       'not-removable',
       'look-again 5000',

@@ -127,6 +127,7 @@ export const states = {
     reason: 'because',
     retryAt: later(15_000),
     retries: 0,
+    imported: true,
   },
   pulled: { kind: 'pulled', vdevs, returning: null, told: [] },
   stuck: { kind: 'stuck', vdevs, reason: 'because' },
