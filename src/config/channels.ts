@@ -37,7 +37,7 @@ const smtp = section(
       expected: 'the name of a mail server such as mail.example.org',
       describe: 'The mail server.',
     }),
-    port: wholeNumber(1, 65_535, '587 and 25: STARTTLS; 465: TLS from the first byte.').default(587),
+    port: wholeNumber(1, 65_535, '587 and 25: STARTTLS; 465: TLS from the first byte.').prefault('587'),
     user: scalar(read.readText, {
       expected: 'the user name in one line',
       describe: 'The user to log in as; without it there is no login.',

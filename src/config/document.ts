@@ -26,16 +26,21 @@ export interface Entry {
   readonly value: Tree
 }
 
+export const explainTooLong = 'the file is larger than 256 kB; a configuration was expected'
+
 export type TreeResult =
   | { readonly kind: 'tree'; readonly tree: Tree; readonly findings: readonly Finding[] }
   /** The structure of the file is broken: nothing more can be said about what is in it. */
   | { readonly kind: 'broken'; readonly findings: readonly Finding[] }
 
 const maxDepth = 20
+/** Characters. Ten thousand disks fit; what takes the parser long does not. */
+export const maxLength = 256_000
 const start: Position = { line: 1, column: 1 }
 
 /** Never throws, whatever the text. The findings are in the order of the file. */
 export function parseTree(text: string): TreeResult {
+  if (text.length > maxLength) return { kind: 'broken', findings: [{ ...start, message: explainTooLong }] }
   const unreadable = findUnreadableCharacter(text)
   if (unreadable !== null) return { kind: 'broken', findings: [unreadable] }
   const counter = new LineCounter()
@@ -48,7 +53,7 @@ export function parseTree(text: string): TreeResult {
   const document = parseDocument(text, {
     lineCounter: counter,
     prettyErrors: false,
-    logLevel: 'silent',
+    logLevel: 'error',
     schema: 'failsafe',
     stringKeys: true,
     strict: true,

@@ -38,14 +38,17 @@ export function explainIssue(issue: z.core.$ZodIssue, tree: Tree): readonly Find
           explainIssue({ ...inner, path: [...issue.path, ...inner.path] }, tree),
         )
       const words = 'options' in issue ? (issue.options ?? []).map(String) : []
-      return [explainValue(place, issue.message, { words, isShown: words.length > 0 })]
+      return [explainValue(place, issue.message, { words, echo: words.length > 0 ? 'value' : 'kind' })]
     }
     case 'custom':
       return [
-        explainValue(place, issue.message, { ...issue.params, isShown: issue.params?.['secret'] !== true }),
+        explainValue(place, issue.message, {
+          ...issue.params,
+          echo: issue.params?.['secret'] === true ? 'nothing' : 'value',
+        }),
       ]
     default:
-      return [explainValue(place, issue.message, { isShown: false })]
+      return [explainValue(place, issue.message, { echo: 'kind' })]
   }
 }
 
@@ -60,11 +63,11 @@ function explainUnknownKey(key: string, known: readonly string[], place: Place):
 }
 
 interface Wording extends IssueParams {
-  /** Whether the value may be repeated. Where a map or a list belongs a text may be anything, a password too. */
-  readonly isShown: boolean
+  /** How much of the value a message may repeat. Where a map belongs a text may be anything, a password too. */
+  readonly echo: 'value' | 'kind' | 'nothing'
 }
 
-function explainValue(place: Place, expected: string, { because, words = [], isShown }: Wording): Finding {
+function explainValue(place: Place, expected: string, { because, words = [], echo }: Wording): Finding {
   const { tree, subject } = place
   const reason = because === undefined ? '' : ` (${because})`
   const say = (at: Position, fault: string, instead = `${expected} was expected`): Finding => ({
@@ -84,7 +87,10 @@ function explainValue(place: Place, expected: string, { because, words = [], isS
       if (tree.text === '') return say(tree.at, 'is empty')
       const near = chooseNearest(tree.text, words)
       if (near !== null) return say(tree.at, `is ${quote(tree.text)}`, `did you mean \`${near}\`?`)
-      return say(tree.at, isShown ? `is ${quote(tree.text)}` : reason === '' ? 'is a text' : 'cannot be used')
+      return say(
+        tree.at,
+        { value: `is ${quote(tree.text)}`, kind: 'is a text', nothing: 'cannot be used' }[echo],
+      )
     }
   }
 }

@@ -10,6 +10,7 @@ import { dirname } from 'node:path'
 import type { Mistake, ParsedConfig } from '../config.ts'
 import { parseConfig } from '../config.ts'
 import { messageOf } from '../errors.ts'
+import { explainTooLong, maxLength } from './document.ts'
 import type { SecretUse } from './secrets.ts'
 import { quote } from './values.ts'
 
@@ -21,14 +22,12 @@ export interface LoadOptions {
   readonly host?: string
 }
 
-const maxBytes = 1_000_000
-
 /** Never throws: a file that cannot be read is a mistake like any other. */
 export async function loadConfig({ file, host = hostname() }: LoadOptions): Promise<ConfigResult> {
   const reading = await readConfigFile(file)
   if (reading.kind === 'refused') return reject(file, [reading.message])
   const parsed = parseConfig(reading.text, { file, host })
-  const fileMistakes = findFileMistakes(reading.stats, await statParent(file)).map((message) =>
+  const fileMistakes = findFileMistakes(reading.stats, reading.parent).map((message) =>
     wholeFile(file, message),
   )
   const secretMistakes: Mistake[] = []
@@ -54,7 +53,7 @@ function reject(file: string, messages: readonly string[]): ConfigResult {
 const wholeFile = (file: string, message: string): Mistake => ({ file, line: 1, column: 1, message })
 
 type FileReading =
-  | { readonly kind: 'text'; readonly text: string; readonly stats: Stats }
+  | { readonly kind: 'text'; readonly text: string; readonly stats: Stats; readonly parent: Stats }
   | { readonly kind: 'refused'; readonly message: string }
 
 async function readConfigFile(file: string): Promise<FileReading> {
@@ -62,7 +61,7 @@ async function readConfigFile(file: string): Promise<FileReading> {
     // One descriptor for the look and the reading, so that both are of one file; a FIFO must not block.
     const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
     try {
-      return await readRegularFile(handle)
+      return await readRegularFile(handle, await stat(dirname(file)))
     } finally {
       await handle.close()
     }
@@ -71,15 +70,16 @@ async function readConfigFile(file: string): Promise<FileReading> {
   }
 }
 
-async function readRegularFile(handle: FileHandle): Promise<FileReading> {
+async function readRegularFile(handle: FileHandle, parent: Stats): Promise<FileReading> {
   const stats = await handle.stat()
   if (stats.isDirectory()) return refuse('this is a directory; a file was expected')
   if (!stats.isFile()) return refuse('this is no regular file; a file was expected')
-  if (stats.size > maxBytes) return refuse('the file is larger than 1 MB; a configuration was expected')
+  // No character takes more than four bytes.
+  if (stats.size > 4 * maxLength) return refuse(explainTooLong)
   const text = decodeUtf8(await handle.readFile())
   return text === null
     ? refuse('the file is not UTF-8; text in UTF-8 was expected')
-    : { kind: 'text', text, stats }
+    : { kind: 'text', text, stats, parent }
 }
 
 const refuse = (message: string): FileReading => ({ kind: 'refused', message })
@@ -96,7 +96,7 @@ function decodeUtf8(bytes: Uint8Array): string | null {
 function explainUnreadable(error: unknown): string {
   switch (codeOf(error)) {
     case 'ENOENT':
-      return 'there is no such file; the configuration was expected here (see /usr/share/doc/walkaway/config.example.yaml)'
+      return 'there is no such file; the configuration was expected here (see /usr/share/doc/walkaway/examples/config.example.yaml)'
     case 'EACCES':
     case 'EPERM':
       return 'the file cannot be read by this user; root can'
@@ -109,10 +109,6 @@ function explainUnreadable(error: unknown): string {
 
 function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined
-}
-
-async function statParent(file: string): Promise<Stats> {
-  return await stat(dirname(file))
 }
 
 /** What is wrong with the file itself, whatever is in it. */

@@ -19,7 +19,7 @@ export function chooseNearest(word: string, known: readonly string[]): string | 
 }
 
 const normalize = (text: string): string => text.toLowerCase().replace(/[-_. ]/g, '')
-const isPart = (a: string, b: string): boolean => a.includes(b) || b.includes(a)
+const isPart = (a: string, b: string): boolean => a !== b && (a.includes(b) || b.includes(a))
 
 /** Characters to insert, drop, replace or swap with their neighbour. */
 function editDistance(a: string, b: string): number {

@@ -5,6 +5,7 @@
 import { isExcluded, isPatternMatch, isWithin } from '../core/selection.ts'
 import type { Finding, Position, Tree } from './document.ts'
 import { child, entriesOf, has, itemsOf, keyAtOf } from './document.ts'
+import { maxSources } from './schema.ts'
 import type { Reader } from './values.ts'
 import * as read from './values.ts'
 import { quote } from './values.ts'
@@ -96,16 +97,18 @@ interface WrittenSource {
 }
 
 function listSources(tree: Tree): readonly WrittenSource[] {
-  return itemsOf(child(tree, 'sources')).flatMap((item) => {
-    const dataset = validText(child(item, 'dataset'), read.readDatasetName)
-    if (dataset === null) return []
-    const excludes = itemsOf(child(item, 'exclude')).flatMap((pattern) => {
-      const text = validText(pattern, read.readExclude)
-      return text === null ? [] : [text]
+  return itemsOf(child(tree, 'sources'))
+    .slice(0, maxSources)
+    .flatMap((item) => {
+      const dataset = validText(child(item, 'dataset'), read.readDatasetName)
+      if (dataset === null) return []
+      const excludes = itemsOf(child(item, 'exclude')).flatMap((pattern) => {
+        const text = validText(pattern, read.readExclude)
+        return text === null ? [] : [text]
+      })
+      const place = validText(child(item, 'as'), read.readDatasetPath) ?? dataset
+      return [{ dataset, place, excludes, exclude: excludes.map((e) => e.text) }]
     })
-    const place = validText(child(item, 'as'), read.readDatasetPath) ?? dataset
-    return [{ dataset, place, excludes, exclude: excludes.map((e) => e.text) }]
-  })
 }
 
 function judgeExcludes({ dataset, excludes }: WrittenSource): Finding[] {
@@ -132,12 +135,14 @@ function judgeExcludes({ dataset, excludes }: WrittenSource): Finding[] {
 }
 
 function judgeOverlaps(sources: readonly WrittenSource[]): Finding[] {
-  return sources.flatMap((later, i) =>
-    sources.slice(0, i).flatMap((earlier) => {
+  return sources.flatMap((later, i) => {
+    for (const earlier of sources.slice(0, i)) {
       const overlap = findOverlap(earlier, later)
-      return overlap === null ? [] : [overlap]
-    }),
-  )
+      // The first is enough: the same source five hundred times is five hundred mistakes, not their square.
+      if (overlap !== null) return [overlap]
+    }
+    return []
+  })
 }
 
 function findOverlap(earlier: WrittenSource, later: WrittenSource): Finding | null {

@@ -83,7 +83,7 @@ const disk = section(
 
 const ages = ['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const
 export type Age = (typeof ages)[number]
-const count = (of: string) => wholeNumber(0, 100_000, `How many ${of} are kept.`).default(0)
+const count = (of: string) => wholeNumber(0, 100_000, `How many ${of} are kept.`).prefault('0')
 const policy = (describe: string) =>
   section(
     {
@@ -97,10 +97,14 @@ const policy = (describe: string) =>
     describe,
   ).prefault({})
 
+/** Each is compared with each other. Datasets below a source are not counted. */
+export const maxSources = 1000
+
 export const written = section(
   {
     sources: list(source, 'a list of sources, each with its `dataset`')
       .min(1, { error: 'at least one source' })
+      .max(maxSources, { error: `a list of at most ${maxSources} sources` })
       .meta({ description: 'What is backed up.' }),
     disks: z
       .record(z.string(), disk, { error: 'a map of disks by their names' })
@@ -117,7 +121,7 @@ export const written = section(
           ['all', 'own'],
           'all: carry every snapshot of the source that keep.disk would keep. own: only those walkaway takes.',
         ).prefault('all'),
-        parallel: wholeNumber(1, 64, 'How many datasets are sent at once.').default(2),
+        parallel: wholeNumber(1, 64, 'How many datasets are sent at once.').prefault('2'),
         onConflict: word(
           ['stop', 'set-aside'],
           'When a dataset on the disk has diverged. stop: report it and leave it. set-aside: rename it and start anew.',
@@ -137,7 +141,7 @@ export const written = section(
         scrubEvery: duration('Scrub on a visit when the last full scrub of the disk is older.').prefault(
           'never',
         ),
-        spinDown: flag('Stop the disk at the end.').default(true),
+        spinDown: flag('Stop the disk at the end.').prefault('true'),
       },
       'How a visit ends.',
     ).prefault({}),
