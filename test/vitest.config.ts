@@ -4,11 +4,16 @@ import { defineConfig } from 'vitest/config'
 // node-udev dies in a worker thread, and QEMU must end with the process that started it: forks, not threads.
 const pool = 'forks'
 
+/** One run is of one project, and its figures stay beside those of the others. */
+const project = process.argv[process.argv.indexOf('--project') + 1] ?? 'all'
+
 export default defineConfig({
   root: `${import.meta.dirname}/..`,
   test: {
     passWithNoTests: false,
     teardownTimeout: 60_000,
+    reporters: ['default', 'json'],
+    outputFile: { json: `build/test-results/${project}.json` },
     projects: [
       { test: { name: 'unit', pool, include: ['test/**/*.test.ts'], exclude: ['test/vm/**'] } },
       {
