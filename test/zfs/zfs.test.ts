@@ -1,0 +1,151 @@
+// How the dataset verbs read answers and build commands, at the edges that neither a fake nor a small machine reaches:
+// empty and broken answers, thousands of snapshots. What ZFS does is contract.ts.
+import { describe, expect, test } from 'vitest'
+import { datasetName, type Snapshot, snapshotGuid } from '../../src/core/model.ts'
+import { BadInput, CommandFailed, NotFound, UnreadableAnswer } from '../../src/errors.ts'
+import type { Run } from '../../src/linux/run.ts'
+import { createZfs, type Zfs } from '../../src/zfs/zfs.ts'
+
+function zfsOn(answer: (args: readonly string[]) => string | Error): {
+  readonly zfs: Zfs
+  readonly ran: (readonly string[])[]
+} {
+  const ran: (readonly string[])[] = []
+  const run: Run = async (_, args) => {
+    ran.push(args)
+    const said = answer(args)
+    if (typeof said !== 'string') throw said
+    return { stdout: said, stderr: '', durationMs: 1 }
+  }
+  return { zfs: createZfs(run), ran }
+}
+const complaint = (stderr: string): CommandFailed =>
+  new CommandFailed({ command: ['zfs'], exitCode: 1, signal: null, stderr })
+
+const tank = datasetName('tank')
+const filesystem = (name: string): string => `${name}\tfilesystem\t1\t1\t1795432178\toff\t-\t-\t0\t24576\n`
+const snapshot = (path: string, txg: number): string =>
+  `${path}\tsnapshot\t${txg}\t${txg}\t1795432178\toff\t-\t0\t0\t24576\n`
+
+describe('a listing', () => {
+  test('that is empty, short or about something else is an error, never nothing', async () => {
+    for (const answer of [
+      '',
+      '\n',
+      filesystem('other'),
+      'tank\tfilesystem\n',
+      `${filesystem('tank').trimEnd()}\tmore\n`,
+    ])
+      await expect(zfsOn(() => answer).zfs.observe(tank)).rejects.toThrow(UnreadableAnswer)
+  })
+  test('with a GUID that is no number, or a snapshot of nothing, is an error', async () => {
+    const odd = filesystem('tank').replace('\t1\t1\t', '\t-\t1\t')
+    await expect(zfsOn(() => odd).zfs.observe(tank)).rejects.toThrow(UnreadableAnswer)
+    const orphan = filesystem('tank') + snapshot('tank/a@b', 3)
+    await expect(zfsOn(() => orphan).zfs.observe(tank)).rejects.toThrow(UnreadableAnswer)
+  })
+  test('that fails because another dataset went is no proof that this one is not there', async () => {
+    const another = complaint("cannot open 'tank/other': dataset does not exist")
+    await expect(zfsOn(() => another).zfs.observeIfPresent(tank)).rejects.toThrow(CommandFailed)
+    const itself = complaint("cannot open 'tank': dataset does not exist")
+    expect(await zfsOn(() => itself).zfs.observeIfPresent(tank)).toBe(null)
+    await expect(zfsOn(() => itself).zfs.observe(tank)).rejects.toThrow(NotFound)
+    const module = complaint('The ZFS modules are not loaded.')
+    await expect(zfsOn(() => module).zfs.observeIfPresent(tank)).rejects.toThrow(CommandFailed)
+  })
+  test('sorts by createtxg, which no name and no clock disturbs', async () => {
+    const answer =
+      filesystem('tank') + snapshot('tank@a', 30) + snapshot('tank@b', 4) + snapshot('tank@c', 200)
+    const [dataset] = await zfsOn(() => answer).zfs.observe(tank)
+    expect(dataset?.snapshots.map(({ name }) => name)).toEqual(['b', 'a', 'c'])
+  })
+  test('keeps 64 bits, and leaves out what a receive works in', async () => {
+    const big = '18446744073709551615'
+    const answer =
+      filesystem('tank') +
+      filesystem('tank/a') +
+      filesystem('tank/a/%recv') +
+      `tank/a@x\tsnapshot\t${big}\t${big}\t0\toff\t-\t3\t1\t2\n`
+    const datasets = await zfsOn(() => answer).zfs.observe(tank)
+    expect(datasets.map(({ name }) => name)).toEqual(['tank', 'tank/a'])
+    expect(datasets[1]?.snapshots[0]).toMatchObject({ guid: big, createtxg: 18446744073709551615n, holds: 3 })
+  })
+  test('of 60,000 snapshots is read without keeping the rest of the program waiting', async () => {
+    const lines = [filesystem('tank')]
+    for (let set = 0; set < 200; set++) {
+      lines.push(filesystem(`tank/set ${set}`))
+      for (let at = 0; at < 300; at++) lines.push(snapshot(`tank/set ${set}@s${at}`, 1000 - at))
+    }
+    const answer = lines.join('')
+    let turns = 0
+    let over = false
+    const others = (): void => {
+      turns++
+      if (!over) setImmediate(others)
+    }
+    others()
+    const datasets = await zfsOn(() => answer).zfs.observe(tank)
+    over = true
+    expect(datasets).toHaveLength(201)
+    expect(datasets.at(-1)?.snapshots).toHaveLength(300)
+    expect(turns).toBeGreaterThan(10)
+  }, 30_000)
+})
+
+describe('long command lines', () => {
+  const paths = Array.from(
+    { length: 40_000 },
+    (_, at) => `tank/${'long'.repeat(20)}/${at}@walkaway_20261122T210000Z`,
+  )
+
+  test('are split for holds and releases', async () => {
+    const { zfs, ran } = zfsOn(() => '')
+    await zfs.hold('walkaway:1', paths)
+    expect(ran.length).toBeGreaterThan(1)
+    expect(ran.flatMap((args) => args.slice(2))).toEqual(paths)
+    for (const args of ran) expect(args.join(' ').length).toBeLessThan(1_600_000)
+  })
+  test('are an error for a snapshot set, which must be one command', async () => {
+    const { zfs, ran } = zfsOn(() => '')
+    const datasets = paths.map((path) => datasetName(path.split('@', 1)[0] ?? ''))
+    await expect(zfs.snapshotSet(datasets, 'walkaway_20261122T210000Z')).rejects.toThrow(BadInput)
+    expect(ran).toEqual([])
+  })
+})
+
+describe('what ZFS complains about', () => {
+  test('is ignored line by line, and only where it may be', async () => {
+    const again = "cannot hold snapshot 'tank@a': tag already exists on this dataset\n"
+    await zfsOn(() => complaint(again)).zfs.hold('t', ['tank@a'])
+    const mixed = complaint(`${again}cannot hold snapshot 'tank@b': dataset does not exist\n`)
+    await expect(zfsOn(() => mixed).zfs.hold('t', ['tank@a', 'tank@b'])).rejects.toThrow(NotFound)
+    const worse = complaint(`${again}cannot hold snapshot 'tank@b': permission denied\n`)
+    await expect(zfsOn(() => worse).zfs.hold('t', ['tank@a', 'tank@b'])).rejects.toMatchObject({
+      kind: 'permission',
+    })
+  })
+  test('is no excuse when the command was killed', async () => {
+    const killed = new CommandFailed({
+      command: ['zfs'],
+      exitCode: null,
+      signal: 'SIGKILL',
+      stderr: "cannot hold snapshot 'tank@a': tag already exists on this dataset\n",
+    })
+    await expect(zfsOn(() => killed).zfs.hold('t', ['tank@a'])).rejects.toThrow()
+  })
+  test('a bookmark is not destroyed if the look at it fails', async () => {
+    const { zfs, ran } = zfsOn(() => complaint("cannot open 'tank': pool I/O is currently suspended"))
+    const point: Snapshot = {
+      dataset: tank,
+      name: 'a',
+      guid: snapshotGuid('1'),
+      createtxg: 1n,
+      creation: new Date(0),
+      holds: 0,
+      writtenBytes: 0n,
+      referencedBytes: 0n,
+    }
+    await expect(zfs.destroyBookmark(point)).rejects.toMatchObject({ kind: 'suspended' })
+    expect(ran.map(([verb]) => verb)).toEqual(['get'])
+  })
+})
