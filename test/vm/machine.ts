@@ -8,6 +8,7 @@ import { type CommandOptions, type CommandResult, type Guest, type GuestProcess,
 import { createJournal, type Journal } from './journal.ts'
 import { type LayerName, makeLayer, overlaysOf } from './layers.ts'
 import { type Qemu, startQemu } from './qemu.ts'
+import { takeTurn } from './turn.ts'
 import { createUsb, type PlugOptions, type Usb } from './usb.ts'
 
 export type MachineOptions = {
@@ -85,6 +86,7 @@ export function builtPackage(): string {
 }
 
 export async function startMachine(options: MachineOptions): Promise<Machine> {
+  await takeTurn()
   const { layer: layerName, name } = options
   const deb = layerName === 'installed' ? (options.deb ?? builtPackage()) : undefined
   const layer = await makeLayer(layerName, deb)

@@ -4,6 +4,10 @@ import { test } from 'vitest'
 import { createDisk, type Disk } from './disk.ts'
 import { keepEvidence } from './evidence.ts'
 import { type Machine, type MachineOptions, startMachine } from './machine.ts'
+import { takeTurn } from './turn.ts'
+
+// Before any scenario's time begins.
+await takeTurn()
 
 export type Scenario = {
   /** Named after the scenario unless it says otherwise. */
