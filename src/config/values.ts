@@ -16,7 +16,7 @@ const unitMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000
 const maxDurationMs = 36_500 * unitMs.d
 
 /** `15m`, `12h`, `30d`, `8w` in milliseconds; not zero. */
-export function readDuration(text: string): Reading<number> {
+function readDuration(text: string): Reading<number> {
   const [, digits, unit] = /^(\d{1,9})\s?([smhdw])$/.exec(text) ?? []
   if (digits === undefined || unit === undefined)
     return /^\d+$/.test(text) ? refused('the unit is missing') : refused()

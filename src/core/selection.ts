@@ -79,7 +79,7 @@ export function targetOf(
 }
 
 /** Where a dataset of this source lies below `into`. */
-export function placeOf(source: Pick<Source, 'dataset' | 'place'>, dataset: string): string {
+function placeOf(source: Pick<Source, 'dataset' | 'place'>, dataset: string): string {
   return source.place + dataset.slice(source.dataset.length)
 }
 
