@@ -75,7 +75,7 @@ export function createJournalQueue({ run, write }: JournalQueueOptions): Journal
 const isPlain = (entry: JournalEntry): boolean => entry.priority === 7
 
 /** systemd strips the prefix and takes it as the priority. */
-export const prefixedLine = (entry: JournalEntry): string =>
+const prefixedLine = (entry: JournalEntry): string =>
   `<${entry.priority}>${oneLine(entry.message).slice(0, longestMessage)}\n`
 
 /** One `FIELD=value` a line; logger reads lines, so a value cannot have a line break in it. */

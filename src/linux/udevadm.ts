@@ -87,7 +87,7 @@ function startMonitor(options: UdevadmOptions, push: (event: DiskEvent) => void)
       ended = true
       process.off('exit', onExit)
       onWarning(`udevadm monitor ended (${why}); started again in ${Math.ceil(pauseMs / 1000)} s`)
-      setTimeout(start, pauseMs)
+      setTimeout(start, pauseMs).unref()
       pauseMs = Math.min(pauseMs * 2, longestRestartMs)
     }
     child.once('error', (error) => restart(error.message))
