@@ -30,14 +30,12 @@ function fields(line: string, count: number, what: string): readonly string[] {
   return columns
 }
 
-function unsigned(text: string | undefined, what: string): bigint {
+function digits(text: string | undefined, what: string): string {
   if (text === undefined || !/^\d{1,20}$/.test(text)) throw unreadable(`${what}: not a number`, text ?? '')
-  return BigInt(text)
+  return text
 }
 
-function guidText(text: string | undefined, what: string): string {
-  return unsigned(text, what).toString()
-}
+const unsigned = (text: string | undefined, what: string): bigint => BigInt(digits(text, what))
 
 /** A GUID, or any other number that ZFS prints alone on a line. */
 export function parseNumber(stdout: string, what: string): bigint {
@@ -86,7 +84,7 @@ export function openListing(root: DatasetName): Listing {
         throw unreadable('zfs list: neither file system nor volume', line)
       datasets.set(name, {
         name: datasetName(name),
-        guid: guidText(guid, 'a GUID'),
+        guid: digits(guid, 'a GUID'),
         type,
         encrypted: encryption !== 'off' && encryption !== '-',
         resumeToken: token === '-' || token === undefined ? null : resumeToken(token),
@@ -100,7 +98,7 @@ export function openListing(root: DatasetName): Listing {
     const point = {
       dataset: owner.name,
       name: name.slice(at + 1),
-      guid: snapshotGuid(guidText(guid, 'a GUID')),
+      guid: snapshotGuid(digits(guid, 'a GUID')),
       createtxg: unsigned(createtxg, 'createtxg'),
       creation: new Date(Number(unsigned(creation, 'creation')) * 1000),
     }
@@ -168,7 +166,7 @@ export function parseImported(
     const [name = '', guid, altroot] = fields(line, 3, 'zpool list')
     return {
       name: poolName(name),
-      guid: poolGuid(guidText(guid, 'a pool GUID')),
+      guid: poolGuid(digits(guid, 'a pool GUID')),
       altroot: altroot === '-' || altroot === undefined ? null : altroot,
     }
   })

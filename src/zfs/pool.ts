@@ -3,15 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { PoolGuid, PoolName } from '../core/model.ts'
-import {
-  BadInput,
-  DeadlineExceeded,
-  DiskVanished,
-  ImportRefused,
-  messageOf,
-  NotFound,
-  PoolBusy,
-} from '../errors.ts'
+import { DeadlineExceeded, DiskVanished, ImportRefused, messageOf, NotFound, PoolBusy } from '../errors.ts'
 import type { Run } from '../linux/run.ts'
 import { classified, parseLastUser } from './complaint.ts'
 import { failureKind, ZfsFailed } from './failure.ts'
