@@ -30,7 +30,7 @@ export type Recipe = {
 }
 
 /** What was made from this recipe before, or undefined. */
-export function findMade({ kind, ingredients }: Omit<Recipe, 'make'>): Made | undefined {
+function findMade({ kind, ingredients }: Omit<Recipe, 'make'>): Made | undefined {
   const folder = join(cacheFolder(), `${kind}-${hashOf(ingredients)}`)
   if (!existsSync(join(folder, 'id'))) return undefined
   const now = new Date()
@@ -72,7 +72,7 @@ export function cacheFolder(): string {
 }
 
 /** The kernel frees the lock when its holder ends, however it ends. */
-export async function withLock<T>(path: string, whenTaken: string, work: () => Promise<T>): Promise<T> {
+async function withLock<T>(path: string, whenTaken: string, work: () => Promise<T>): Promise<T> {
   const script = 'flock --nonblock 9 || { echo taken; flock 9; }; echo held; exec cat >/dev/null'
   const holder = spawn('sh', ['-c', `exec 9>"$1"; ${script}`, 'sh', path], {
     stdio: ['pipe', 'pipe', 'inherit'],

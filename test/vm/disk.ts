@@ -57,13 +57,7 @@ export async function copyDisk(disk: Disk, name: string): Promise<Disk> {
   return { name, path, sizeMb: disk.sizeMb, attachedTo: undefined }
 }
 
-export async function deleteDisk(disk: Disk): Promise<void> {
-  if (disk.attachedTo !== undefined)
-    throw new DiskInUse(`disk ${disk.name} cannot be deleted while it is in ${disk.attachedTo}`)
-  await rm(disk.path, { force: true })
-}
-
-export function isAlive(pid: number): boolean {
+function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true

@@ -34,7 +34,7 @@ export type Guest = {
   readonly hello: (deadlineMs: number) => Promise<void>
 }
 
-export class GuestCommandFailed extends Error {
+class GuestCommandFailed extends Error {
   readonly argv: readonly string[]
   readonly result: CommandResult
 
@@ -46,7 +46,7 @@ export class GuestCommandFailed extends Error {
   }
 }
 
-export class GuestDeadline extends Error {}
+class GuestDeadline extends Error {}
 
 const signalNumbers: Readonly<Record<string, number>> = {
   SIGHUP: 1,

@@ -120,7 +120,7 @@ function readIfThere(file: string): string {
 }
 
 /** Names and contents, as ingredients of a hash. */
-export function filesBelow(folder: string): readonly string[] {
+function filesBelow(folder: string): readonly string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))

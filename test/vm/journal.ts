@@ -36,7 +36,7 @@ export type Journal = {
   readonly text: () => string
 }
 
-export class JournalDeadline extends Error {}
+class JournalDeadline extends Error {}
 
 export function createJournal(): Journal {
   const all: JournalEntry[] = []
@@ -103,7 +103,7 @@ export function createJournal(): Journal {
   }
 }
 
-export function renderEntry(entry: JournalEntry): string {
+function renderEntry(entry: JournalEntry): string {
   const at = new Date(Number(BigInt(entry['__REALTIME_TIMESTAMP'] ?? '0') / 1000n)).toISOString()
   const event = entry['WALKAWAY_EVENT']
   const fields =

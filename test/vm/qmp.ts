@@ -13,7 +13,7 @@ export type Qmp = {
   readonly close: () => void
 }
 
-export class QmpError extends Error {}
+class QmpError extends Error {}
 
 type Waiting = { readonly resolve: (answer: unknown) => void; readonly reject: (error: Error) => void }
 
