@@ -14,6 +14,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { BadInput, CommandFailed } from '../errors.ts'
@@ -192,7 +193,7 @@ function dpkg(program: 'dpkg' | 'dpkg-deb', args: readonly string[], epochSecond
 /** A file's bytes without debugging symbols where strip(1) is there; as they are where it is not; null when there is no file. */
 export function strippedModule(path: string): Uint8Array | null {
   if (!existsSync(path)) return null
-  const folder = mkdtempSync(join(dirname(path), '.strip-'))
+  const folder = mkdtempSync(join(tmpdir(), 'walkaway-strip-'))
   try {
     const stripped = join(folder, 'udev.node')
     execFileSync('strip', ['--strip-unneeded', '-o', stripped, path], { stdio: 'ignore' })
