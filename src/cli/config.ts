@@ -3,6 +3,10 @@
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config.ts'
 import { renderMistake } from '../config.ts'
+import { CommandFailed } from '../errors.ts'
+import { createRun } from '../linux/run.ts'
+import { createZfs } from '../zfs/zfs.ts'
+import { describeUnmatchedExcludes } from './excludes.ts'
 
 interface Output {
   write(text: string): unknown
@@ -20,11 +24,23 @@ export async function runConfigCheck(options: {
     stderr.write(`${renderMistake({ ...warning, message: `warning: ${warning.message}` })}\n`)
   switch (result.kind) {
     case 'ok':
+      for (const warning of await describeUnmatched(result.config))
+        stderr.write(`${file}: warning: ${warning}\n`)
       stdout.write(`${file}: ok: ${renderSize(result.config)}\n`)
       return 0
     case 'rejected':
       for (const mistake of result.mistakes) stderr.write(`${renderMistake(mistake)}\n`)
       return 2
+  }
+}
+
+async function describeUnmatched(config: Config): Promise<readonly string[]> {
+  try {
+    return await describeUnmatchedExcludes(config, createZfs(createRun()))
+  } catch (error) {
+    // A file may be checked on a machine, or by a user, without ZFS; what it says is right or wrong all the same.
+    if (error instanceof CommandFailed) return []
+    throw error
   }
 }
 

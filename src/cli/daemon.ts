@@ -23,6 +23,7 @@ import { version } from '../version.ts'
 import { createPools } from '../zfs/pool.ts'
 import { createTransfer } from '../zfs/transfer.ts'
 import { createZfs } from '../zfs/zfs.ts'
+import { describeUnmatchedExcludes } from './excludes.ts'
 import { controlSocket, runtimeDirectory, stateDirectory } from './places.ts'
 
 export interface DaemonOptions {
@@ -53,8 +54,15 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
   const run = createRun({ debug: (entry) => log.log.debug({ ...entry }, 'command') })
   const history = createHistory(stateDirectory)
   const notifier = createNotifier({ run, env: process.env, onWarning: warn })
+  const zfs = createZfs(run)
+  const warnOfExcludes = (config: Config): void => {
+    describeUnmatchedExcludes(config, zfs).then(
+      (warnings) => warnings.forEach(warn),
+      (error: unknown) => warn(`the sources could not be listed: ${messageOf(error)}`),
+    )
+  }
   const daemon = createDaemon(loaded.config, await readPast(history, warn), {
-    zfs: createZfs(run),
+    zfs,
     pools: createPools({ run }),
     transfer: createTransfer({ run, runtimeDir: runtimeDirectory }),
     block: createBlock({ run }),
@@ -67,7 +75,11 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
     until,
     inhibit: (why) => inhibit({ what: 'sleep:shutdown', why, mode: 'delay' }),
     bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
-    reload: () => reload(file, log, warn),
+    reload: async () => {
+      const reloaded = await reload(file, log, warn)
+      if (reloaded.kind === 'ok') warnOfExcludes(reloaded.config)
+      return reloaded
+    },
     listen: async (answer) =>
       createControlServer({
         path: controlSocket,
@@ -84,6 +96,7 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
   const signals = listenForSignals()
   try {
     await daemon.start()
+    warnOfExcludes(loaded.config)
   } catch (error) {
     if (!(error instanceof AlreadyRunning)) throw error
     log.log.error({}, messageOf(error))
