@@ -72,7 +72,7 @@ export type Machine = {
   readonly [Symbol.asyncDispose]: () => Promise<void>
 }
 
-export class MachineOff extends Error {}
+class MachineOff extends Error {}
 
 /** The newest package that `npm run package` has left in build/. */
 export function builtPackage(): string {
