@@ -105,10 +105,12 @@ export function launch(file: string, args: readonly string[], options: LaunchOpt
       resolve({ kind: 'abandoned', stderr })
     })
     child.once('exit', (exitCode, signal) => {
-      const drain = setTimeout(() => {
+      const end = () => {
         letGo()
         resolve({ kind: 'ended', exitCode, signal, stderr })
-      }, DRAIN_MS)
+      }
+      // When the daemon was busy all the time nothing was read yet: between timer and immediate the pipes are.
+      const drain = setTimeout(() => setImmediate(end), DRAIN_MS)
       child.once('close', () => clearTimeout(drain))
     })
     // execa settles when the child has ended and its pipes are closed, or when it could not be started.

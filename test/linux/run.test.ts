@@ -187,3 +187,17 @@ test('a launched child that cannot start says so in its ending', async () => {
   const child = launch('/no/such/program', [], { stdout: () => undefined })
   expect(await child.ended).toMatchObject({ kind: 'not-started' })
 })
+
+test('what a child wrote arrives although the daemon was too busy to read it', async () => {
+  const busyUntil = (atMs: number): void => {
+    while (performance.now() < atMs);
+  }
+  const startedMs = performance.now()
+  // While what the first one wrote is dealt with, the second ends; the end of the third makes that known before what
+  // the second wrote is read, and then there is more to do.
+  launch('sh', ['-c', 'echo; sleep 1'], { stdout: () => busyUntil(startedMs + 1500) })
+  const answer = run('sh', ['-c', 'sleep 1; echo late'], { deadlineMs })
+  void launch('true', [], { stdout: () => undefined }).ended.then(() => busyUntil(performance.now() + 500))
+  busyUntil(startedMs + 500)
+  expect((await answer).stdout).toBe('late\n')
+})
