@@ -74,7 +74,7 @@ async function tellOffline({
 }
 
 /** Each disk of the history, with its last visit and its last complete one. Visits come oldest first. */
-export function rememberedDisks(visits: readonly HistoryRecord[]): readonly RememberedDisk[] {
+function rememberedDisks(visits: readonly HistoryRecord[]): readonly RememberedDisk[] {
   const lastVisits = new Map(visits.map((visit) => [visit.disk, visit]))
   return [...lastVisits.values()].map((last) => ({
     name: last.disk,
@@ -106,7 +106,7 @@ const answerOf = (visit: VisitReport): VisitAnswer => ({
 })
 
 /** Lines with what is remembered of each disk; nothing at all when nothing is. */
-export function renderRemembered(disks: readonly RememberedDisk[], now: Date): string {
+function renderRemembered(disks: readonly RememberedDisk[], now: Date): string {
   const ago = (instant: string) => `${timeInWords(now.getTime() - Date.parse(instant))} ago`
   const rows = disks.map(({ name, lastComplete, lastVisit }) => [
     `  ${oneLine(name)}`,

@@ -4,7 +4,7 @@ import * as z from 'zod'
 import { outcomes, visitPhases } from '../core/model.ts'
 import { UnreadableAnswer } from '../errors.ts'
 
-export const protocolVersion = 1
+const protocolVersion = 1
 /** A longer request is refused. */
 export const maxRequestBytes = 64 * 1024
 /** A longer reply is not read: some thousand failed datasets fit many times. */
