@@ -12,6 +12,7 @@ import type {
   PoolName,
   Progress,
   Snapshot,
+  VisitPhase,
 } from './core/model.ts'
 import { snapshotPath } from './core/model.ts'
 import {
@@ -27,7 +28,7 @@ import {
   snapshotNameAt,
 } from './core/replication.ts'
 import { chooseSource, targetOf } from './core/selection.ts'
-import { AlreadyExists, DiskVanished, messageOf, NotFound } from './errors.ts'
+import { AlreadyExists, DeadlineExceeded, DiskVanished, messageOf, NotFound } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
 import type { Pools } from './zfs/pool.ts'
 import type { SendSource, Transfer } from './zfs/transfer.ts'
@@ -43,6 +44,7 @@ export interface BackupDeps {
   /** One snapshot set at a time, so that two disks that arrive together do not take each other's name. */
   readonly takingSnapshots: <T>(work: () => Promise<T>) => Promise<T>
   readonly tell: (event: WalkawayEvent) => void
+  readonly onPhase: (phase: VisitPhase) => void
   readonly onProgress: (progress: Progress) => void
 }
 
@@ -92,6 +94,7 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     deps.tell({ kind: 'dataset-failed', ...ofDisk, dataset, reason })
   }
 
+  signal.throwIfAborted()
   const set = await takeSnapshotSet(request, deps, fail)
   deps.tell({ kind: 'snapshot-taken', ...ofDisk, snapshot: set.name, datasets: set.goals.length })
   signal.throwIfAborted()
@@ -100,22 +103,20 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   const tasks: Task[] = []
   for (const { source, goal } of set.goals) {
     const targetName = targetOf(config, { pool }, source.name)
-    const task: Task = {
-      source,
-      goal,
-      targetName,
-      target: targets.get(targetName) ?? null,
-      plan: { kind: 'up-to-date' },
+    const target = targets.get(targetName) ?? null
+    try {
+      const plan = await makePlan({ source, goal, target }, config, deps)
+      tasks.push({ source, goal, targetName, target, plan })
+    } catch (error) {
+      if (error instanceof DeadlineExceeded) throw error
+      fail(source.name, messageOf(error))
     }
-    task.plan = await makePlan(task, config, deps)
-    tasks.push(task)
   }
+  // With `as`, a dataset may land below one that is configured after it; on the disk the parent comes first.
+  tasks.sort((a, b) => (a.targetName < b.targetName ? -1 : 1))
   tellPlan(tasks, request, deps)
   const toSend = tasks.filter((task) => task.plan.kind === 'steps')
-  await deps.zfs.hold(
-    holdTagFor(disk.poolGuid),
-    toSend.map((task) => snapshotPath(task.goal)),
-  )
+  await holdGoals(toSend, request, deps)
 
   const meter = createMeter(
     toSend.reduce((sum, task) => sum + (task.plan.kind === 'steps' ? task.plan.estimatedBytes : 0), 0),
@@ -131,7 +132,7 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   await tidy(verified, request, deps)
   const sent = verified.filter((task) => toSend.includes(task)).length
   return {
-    total: tasks.length + set.missed,
+    total: set.goals.length + set.missed,
     sent,
     unchanged: verified.length - sent,
     sentBytes: meter.sentBytes(),
@@ -168,12 +169,21 @@ async function takeSnapshotSet(
         for (const datasets of groupByPool(before.datasets).values())
           await deps.zfs.snapshotSet(datasets, name)
         const after = await observeSources(config, deps)
-        for (const { dataset, reason } of after.missing) fail(dataset, reason)
         const goals = after.datasets.flatMap((source) => {
           const goal = source.snapshots.find((snapshot) => snapshot.name === name)
           return goal === undefined ? [] : [{ source, goal }]
         })
-        return { name, goals, missed: after.missing.length }
+        // A dataset that was made since has no snapshot in this set; one that had it was deprived of it.
+        const had = new Set(before.datasets.map((dataset) => dataset.guid))
+        const lost = after.datasets.filter(
+          ({ guid, snapshots }) => had.has(guid) && !snapshots.some((snapshot) => snapshot.name === name),
+        )
+        const missing = [
+          ...after.missing,
+          ...lost.map((dataset) => ({ dataset: dataset.name, reason: `@${name} was destroyed at once` })),
+        ]
+        for (const { dataset, reason } of missing) fail(dataset, reason)
+        return { name, goals, missed: missing.length }
       } catch (error) {
         // A dataset was destroyed, or a set of this very second exists: nothing was taken, look and try again.
         if (!(error instanceof NotFound || error instanceof AlreadyExists) || attempt === attempts)
@@ -191,7 +201,8 @@ async function observeSources(config: Config, deps: BackupDeps) {
     const found = await deps.zfs.observeIfPresent(source.dataset)
     if (found === null)
       missing.push({ dataset: source.dataset, reason: 'there is no such dataset on this machine' })
-    else datasets.push(...found.filter((dataset) => chooseSource(config.sources, dataset.name) !== null))
+    // What one source excludes another one may have: each dataset counts once, with the source that it is of.
+    else datasets.push(...found.filter((dataset) => chooseSource(config.sources, dataset.name) === source))
   }
   return { datasets, missing }
 }
@@ -205,8 +216,19 @@ function groupByPool(datasets: readonly Dataset[]): ReadonlyMap<string, DatasetN
   return groups
 }
 
-async function makePlan(task: Task, config: Config, deps: BackupDeps): Promise<ReplicationPlan> {
-  const { source, goal, target } = task
+/** A goal that is gone by now fails when it is sent, and stops no other dataset. */
+async function holdGoals(tasks: readonly Task[], { disk }: BackupRequest, deps: BackupDeps): Promise<void> {
+  const paths = tasks.map((task) => snapshotPath(task.goal))
+  await deps.zfs.hold(holdTagFor(disk.poolGuid), paths).catch((error: unknown) => {
+    if (!(error instanceof NotFound)) throw error
+  })
+}
+
+async function makePlan(
+  { source, goal, target }: Pick<Task, 'source' | 'goal' | 'target'>,
+  config: Config,
+  deps: BackupDeps,
+): Promise<ReplicationPlan> {
   const partial = target?.resumeToken == null ? null : await readPartial(target.resumeToken, deps)
   return planReplication({ source, goal, target, partial, carry: config.backup.snapshots })
 }
@@ -253,10 +275,15 @@ async function sendAll(
   const failed = new Set<DatasetName>()
   const ended = new Map<string, Promise<boolean>>()
   const containers = new Set(tasks.map((task) => task.targetName))
+  const present = new Set<string>(
+    tasks.flatMap(({ target, targetName }) => (target === null ? [] : [targetName])),
+  )
 
   const attempt = async (task: Task): Promise<boolean> => {
     const parent = ended.get(parentOf(task.targetName))
-    if (task.target === null && parent !== undefined && !(await parent))
+    // A parent that failed but is there from earlier visits is in nobody's way.
+    const mustWait = task.target === null && !present.has(parentOf(task.targetName))
+    if (mustWait && parent !== undefined && !(await parent))
       return giveUp(task, 'the dataset above it is not on the disk')
     return limit(async () => {
       try {
@@ -288,7 +315,7 @@ async function makeRoom(target: DatasetName, backups: ReadonlySet<string>, deps:
   if (parent.includes('/') && !backups.has(parent)) await deps.zfs.createContainer(parent as DatasetName)
 }
 
-/** Brings one dataset up to its goal. Returns false when a conflict is in the way, which it has told. */
+/** Brings one dataset up to its goal. Throws what is in the way. */
 async function sendDataset(task: Task, context: Context & { readonly meter: Meter }): Promise<boolean> {
   const { request, deps } = context
   // A resumed stream carries one snapshot, a dead token is dropped: then look and plan again. More rounds than
@@ -338,14 +365,7 @@ async function execute(step: Step, task: Task, context: Context & { readonly met
 
 /** Reads back from the disk what it holds. Only a snapshot with the source's GUID counts; exit codes do not. */
 async function verify(tasks: readonly Task[], { request, deps, fail }: Context): Promise<readonly Task[]> {
-  deps.onProgress({
-    phase: 'verifying',
-    dataset: null,
-    sentBytes: 0,
-    totalBytes: 0,
-    bytesPerSecond: 0,
-    readyAt: null,
-  })
+  deps.onPhase('verifying')
   await deps.pools.sync(request.pool, request.isPresent)
   const onDisk = byName((await deps.zfs.observeIfPresent(rootOnDisk(request))) ?? [])
   const verified = tasks.filter((task) => {
@@ -363,11 +383,15 @@ async function verify(tasks: readonly Task[], { request, deps, fail }: Context):
 
 /** Drops the bookmarks and holds that the verified snapshots have replaced. Each step may be done twice. */
 async function tidy(verified: readonly Task[], { disk }: BackupRequest, deps: BackupDeps): Promise<void> {
-  for (const { source, goal } of verified)
-    for (const bookmark of bookmarksOf(disk.poolGuid, source))
-      if (bookmark.guid !== goal.guid) await deps.zfs.destroyBookmark(bookmark)
   const held = verified.flatMap(({ source, goal }) =>
     source.snapshots.filter((s) => s.guid === goal.guid || (s.holds > 0 && isOwnSnapshotName(s.name))),
   )
-  await deps.zfs.release(holdTagFor(disk.poolGuid), held.map(snapshotPath))
+  try {
+    for (const { source, goal } of verified)
+      for (const bookmark of bookmarksOf(disk.poolGuid, source))
+        if (bookmark.guid !== goal.guid) await deps.zfs.destroyBookmark(bookmark)
+    await deps.zfs.release(holdTagFor(disk.poolGuid), held.map(snapshotPath))
+  } catch {
+    // Everything is on the disk and was read back: that counts. What is left over here goes at the next visit.
+  }
 }

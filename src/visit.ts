@@ -4,14 +4,13 @@
 import { type BackupDeps, type BackupResult, backUp } from './backup.ts'
 import type { Config } from './config.ts'
 import type { Vdevs, VisitResult } from './core/lifecycle.ts'
-import type { Disk, PoolName, VisitPhase, VisitReport } from './core/model.ts'
+import type { Disk, PoolName, VisitReport } from './core/model.ts'
 import { DeadlineExceeded, DiskVanished, ImportRefused, messageOf, PoolBusy } from './errors.ts'
 import type { Block } from './linux/block.ts'
 import { ALTROOT, type ImportedPool } from './zfs/pool.ts'
 
 export interface VisitDeps extends BackupDeps {
   readonly block: Block
-  readonly onPhase: (phase: VisitPhase) => void
   /** Reads `condition` again and again until it is true; false when the deadline came first. */
   readonly until: (condition: () => Promise<boolean>, deadlineMs: number) => Promise<boolean>
 }
@@ -70,12 +69,20 @@ export async function visit(request: VisitRequest, deps: VisitDeps): Promise<Vis
     const result = await backUp({ ...request, pool, isPresent: () => isPresent(request.vdevs, deps) }, deps)
     finished = report(judge(result))
   } catch (error) {
-    const interrupted = signal.aborted || error instanceof DiskVanished
+    const interrupted =
+      signal.aborted || error instanceof DiskVanished || !(await isPresent(request.vdevs, deps))
     finished = report({ outcome: interrupted ? 'interrupted' : 'failed', reason: messageOf(error) })
   }
   deps.tell({ kind: 'backup-finished', disk: disk.name, pool, report: finished })
   return letGo({ ...request, pool, byUs, report: finished }, deps)
 }
+
+/** True also when it cannot be told: what is not known to be free is not free. */
+const mayBeImported = (pool: PoolName, { pools }: VisitDeps): Promise<boolean> =>
+  pools.kernelState(pool).then(
+    (state) => state !== null,
+    () => true,
+  )
 
 /** True while every device of the disk is the very one that arrived (by DISKSEQ). */
 async function isPresent(vdevs: Vdevs, deps: VisitDeps): Promise<boolean> {
@@ -112,11 +119,12 @@ async function bringUp(
   try {
     const links = vdevs.map((vdev) => vdev.link)
     for (const vdev of vdevs)
-      if (!(await deps.block.leadsTo(vdev.link, vdev.node)))
-        return ended({
-          kind: 'gone',
-          report: report({ outcome: 'interrupted', reason: `${vdev.link} changed` }),
-        })
+      if (!(await deps.block.leadsTo(vdev.link, vdev.node))) {
+        if (!(await isPresent(vdevs, deps)))
+          return ended({ kind: 'gone', report: report({ outcome: 'interrupted', reason: 'it was removed' }) })
+        const sentence = `${vdev.link} does not lead to ${vdev.node}: another disk has the same name`
+        return ended({ kind: 'refused', sentence, report: report({ reason: sentence }) })
+      }
 
     const before = (await deps.pools.imported()).find((pool) => pool.guid === disk.poolGuid)
     const found = before ?? (await deps.pools.importPool({ guid: disk.poolGuid, pool: disk.pool, links }))
@@ -133,15 +141,16 @@ async function bringUp(
     const reason = messageOf(error)
     const failed = report({ reason })
     if (error instanceof DeadlineExceeded) return ended({ kind: 'stuck', reason, report: failed })
+    const imported = await mayBeImported(disk.pool, deps)
+    // Asked before anything is made of what ZFS says: without the disk, it says that there is no such pool.
+    if (!imported && !(await isPresent(vdevs, deps)))
+      return ended({ kind: 'gone', report: { ...failed, outcome: 'interrupted' } })
     if (error instanceof ImportRefused) {
       const sentence = error.hint === undefined ? reason : `${reason}; ${error.hint}`
       return ended({ kind: 'refused', sentence, report: failed })
     }
-    if ((await deps.pools.kernelState(disk.pool)) !== null)
-      return ended({ kind: 'stuck', reason, report: failed })
+    if (imported) return ended({ kind: 'stuck', reason, report: failed })
     // The pool is not imported, so nothing holds the disk: it may be taken, with a failed backup.
-    if (!(await isPresent(vdevs, deps)))
-      return ended({ kind: 'gone', report: { ...failed, outcome: 'interrupted' } })
     return ended(await freeDevices(vdevs, true, failed, deps))
   }
 }
@@ -185,9 +194,12 @@ async function letGo(request: ReleaseRequest, deps: VisitDeps): Promise<VisitRes
     return explainExport(error, request, deps)
   }
   deps.tell({ kind: 'pool-exported', disk: disk.name, pool })
-  if (signal.aborted) return { kind: 'stopped', report }
+  if (isStopping(signal)) return { kind: 'stopped', report }
   return freeDevices(vdevs, config.finish.spinDown, report, deps)
 }
+
+const isStopping = ({ aborted, reason }: AbortSignal): boolean =>
+  aborted && !(reason instanceof EndVisit && reason.because === 'device-gone')
 
 async function explainExport(
   error: unknown,
@@ -195,8 +207,10 @@ async function explainExport(
   deps: VisitDeps,
 ): Promise<VisitResult> {
   const hint = 'it is tried again by itself'
-  if (error instanceof DiskVanished || !(await isPresent(vdevs, deps)))
-    return { kind: (await deps.pools.kernelState(pool)) === null ? 'gone' : 'pulled', report }
+  if (!(await isPresent(vdevs, deps)))
+    return { kind: (await mayBeImported(pool, deps)) ? 'pulled' : 'gone', report }
+  if (error instanceof DiskVanished)
+    return { kind: 'not-released', report, reason: 'it is plugged in but does not answer', hint }
   if (error instanceof DeadlineExceeded) return { kind: 'stuck', report, reason: messageOf(error) }
   if (error instanceof PoolBusy) {
     const holders = error.holders.length > 0 ? error.holders : await deps.block.holders({ pool })

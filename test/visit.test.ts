@@ -1,0 +1,185 @@
+import { describe, expect, test } from 'vitest'
+import { datasetName } from '../src/core/model.ts'
+import type { Machine } from './fakes/machine.ts'
+import {
+  datasetOf,
+  expectBackedUp,
+  expectHonest,
+  expectTidy,
+  homeMachine,
+  interruptAt,
+  snapshotsOf,
+  sources,
+  visitOf,
+} from './fakes/visits.ts'
+import { addDataset } from './fakes/zfsState.ts'
+
+const how = (machine: Machine): readonly string[] =>
+  machine.told.flatMap((event) => (event.kind === 'dataset-sent' ? [`${event.dataset} ${event.how}`] : []))
+
+describe('a visit', () => {
+  test('the first: everything is sent, read back, exported, released', async () => {
+    const machine = homeMachine()
+    const result = await visitOf(machine, 'offsite-1')
+    expect(result).toMatchObject({
+      kind: 'released',
+      stopped: true,
+      report: {
+        outcome: 'complete',
+        datasets: { total: 3, sent: 3, unchanged: 0, failed: 0 },
+        failures: [],
+        reason: null,
+      },
+    })
+    expect(result.report.sentBytes).toBe(3000)
+    expect(machine.story().filter((kind) => kind !== 'dataset-sent')).toEqual([
+      'pool-imported',
+      'snapshot-taken',
+      'plan-made',
+      'verified',
+      'backup-finished',
+      'pool-exported',
+    ])
+    expect(machine.phases).toEqual(['importing', 'backing-up', 'verifying', 'exporting'])
+    expectHonest(machine, 'offsite-1', result)
+    expectTidy(machine, 'offsite-1')
+  })
+
+  test('the snapshots of a visit are one set with one name', async () => {
+    const machine = homeMachine()
+    await visitOf(machine, 'offsite-1')
+    const names = new Set(sources.flatMap((name) => snapshotsOf(machine, name)))
+    expect([...names]).toEqual(['walkaway_20261122T210100Z'])
+  })
+
+  test('the second: only what changed travels, old bookmarks go', async () => {
+    const machine = homeMachine()
+    await visitOf(machine, 'offsite-1')
+    machine.write('tank/home', 50)
+    machine.told.length = 0
+    const result = await visitOf(machine, 'offsite-1')
+    expect(result).toMatchObject({ kind: 'released', report: { outcome: 'complete', sentBytes: 50 } })
+    expect(new Set(how(machine))).toEqual(new Set(sources.map((name) => `${name} incremental`)))
+    expectBackedUp(machine, 'offsite-1')
+    expectTidy(machine, 'offsite-1')
+  })
+
+  test("other snapshots travel, too, or stay behind when only walkaway's own are wanted", async () => {
+    for (const snapshots of ['all', 'own'] as const) {
+      const machine = homeMachine()
+      const config = machine.config({ backup: { ...machine.config().backup, snapshots } })
+      await visitOf(machine, 'offsite-1', { config })
+      await machine.zfs.snapshotSet([datasetName('tank')], 'by-hand')
+      await visitOf(machine, 'offsite-1', { config })
+      expect(snapshotsOf(machine, 'offsite-1/nas/tank').includes('by-hand')).toBe(snapshots === 'all')
+      expectBackedUp(machine, 'offsite-1')
+      expectTidy(machine, 'offsite-1')
+    }
+  })
+
+  test('a new dataset, and a new one below it, come along', async () => {
+    const machine = homeMachine()
+    await visitOf(machine, 'offsite-1')
+    for (const name of ['tank/new', 'tank/new/child']) addDataset(machine.state, name)
+    await visitOf(machine, 'offsite-1')
+    expectBackedUp(machine, 'offsite-1', [...sources, 'tank/new', 'tank/new/child'])
+  })
+
+  test('what is gone from the source stays on the disk', async () => {
+    const machine = homeMachine()
+    await visitOf(machine, 'offsite-1')
+    machine.state.pools.get('tank')?.datasets.delete('tank/home/ann')
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({
+      report: { outcome: 'complete', datasets: { total: 2 } },
+    })
+    expect(snapshotsOf(machine, 'offsite-1/nas/tank/home/ann')).toHaveLength(1)
+  })
+
+  test('a source that lies deep gets its parents on the disk made', async () => {
+    const machine = homeMachine()
+    const config = machine.config({
+      sources: [{ dataset: datasetName('tank/home/ann'), place: 'tank/home/ann', exclude: [] }],
+      backup: { ...machine.config().backup, into: 'backups/nas' },
+    })
+    expect(await visitOf(machine, 'offsite-1', { config })).toMatchObject({ report: { outcome: 'complete' } })
+    expect(datasetOf(machine, 'offsite-1/backups/nas/tank').properties.get('canmount')?.value).toBe('off')
+    expect(snapshotsOf(machine, 'offsite-1/backups/nas/tank/home/ann')).toHaveLength(1)
+  })
+
+  test('a part of a source that is configured on its own, before it: the parent is made first all the same', async () => {
+    const machine = homeMachine()
+    const config = machine.config({
+      sources: [
+        { dataset: datasetName('tank/home'), place: 'tank/home', exclude: [] },
+        { dataset: datasetName('tank'), place: 'tank', exclude: ['tank/home'] },
+      ],
+    })
+    expect(await visitOf(machine, 'offsite-1', { config })).toMatchObject({
+      kind: 'released',
+      report: { outcome: 'complete' },
+    })
+    expectBackedUp(machine, 'offsite-1')
+  })
+})
+
+describe('rotation', () => {
+  test('two disks in turn, the snapshots between destroyed meanwhile: bookmarks are the bases', async () => {
+    const machine = homeMachine()
+    machine.addDisk('offsite-2')
+    for (let round = 0; round < 3; round++)
+      for (const name of ['offsite-1', 'offsite-2']) {
+        for (const source of sources) machine.write(source, 10)
+        const result = await visitOf(machine, name)
+        expect(result).toMatchObject({ kind: 'released', report: { outcome: 'complete' } })
+        expectBackedUp(machine, name)
+        expectTidy(machine, name)
+        for (const source of sources) datasetOf(machine, source).snapshots = []
+      }
+    expect(how(machine).filter((sent) => sent.endsWith('full'))).toHaveLength(6)
+    for (const source of sources) expect(datasetOf(machine, source).bookmarks).toHaveLength(2)
+  })
+
+  test('two disks at once', async () => {
+    const machine = homeMachine()
+    machine.addDisk('offsite-2')
+    const results = await Promise.all([visitOf(machine, 'offsite-1'), visitOf(machine, 'offsite-2')])
+    for (const result of results)
+      expect(result).toMatchObject({ kind: 'released', report: { outcome: 'complete' } })
+    for (const name of ['offsite-1', 'offsite-2']) expectTidy(machine, name)
+    expect(snapshotsOf(machine, 'tank')).toHaveLength(2)
+  })
+})
+
+describe('going on where it was', () => {
+  test('a stream that was interrupted is resumed by its token, then the rest follows', async () => {
+    const machine = homeMachine()
+    await interruptAt(machine, 'offsite-1/nas/tank/home/ann')
+    machine.told.length = 0
+    const result = await visitOf(machine, 'offsite-1')
+    expect(result).toMatchObject({ kind: 'released', report: { outcome: 'complete' } })
+    expect(how(machine).filter((sent) => sent.startsWith('tank/home/ann'))).toEqual([
+      'tank/home/ann resumed',
+      'tank/home/ann incremental',
+    ])
+    expectBackedUp(machine, 'offsite-1')
+    expectTidy(machine, 'offsite-1')
+  })
+
+  test('its snapshot is gone: the token is dropped and it is sent anew', async () => {
+    const machine = homeMachine()
+    await interruptAt(machine, 'offsite-1/nas/tank/home/ann')
+    datasetOf(machine, 'tank/home/ann').snapshots = []
+    machine.told.length = 0
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({ report: { outcome: 'complete' } })
+    expect(how(machine)).toContain('tank/home/ann full')
+    expectTidy(machine, 'offsite-1')
+  })
+
+  test('every receive is interrupted once and it gets there in the end', async () => {
+    const machine = homeMachine()
+    for (const source of sources) await interruptAt(machine, `offsite-1/nas/${source}`)
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({ report: { outcome: 'complete' } })
+    expectBackedUp(machine, 'offsite-1')
+    expectTidy(machine, 'offsite-1')
+  })
+})

@@ -1,0 +1,169 @@
+import { describe, expect, test } from 'vitest'
+import { datasetName } from '../src/core/model.ts'
+import {
+  datasetOf,
+  expectBackedUp,
+  expectTidy,
+  homeMachine,
+  interruptAt,
+  snapshotsOf,
+  visitOf,
+} from './fakes/visits.ts'
+
+describe('one failure stays one', () => {
+  test('a dataset that cannot be sent', async () => {
+    const machine = homeMachine()
+    machine.state.interference = {
+      before: ({ verb, about }) => {
+        if (verb === 'transfer.transfer' && about === 'offsite-1/nas/tank/home/ann')
+          throw new Error('out of luck')
+      },
+    }
+    const result = await visitOf(machine, 'offsite-1')
+    expect(result).toMatchObject({
+      kind: 'released',
+      report: {
+        outcome: 'partial',
+        datasets: { total: 3, sent: 2, unchanged: 0, failed: 1 },
+        failures: [{ dataset: 'tank/home/ann', reason: 'out of luck' }],
+      },
+    })
+    machine.state.interference = {}
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({ report: { outcome: 'complete' } })
+    expectBackedUp(machine, 'offsite-1')
+    expectTidy(machine, 'offsite-1')
+  })
+
+  test('a new parent that fails: its children are not tried', async () => {
+    const machine = homeMachine()
+    machine.state.interference = {
+      before: ({ verb, about }) => {
+        if (verb === 'transfer.transfer' && about === 'offsite-1/nas/tank/home')
+          throw new Error('out of luck')
+      },
+    }
+    const { report } = await visitOf(machine, 'offsite-1')
+    expect(report.failures.map((failure) => failure.dataset).toSorted()).toEqual([
+      'tank/home',
+      'tank/home/ann',
+    ])
+    expect(machine.state.calls.some(({ about }) => about === 'offsite-1/nas/tank/home/ann')).toBe(false)
+  })
+
+  test('a source that is missing', async () => {
+    const machine = homeMachine()
+    const [first] = machine.config().sources
+    const gone = { dataset: datasetName('pond'), place: 'pond', exclude: [] }
+    const config = machine.config({ sources: [...(first === undefined ? [] : [first]), gone] })
+    expect(await visitOf(machine, 'offsite-1', { config })).toMatchObject({
+      kind: 'released',
+      report: {
+        outcome: 'partial',
+        datasets: { total: 4, sent: 3, failed: 1 },
+        failures: [{ dataset: 'pond' }],
+      },
+    })
+    const none = machine.config({ sources: [gone] })
+    expect(await visitOf(machine, 'offsite-1', { config: none })).toMatchObject({
+      kind: 'released',
+      report: { outcome: 'failed', datasets: { total: 1, sent: 0, failed: 1 } },
+    })
+  })
+
+  test('a copy that went its own way is left as it is', async () => {
+    const machine = homeMachine()
+    await visitOf(machine, 'offsite-1')
+    machine.disk('offsite-1').pool.imported = { altroot: null }
+    await machine.zfs.snapshotSet([datasetName('offsite-1/nas/tank/home')], 'stranger')
+    machine.disk('offsite-1').pool.imported = null
+    const { report } = await visitOf(machine, 'offsite-1')
+    expect(report).toMatchObject({ outcome: 'partial', failures: [{ dataset: 'tank/home' }] })
+    expect(report.failures[0]?.reason).toMatch(/went its own way.*nothing was changed/)
+    expect(snapshotsOf(machine, 'offsite-1/nas/tank/home').at(-1)).toBe('stranger')
+    expectBackedUp(machine, 'offsite-1', ['tank', 'tank/home/ann'])
+  })
+
+  test('a dataset, or its new snapshot, that is destroyed between looking and sending', async () => {
+    for (const what of ['dataset', 'snapshot'] as const) {
+      const machine = homeMachine()
+      machine.state.interference = {
+        before: ({ verb }) => {
+          if (verb !== 'zfs.hold') return
+          machine.state.interference = {}
+          if (what === 'dataset') machine.state.pools.get('tank')?.datasets.delete('tank/home/ann')
+          else datasetOf(machine, 'tank/home/ann').snapshots = []
+        },
+      }
+      const { kind, report } = await visitOf(machine, 'offsite-1')
+      expect([kind, report.outcome, report.failures.map((failure) => failure.dataset)]).toEqual([
+        'released',
+        'partial',
+        ['tank/home/ann'],
+      ])
+      expectBackedUp(machine, 'offsite-1', ['tank', 'tank/home'])
+    }
+  })
+
+  test('a new snapshot that is destroyed before it was seen does not count as backed up', async () => {
+    const machine = homeMachine()
+    machine.state.interference = {
+      after: ({ verb }) => {
+        if (verb === 'zfs.snapshotSet') datasetOf(machine, 'tank/home/ann').snapshots = []
+      },
+    }
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({
+      report: {
+        outcome: 'partial',
+        datasets: { total: 3, sent: 2, failed: 1 },
+        failures: [{ dataset: 'tank/home/ann' }],
+      },
+    })
+  })
+
+  test('a dataset that goes while the set is taken: taken anew', async () => {
+    const machine = homeMachine()
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb === 'zfs.snapshotSet') machine.state.pools.get('tank')?.datasets.delete('tank/home/ann')
+      },
+    }
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({
+      report: { outcome: 'complete', datasets: { total: 2 } },
+    })
+  })
+
+  test('a token that cannot be read', async () => {
+    const machine = homeMachine()
+    await interruptAt(machine, 'offsite-1/nas/tank/home/ann')
+    expect(datasetOf(machine, 'offsite-1/nas/tank/home/ann').partial).not.toBeNull()
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb === 'transfer.readToken') throw new Error('no such token')
+      },
+    }
+    const { report } = await visitOf(machine, 'offsite-1')
+    expect(report).toMatchObject({
+      outcome: 'partial',
+      datasets: { total: 3, failed: 1 },
+      failures: [{ dataset: 'tank/home/ann' }],
+    })
+    expectBackedUp(machine, 'offsite-1', ['tank', 'tank/home'])
+  })
+
+  test('what cannot be tidied up does not undo a backup that was read back, and is tidied the next time', async () => {
+    const machine = homeMachine()
+    await visitOf(machine, 'offsite-1')
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb === 'zfs.destroyBookmark' || verb === 'zfs.release') throw new Error('no')
+      },
+    }
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({
+      kind: 'released',
+      report: { outcome: 'complete' },
+    })
+    machine.state.interference = {}
+    await visitOf(machine, 'offsite-1')
+    expectTidy(machine, 'offsite-1')
+  })
+})

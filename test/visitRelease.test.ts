@@ -1,0 +1,165 @@
+import { describe, expect, test } from 'vitest'
+import { EndVisit, visit } from '../src/visit.ts'
+import type { Machine } from './fakes/machine.ts'
+import { expectBackedUp, expectHonest, homeMachine, releaseOf, snapshotsOf, visitOf } from './fakes/visits.ts'
+
+describe('how the pool was found', () => {
+  test.each(['ONLINE', 'SUSPENDED'] as const)(
+    'left imported by us, %s: the visit goes on with it',
+    async (state) => {
+      const machine = homeMachine()
+      machine.state.interference = {
+        before: ({ verb }) => {
+          if (verb === 'pools.exportPool') throw new Error('killed')
+        },
+      }
+      expect((await visitOf(machine, 'offsite-1')).kind).toBe('not-released')
+      machine.state.interference = {}
+      machine.disk('offsite-1').pool.suspended = state === 'SUSPENDED'
+      machine.told.length = 0
+      expect(await visitOf(machine, 'offsite-1')).toMatchObject({
+        kind: 'released',
+        report: { outcome: 'complete' },
+      })
+      const how = state === 'SUSPENDED' ? 'came-back' : 'left-by-us'
+      expect(machine.told).toContainEqual(expect.objectContaining({ kind: 'pool-imported', how }))
+    },
+  )
+
+  test('it does not come back: stuck', async () => {
+    const machine = homeMachine()
+    const { pool } = machine.disk('offsite-1')
+    pool.imported = { altroot: '/run/walkaway/never-mounted' }
+    machine.state.interference = {
+      after: () => {
+        pool.suspended = true
+      },
+    }
+    const result = await visitOf(machine, 'offsite-1')
+    expect(result).toMatchObject({ kind: 'stuck', report: { outcome: 'failed' } })
+  })
+
+  test('imported by somebody else: backed up to, left imported, released once they export it', async () => {
+    const machine = homeMachine()
+    const { pool } = machine.disk('offsite-1')
+    pool.imported = { altroot: null }
+    const result = await visitOf(machine, 'offsite-1')
+    expect(result).toMatchObject({ kind: 'not-released', report: { outcome: 'complete' } })
+    expect(pool.imported).not.toBeNull()
+    expectBackedUp(machine, 'offsite-1')
+    expect((await releaseOf(machine, 'offsite-1', result.report)).kind).toBe('not-released')
+    pool.imported = null
+    expect((await releaseOf(machine, 'offsite-1', result.report)).kind).toBe('released')
+  })
+
+  test('last used by another machine: refused, its name is said, nothing is touched', async () => {
+    const machine = homeMachine()
+    machine.disk('offsite-1').pool.lastUser = 'attic'
+    const result = await visitOf(machine, 'offsite-1')
+    expect(result).toMatchObject({ kind: 'refused', report: { outcome: 'failed' } })
+    expect(JSON.stringify(result)).toContain('attic')
+    expect(machine.disk('offsite-1').pool.imported).toBeNull()
+    expect(snapshotsOf(machine, 'tank')).toEqual([])
+  })
+
+  test('another device took over the name of the disk: refused, not tried for ever', async () => {
+    const machine = homeMachine()
+    const other = machine.addDisk('copy')
+    const [vdev] = machine.vdevs('offsite-1')
+    if (vdev === undefined) throw new Error('no device')
+    const vdevs = [{ ...vdev, link: other.pool.link }]
+    const result = await visit(
+      {
+        disk: machine.disk('offsite-1').disk,
+        vdevs,
+        config: machine.config(),
+        expectedBytesPerSecond: null,
+        signal: new AbortController().signal,
+      },
+      machine.deps,
+    )
+    expect(result.kind).toBe('refused')
+    expect(machine.state.calls.some(({ verb }) => verb === 'pools.importPool')).toBe(false)
+  })
+
+  test('an import that never ends: stuck', async () => {
+    const machine = homeMachine()
+    machine.state.wedged = true
+    expect((await visitOf(machine, 'offsite-1')).kind).toBe('stuck')
+  })
+})
+
+describe('how the disk is left', () => {
+  test('a pool that is in use is not released; when it is free again, it is', async () => {
+    const machine = homeMachine()
+    const disk = machine.disk('offsite-1')
+    disk.pool.busy = true
+    disk.holders = ['rsync (pid 4711)']
+    const result = await visitOf(machine, 'offsite-1')
+    expect(result).toMatchObject({ kind: 'not-released', report: { outcome: 'complete' } })
+    expect(JSON.stringify(result)).toContain('rsync (pid 4711)')
+    expect((await releaseOf(machine, 'offsite-1', result.report)).kind).toBe('not-released')
+    disk.pool.busy = false
+    disk.holders = []
+    const released = await releaseOf(machine, 'offsite-1', result.report)
+    expect(released).toMatchObject({ kind: 'released', report: result.report })
+    expectHonest(machine, 'offsite-1', released)
+  })
+
+  test('a device that is held after the export is not released', async () => {
+    const machine = homeMachine()
+    machine.disk('offsite-1').holders = ['dd (pid 12)']
+    const result = await visitOf(machine, 'offsite-1')
+    expect(result).toMatchObject({ kind: 'not-released', report: { outcome: 'complete' } })
+    expect(JSON.stringify(result)).toContain('dd (pid 12)')
+    machine.disk('offsite-1').holders = []
+    expect((await releaseOf(machine, 'offsite-1', result.report)).kind).toBe('released')
+  })
+
+  test('a disk that is there but does not answer is never exported, and tried again', async () => {
+    const machine = homeMachine()
+    machine.disk('offsite-1').readable = false
+    const result = await visitOf(machine, 'offsite-1')
+    expect(result.kind).toBe('not-released')
+    expect(machine.disk('offsite-1').pool.imported).not.toBeNull()
+    machine.disk('offsite-1').readable = true
+    expect((await releaseOf(machine, 'offsite-1', result.report)).kind).toBe('released')
+  })
+
+  test('the disk is taken right after the export: gone, not stopped', async () => {
+    const machine = homeMachine()
+    const controller = new AbortController()
+    machine.state.interference = {
+      after: ({ verb }) => {
+        if (verb !== 'pools.exportPool') return
+        machine.unplug('offsite-1')
+        controller.abort(new EndVisit('device-gone'))
+      },
+    }
+    const result = await visitOf(machine, 'offsite-1', { signal: controller.signal })
+    expect(result).toMatchObject({ kind: 'gone', report: { outcome: 'complete' } })
+  })
+
+  test('data errors on the disk: not complete', async () => {
+    const machine = homeMachine()
+    machine.disk('offsite-1').pool.dataErrors = 3n
+    const { report } = await visitOf(machine, 'offsite-1')
+    expect(report.outcome).toBe('partial')
+    expect(report.reason).toContain('3 data errors')
+  })
+
+  test('a kernel that does not say what it has imported: nothing is called released', async () => {
+    const machine = homeMachine()
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb === 'pools.importPool' || verb === 'pools.exportPool') throw new Error('no answer')
+      },
+    }
+    const kernelState = async (): Promise<never> => {
+      throw new Error('cannot be read')
+    }
+    const deps = { ...machine.deps, pools: { ...machine.pools, kernelState } }
+    const blind: Machine = { ...machine, deps }
+    expect((await visitOf(blind, 'offsite-1')).kind).toBe('stuck')
+  })
+})
