@@ -262,12 +262,19 @@ describe('holders', () => {
     await mkdir(place('proc/77/fd'))
     await symlink('mnt:[2]', place('proc/77/ns/mnt'))
     await symlink('/mnt/a b/file', place('proc/77/fd/3'))
+    await mkdir(place('dev/zvol/offsite-1/vm'), { recursive: true })
+    await writeFile(place('dev/zd0'), '')
+    await symlink('../../../zd0', place('dev/zvol/offsite-1/vm/disk'))
+    await put('proc/78/comm', 'qemu\n')
+    await mkdir(place('proc/78/fd'))
+    await symlink(place('dev/zd0'), place('proc/78/fd/9'))
     const block = blockOn(createRun())
     expect(await block.holders({ disk })).toEqual(['device dm-0 (luks-1)', `swap on ${disk}1`])
     expect(await block.holders({ pool: poolName('offsite-1') })).toEqual([
       'mounted at /mnt/a b',
       'mounted at /box for process backup.sh (pid 77)',
       'process backup.sh (pid 77)',
+      'process qemu (pid 78)',
     ])
     expect(await block.holders({ disk: place('dev/sdz') })).toEqual([])
   })

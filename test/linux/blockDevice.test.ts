@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import {
   blockDevice,
@@ -154,4 +156,27 @@ E: EMPTY=
     { syspath: '/sys/devices/x/block/sda', properties: { DEVNAME: '/dev/sda', EMPTY: '' } },
   ])
   expect(parseUdevInfo('')).toEqual([])
+})
+
+// Recorded on Debian 13 (systemd 257): a USB disk with the pool offsite-1, plugged in.
+test('what a real udev says of a pool disk', () => {
+  const text = readFileSync(join(import.meta.dirname, '../transcripts/udev-257/info.txt'), 'utf8')
+  const devices = parseUdevInfo(text).map(({ syspath, properties }) =>
+    blockDevice(syspath, properties, facts),
+  )
+  expect(devices.map((device) => [device?.node, device?.kind, device?.member])).toEqual([
+    ['/dev/sda', 'disk', null],
+    [
+      '/dev/sda1',
+      'partition',
+      { pool: 'offsite-1', poolGuid: '4411971619092777972', vdevGuid: expect.stringMatching(/^\d+$/) },
+    ],
+    ['/dev/sda9', 'partition', null],
+  ])
+  for (const device of devices) {
+    expect(device?.serials).toEqual(['WDPROBE1', 'QEMU_QEMU_HARDDISK_WDPROBE1-0:0'])
+    expect(device?.diskSyspath).toBe(devices[0]?.syspath)
+    expect(device).toMatchObject({ removable: true, model: 'QEMU HARDDISK' })
+  }
+  expect(devices[1]?.links).toContain('/dev/disk/by-id/usb-QEMU_QEMU_HARDDISK_WDPROBE1-0:0-part1')
 })

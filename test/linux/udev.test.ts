@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { EventEmitter } from 'node:events'
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -205,6 +205,28 @@ DEVPATH=/devices/x/block/sdb
         at: expect.any(Number),
       },
     ])
+  })
+
+  // Recorded on Debian 13 (systemd 257): a pool disk is pulled and plugged in, its pool imported, a zvol made.
+  test('the lines of a real monitor', async () => {
+    const told: DiskEvent[] = []
+    let listening = 0
+    const read = createMonitorParser({ onListening: () => ++listening, onEvent: (one) => told.push(one) })
+    const text = await readFile(join(import.meta.dirname, '../transcripts/udev-257/monitor.txt'), 'utf8')
+    for (const line of text.split('\n')) read(line)
+    expect(listening).toBe(1)
+    expect(told.map(({ action, node }) => `${action} ${node}`)).toEqual([
+      'remove /dev/sda1',
+      'remove /dev/sda9',
+      'remove /dev/sda',
+      'add /dev/sda',
+      'add /dev/sda9',
+      'add /dev/sda1',
+      'change /dev/sda',
+      'change /dev/sda1',
+      'add /dev/zd0',
+    ])
+    expect(told[3]?.diskSeq).not.toBe(told[2]?.diskSeq)
   })
 
   test('a monitor that dies is started again, and a rescan finds what was missed', async () => {
