@@ -120,13 +120,14 @@ describe.each(versions)('OpenZFS %s', (version) => {
     for (const { snapshots } of datasets)
       expect(snapshots.map(({ name }) => name)).toEqual(['first', 'second of them'])
     const child = datasets.find(({ name }) => name === 'src/child')
-    expect(child?.snapshots.map(({ holds }) => holds)).toEqual([2, 0])
-    expect(child?.bookmarks.map(({ name, guid }) => [name, guid])).toEqual([
+    if (child === undefined) throw new Error('no src/child')
+    expect(child.snapshots.map(({ holds }) => holds)).toEqual([2, 0])
+    expect(child.bookmarks.map(({ name, guid }) => [name, guid])).toEqual([
       ['first', child.snapshots[0]?.guid],
     ])
-    expect(child?.bookmarks[0]?.createtxg).toBe(child?.snapshots[0]?.createtxg)
-    expect(Number(child?.snapshots[1]?.writtenBytes)).toBeGreaterThan(2_000_000)
-    expect(child?.snapshots[0]?.creation.getFullYear()).toBeGreaterThan(2024)
+    expect(child.bookmarks[0]?.createtxg).toBe(child.snapshots[0]?.createtxg)
+    expect(Number(child.snapshots[1]?.writtenBytes)).toBeGreaterThan(2_000_000)
+    expect(child.snapshots[0]?.creation.getFullYear()).toBeGreaterThan(2024)
   })
   test('a listing with unfinished receives', () => {
     const open = (name: string, root: string) => {
