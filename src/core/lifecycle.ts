@@ -112,7 +112,7 @@ export interface Timing {
   readonly retryReleaseMs: number
 }
 
-export const defaultTiming: Timing = { settleMs: 1500, noPoolMs: 15_000, retryReleaseMs: 15_000 }
+export const defaultTiming: Timing = { settleMs: 1500, noPoolMs: 60_000, retryReleaseMs: 15_000 }
 
 export interface Transition {
   readonly state: DiskState

@@ -40,7 +40,7 @@ describe('a look while it is not connected or arrives', () => {
   test.each<Row>([
     ['nothing there', states.absent, looked(absent), 'absent', ''],
     ['plugged in', states.absent, looked(present(1)), 'arriving', 'look-again 1500'],
-    ['plugged in, udev is at work', states.absent, looked(settling('udev')), 'arriving', 'look-again 15000'],
+    ['plugged in, udev is at work', states.absent, looked(settling('udev')), 'arriving', 'look-again 60000'],
     ['plugged in, not itself', states.absent, looked(twin(1, 2)), 'arriving', 'look-again 1500'],
     ['not yet stable', arriving, looked(present(1)), 'arriving', 'look-again 500', 1000],
     ['stable', arriving, looked(present(1)), 'visiting', 'tell disk-arrived, start-visit 1', 1500],
@@ -61,8 +61,8 @@ describe('a look while it is not connected or arrives', () => {
       'look-again 1500',
       -1e9,
     ],
-    ['no pool on it for long', noPool, looked(settling('no-pool')), 'refused', 'tell disk-refused', 15_000],
-    ['no pool on it yet', noPool, looked(settling('no-pool')), 'arriving', 'look-again 1', 14_999],
+    ['no pool on it for long', noPool, looked(settling('no-pool')), 'refused', 'tell disk-refused', 60_000],
+    ['no pool on it yet', noPool, looked(settling('no-pool')), 'arriving', 'look-again 1', 59_999],
     ['udev at work for ever: waits on', udev, looked(settling('udev')), 'arriving', '', 1e9],
   ])('%s', (...row) => check(row))
 })
