@@ -132,6 +132,24 @@ describe('one failure stays one', () => {
     })
   })
 
+  test('a receive that ends well with something else on the disk than was sent', async () => {
+    const machine = homeMachine()
+    machine.state.interference = {
+      after: ({ verb, about }) => {
+        if (verb !== 'transfer.transfer' || about !== 'offsite-1/nas/tank/home') return
+        const copy = datasetOf(machine, about)
+        copy.snapshots = copy.snapshots.map((snapshot) => ({ ...snapshot, guid: snapshot.guid + 1n }))
+      },
+    }
+    const { report } = await visitOf(machine, 'offsite-1')
+    expect(report).toMatchObject({
+      outcome: 'partial',
+      datasets: { total: 3, sent: 2, failed: 1 },
+      failures: [{ dataset: 'tank/home' }],
+    })
+    expect(datasetOf(machine, 'tank/home').bookmarks).toHaveLength(1)
+  })
+
   test('a token that cannot be read', async () => {
     const machine = homeMachine()
     await interruptAt(machine, 'offsite-1/nas/tank/home/ann')

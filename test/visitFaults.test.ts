@@ -104,6 +104,7 @@ describe.each(visits)('the %s visit', (which) => {
         continue
       }
       expect(machine.story(), step).not.toContain('safe-to-remove')
+      expect(machine.story(), step).not.toContain('dataset-failed')
       if (when === 'before' || call?.verb !== 'block.release')
         expect(result.kind, step).toMatch(/^(gone|pulled)$/)
       expect(result.kind === 'gone', step).toBe(

@@ -140,6 +140,16 @@ describe('how the disk is left', () => {
     expect(result).toMatchObject({ kind: 'gone', report: { outcome: 'complete' } })
   })
 
+  test('another disk under the same node: its pool is not exported', async () => {
+    const machine = homeMachine()
+    const { disk, pool } = machine.disk('offsite-1')
+    const vdevs = machine.vdevs('offsite-1').map((vdev) => ({ ...vdev, diskSeq: '4711' }))
+    const { signal } = new AbortController()
+    const request = { disk, vdevs, config: machine.config(), expectedBytesPerSecond: null, signal }
+    expect((await visit(request, machine.deps)).kind).toBe('pulled')
+    expect(pool.imported).not.toBeNull()
+  })
+
   test('data errors on the disk: not complete', async () => {
     const machine = homeMachine()
     machine.disk('offsite-1').pool.dataErrors = 3n
