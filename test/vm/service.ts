@@ -12,6 +12,9 @@ import type { Scenario } from './scenario.ts'
 
 export const unit = 'walkaway.service'
 
+/** For what takes seconds: the emulated machine may share its host with others. What must be quick is measured. */
+export const soonMs = 120_000
+
 /** Properties of the unit, by name. */
 export async function showService(
   nas: Machine,
@@ -33,7 +36,7 @@ export const propertyOf = async (nas: Machine, name: string): Promise<string> =>
 export async function killDaemon(nas: Machine): Promise<JournalEntry> {
   const before = nas.journal.mark()
   await nas.run(['kill', '-KILL', await propertyOf(nas, 'MainPID')])
-  return nas.journal.waitFor({ event: 'daemon-started' }, { deadlineMs: 90_000, after: before })
+  return nas.journal.waitFor({ event: 'daemon-started' }, { deadlineMs: soonMs, after: before })
 }
 
 /** What was said of the service by anybody, debug lines left out. `worse`: warnings and errors only. */
@@ -45,19 +48,26 @@ export function said(nas: Machine, after: Mark, { worse = false } = {}): readonl
 export const messages = (entries: readonly JournalEntry[]): readonly string[] =>
   entries.map((entry) => entry['MESSAGE'] ?? '')
 
-/** Milliseconds from the question to the whole answer on the control socket; starting a program is not counted. */
+/** Milliseconds from the question to the whole answer on the control socket, median of five. */
 export async function statusLatencyMs(nas: Machine): Promise<number> {
   const ask = `
-    const begun = performance.now()
-    const socket = require('node:net').connect('/run/walkaway/control.sock')
-    let answer = ''
-    socket.on('data', (part) => { answer += part })
-    socket.on('end', () => {
-      if (JSON.parse(answer).ok !== true) throw new Error(answer)
-      console.log(performance.now() - begun)
+    const { connect } = require('node:net')
+    const once = () => new Promise((resolve, reject) => {
+      const begun = performance.now()
+      const socket = connect('/run/walkaway/control.sock')
+      let answer = ''
+      socket.on('error', reject)
+      socket.on('data', (part) => { answer += part })
+      socket.on('end', () => (JSON.parse(answer).ok ? resolve(performance.now() - begun) : reject(answer)))
+      socket.end('{"version":1,"command":"status"}\\n')
     })
-    socket.end('{"version":1,"command":"status"}\\n')`
-  return Number((await nas.run(['node', '-e', ask], { deadlineMs: 30_000 })).stdout)
+    const times = []
+    const next = async () => {
+      for (let count = 0; count < 5; count++) times.push(await once())
+      console.log(times.sort((a, b) => a - b)[2])
+    }
+    next()`
+  return Number((await nas.run(['node', '-e', ask], { deadlineMs: soonMs })).stdout)
 }
 
 /** Of everything that is on the disk, used or not: for disks that must not be touched. */

@@ -2,7 +2,7 @@
 // is; and a witness of when the pool was imported. What is done to the visit is the scenario's matter.
 
 import { expect } from 'vitest'
-import type { BackupDisk, Home } from './home.ts'
+import { type BackupDisk, type Home, visitDeadlineMs } from './home.ts'
 import type { JournalEntry } from './journal.ts'
 import type { Machine } from './machine.ts'
 import type { PlugOptions } from './usb.ts'
@@ -40,7 +40,7 @@ export async function plugSlowly(
 export async function untilPartlyReceived(nas: Machine, disk: BackupDisk): Promise<void> {
   const copy = `${disk.pool}/nas/tank/photos`
   await nas.until(['zfs', 'get', '-H', '-o', 'value', 'receive_resume_token', copy], {
-    deadlineMs: 180_000,
+    deadlineMs: visitDeadlineMs,
     stdout: (text) => text.trim().length > 20,
   })
   expect(nas.journal.events({ event: 'backup-finished', disk: disk.name })).toEqual([])
@@ -63,7 +63,7 @@ export function watchPool(nas: Machine, disk: BackupDisk): PoolWatch {
   return {
     expectNoLie: async (safe) => {
       loop.kill()
-      await loop.wait({ deadlineMs: 10_000 })
+      await loop.wait({ deadlineMs: 60_000 })
       const seen = loop
         .stdout()
         .split('\n')

@@ -1,10 +1,10 @@
 // Disks arrive in all the ways in which they do: two at once, before the service, before the machine, imported by
 // somebody else, in the middle of a crowd.
 import { expect } from 'vitest'
-import { expectSafe, setUpHome, startService, statusOf } from '../home.ts'
+import { expectSafe, setUpHome, startService, statusOf, visitDeadlineMs } from '../home.ts'
 import { diskLink } from '../machine.ts'
 import { scenario } from '../scenario.ts'
-import { expectFullCopy, messages, propertyOf, said } from '../service.ts'
+import { expectFullCopy, messages, propertyOf, said, soonMs } from '../service.ts'
 import { plugSlowly, untilPartlyReceived, writeBigFile } from '../slowVisit.ts'
 
 scenario('two disks plugged in at once: both complete, each is safe to remove once', async (s) => {
@@ -27,7 +27,7 @@ scenario('two disks plugged in at once: both complete, each is safe to remove on
   for (const disk of disks) {
     await nas.journal.waitFor(
       { event: 'disk-removed', disk: disk.name },
-      { deadlineMs: 30_000, after: before },
+      { deadlineMs: soonMs, after: before },
     )
     for (const event of ['disk-arrived', 'backup-finished', 'safe-to-remove', 'disk-removed'])
       expect(nas.journal.events({ event, disk: disk.name, after: before }), event).toHaveLength(1)
@@ -78,7 +78,7 @@ scenario(
     await startService(nas)
     const told = await nas.journal.waitFor(
       { event: ['not-safe-to-remove', 'safe-to-remove'], disk: disk.name },
-      { deadlineMs: 240_000, after: start },
+      { deadlineMs: visitDeadlineMs, after: start },
     )
 
     expect(told['WALKAWAY_EVENT']).toBe('not-safe-to-remove')
@@ -94,7 +94,7 @@ scenario(
     await nas.run(['zpool', 'export', disk.pool])
     const safe = await nas.journal.waitFor(
       { event: 'safe-to-remove', disk: disk.name },
-      { deadlineMs: 20_000, after: exported },
+      { deadlineMs: soonMs, after: exported },
     )
     expect(safe['WALKAWAY_OUTCOME']).toBe('complete')
     expect(
@@ -120,7 +120,7 @@ scenario('fifty sticks come and go during a visit, and it does not notice', asyn
     const serials = Array.from({ length: 10 }, (_, number) => `STICK${round}X${number}`)
     const pulls = await Promise.all(serials.map((serial) => nas.usb.plugStick({ serial })))
     await nas.until(['sh', '-c', `ls /dev/disk/by-id | grep -c STICK${round}X`], {
-      deadlineMs: 60_000,
+      deadlineMs: soonMs,
       stdout: (text) => text.trim() === '10',
     })
     await nas.run(['udevadm', 'trigger', '--subsystem-match=block', '--action=change'])

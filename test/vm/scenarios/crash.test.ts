@@ -2,7 +2,7 @@
 import { expect } from 'vitest'
 import { expectSafe, setUpHome, startService, statusOf, visitWith } from '../home.ts'
 import { scenario } from '../scenario.ts'
-import { expectFullCopy, killDaemon, propertyOf, showService, unit } from '../service.ts'
+import { expectFullCopy, killDaemon, propertyOf, showService, soonMs, unit } from '../service.ts'
 import { plugSlowly, untilPartlyReceived, watchPool, writeBigFile } from '../slowVisit.ts'
 
 scenario(
@@ -19,7 +19,7 @@ scenario(
     const { stdout: snapshots } = await nas.run(['zfs', 'list', '-H', '-t', 'snapshot', '-o', 'name'])
 
     const killed = await killDaemon(nas)
-    await nas.until(['walkaway', 'status'], { deadlineMs: 30_000, stdout: (text) => /remove/i.test(text) })
+    await nas.until(['walkaway', 'status'], { deadlineMs: soonMs, stdout: (text) => /remove/i.test(text) })
     const status = await statusOf(nas, disk)
     expect(status).toMatchObject({ state: 'removable', lastVisit: { outcome: 'complete' } })
     expect(status['since']).toBe(status.lastVisit?.['finishedAt'])
@@ -29,7 +29,7 @@ scenario(
     await nas.pull(disk.image)
     await nas.journal.waitFor(
       { event: 'disk-removed', disk: disk.name },
-      { deadlineMs: 30_000, after: killed },
+      { deadlineMs: soonMs, after: killed },
     )
     expect(nas.journal.events({ after: killed }).map((entry) => entry['WALKAWAY_EVENT'])).toEqual([
       'disk-removed',
@@ -93,7 +93,7 @@ scenario(
     expect(nas.journal.entries({ unit, after: stopping, message: /timed out|Killing process/ })).toEqual([])
     const finished = await nas.journal.waitFor(
       { event: 'backup-finished' },
-      { deadlineMs: 10_000, after: before },
+      { deadlineMs: soonMs, after: before },
     )
     expect(finished['WALKAWAY_OUTCOME']).toBe('interrupted')
     expect(nas.journal.events({ event: 'daemon-stopping', after: before })).toHaveLength(1)

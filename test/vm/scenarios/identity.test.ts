@@ -14,16 +14,16 @@ import {
 import type { JournalEntry, Mark } from '../journal.ts'
 import type { Machine } from '../machine.ts'
 import { scenario } from '../scenario.ts'
-import { expectFullCopy, fingerprintOfImage, messages, said } from '../service.ts'
+import { expectFullCopy, fingerprintOfImage, messages, said, soonMs } from '../service.ts'
 
 const poolsOf = async (nas: Machine) => (await nas.run(['zpool', 'list', '-H', '-o', 'name'])).stdout
 
 const refusal = (nas: Machine, disk: BackupDisk, after: Mark): Promise<JournalEntry> =>
-  nas.journal.waitFor({ event: 'disk-refused', disk: disk.name }, { deadlineMs: 60_000, after })
+  nas.journal.waitFor({ event: 'disk-refused', disk: disk.name }, { deadlineMs: soonMs, after })
 
 const untilState = (nas: Machine, disk: BackupDisk, state: string) =>
   nas.until(['walkaway', 'status', '--json'], {
-    deadlineMs: 30_000,
+    deadlineMs: soonMs,
     stdout: (text) => {
       const { disks } = JSON.parse(text) as { disks: { name: string; state: string }[] }
       return disks.find(({ name }) => name === disk.name)?.state === state
@@ -110,7 +110,7 @@ scenario(
     // The mistake corrected in the file, the same disk is right.
     await configure(nas, [{ ...disk, serial: 'STRANGER0001' }, neighbour])
     await nas.run(['systemctl', 'reload', 'walkaway'])
-    await nas.journal.waitFor({ event: 'config-reloaded' }, { deadlineMs: 30_000, after: second })
+    await nas.journal.waitFor({ event: 'config-reloaded' }, { deadlineMs: soonMs, after: second })
     await visitWith(home, { ...disk, serial: 'STRANGER0001' })
   },
 )

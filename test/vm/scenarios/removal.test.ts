@@ -2,7 +2,7 @@
 import { expect } from 'vitest'
 import { expectSafe, setUpHome, startService, statusOf, visitWith } from '../home.ts'
 import { scenario } from '../scenario.ts'
-import { expectFullCopy, messages, propertyOf, said, statusLatencyMs } from '../service.ts'
+import { expectFullCopy, messages, propertyOf, said, soonMs, statusLatencyMs } from '../service.ts'
 import { plugSlowly, untilPartlyReceived, watchPool, writeBigFile } from '../slowVisit.ts'
 
 scenario(
@@ -15,7 +15,7 @@ scenario(
     await startService(nas)
     const { before, safe } = await visitWith(home, disk)
     await nas.pull(disk.image)
-    await nas.journal.waitFor({ event: 'disk-removed', disk: disk.name }, { deadlineMs: 30_000, after: safe })
+    await nas.journal.waitFor({ event: 'disk-removed', disk: disk.name }, { deadlineMs: soonMs, after: safe })
     expect(await statusOf(nas, disk)).toMatchObject({
       state: 'absent',
       reason: null,
@@ -45,18 +45,18 @@ scenario('pulled in the middle of a transfer: said, harmless, and completed in a
   await untilPartlyReceived(nas, disk)
 
   await nas.pull(disk.image)
-  await nas.journal.waitFor({ event: 'disk-pulled', disk: disk.name }, { deadlineMs: 30_000, after: before })
+  await nas.journal.waitFor({ event: 'disk-pulled', disk: disk.name }, { deadlineMs: soonMs, after: before })
   const pulled = await statusOf(nas, disk)
   expect(pulled.state).toBe('pulled')
   expect(pulled.reason).toContain('plug it in again')
   expect(await statusLatencyMs(nas)).toBeLessThan(1000)
-  await nas.script('echo unharmed > /tank/docs/unharmed.txt; zpool sync tank', { deadlineMs: 20_000 })
+  await nas.script('echo unharmed > /tank/docs/unharmed.txt; zpool sync tank', { deadlineMs: soonMs })
   const { stdout: pools } = await nas.run(['zpool', 'list', '-H', '-o', 'name,health'], {
-    deadlineMs: 10_000,
+    deadlineMs: soonMs,
   })
   expect(pools).toContain('tank\tONLINE')
   await nas.until(['systemctl', 'show', '--property=StatusText', 'walkaway'], {
-    deadlineMs: 10_000,
+    deadlineMs: soonMs,
     stdout: (text) => text.includes('plug it in again'),
   })
 

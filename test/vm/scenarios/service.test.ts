@@ -3,7 +3,7 @@
 import { expect } from 'vitest'
 import { configure, setUpHome, startService, statusOf, visitDeadlineMs } from '../home.ts'
 import { scenario } from '../scenario.ts'
-import { messages, propertyOf, said, showService, unit } from '../service.ts'
+import { messages, propertyOf, said, showService, soonMs, unit } from '../service.ts'
 
 const file = '/etc/walkaway/config.yaml'
 
@@ -47,7 +47,7 @@ scenario(
     await nas.writeFile(file, wrong, { mode: '0600' })
     const failing = nas.journal.mark()
     expect(
-      (await nas.run(['systemctl', 'start', 'walkaway'], { reject: false, deadlineMs: 60_000 })).exitCode,
+      (await nas.run(['systemctl', 'start', 'walkaway'], { reject: false, deadlineMs: soonMs })).exitCode,
     ).not.toBe(0)
     expect(
       await showService(nas, 'ActiveState', 'SubState', 'Result', 'ExecMainStatus', 'NRestarts'),
@@ -60,7 +60,7 @@ scenario(
     })
     const rejected = await nas.journal.waitFor(
       { event: 'config-rejected' },
-      { deadlineMs: 10_000, after: failing },
+      { deadlineMs: soonMs, after: failing },
     )
     expect(rejected['PRIORITY']).toBe('3')
     const check = await nas.run(['walkaway', 'config', 'check'], { reject: false })
@@ -78,38 +78,38 @@ scenario(
     const started = nas.journal.mark()
     await nas.run(['systemctl', 'reset-failed', 'walkaway'])
     await startService(nas)
-    await nas.journal.waitFor({ event: 'daemon-started' }, { deadlineMs: 10_000, after: started })
+    await nas.journal.waitFor({ event: 'daemon-started' }, { deadlineMs: soonMs, after: started })
     const pid = await propertyOf(nas, 'MainPID')
 
     await nas.writeFile(file, wrong, { mode: '0600' })
     await nas.run(['systemctl', 'reload', 'walkaway'])
     const kept = await nas.journal.waitFor(
       { event: 'config-rejected' },
-      { deadlineMs: 30_000, after: started },
+      { deadlineMs: soonMs, after: started },
     )
     for (const [position] of mistakes) expect(kept['MESSAGE']).toContain(`${file}:${position}: `)
     expect((await statusOf(nas, disk)).state).toBe('absent')
     await nas.until(['systemctl', 'is-active', 'walkaway'], {
-      deadlineMs: 10_000,
+      deadlineMs: soonMs,
       stdout: (text) => text === 'active\n',
     })
 
-    const second = await nas.run(['walkaway', 'daemon'], { reject: false, deadlineMs: 30_000 })
+    const second = await nas.run(['walkaway', 'daemon'], { reject: false, deadlineMs: soonMs })
     expect(second.exitCode).toBe(2)
     await configure(nas, [
       disk,
       { ...disk, name: 'offsite-2', serial: 'WD2', pool: 'offsite-2', poolGuid: '12345' },
     ])
-    const twice = await nas.run(['walkaway', 'daemon'], { reject: false, deadlineMs: 30_000 })
+    const twice = await nas.run(['walkaway', 'daemon'], { reject: false, deadlineMs: soonMs })
     expect(twice.exitCode).toBe(1)
     expect(`${twice.stdout}${twice.stderr}`).toMatch(/already/)
     expect(`${twice.stdout}${twice.stderr}`).not.toMatch(/\bat .*:\d+:\d+|watching/)
 
     const repaired = nas.journal.mark()
     await nas.run(['systemctl', 'reload', 'walkaway'])
-    await nas.journal.waitFor({ event: 'config-reloaded' }, { deadlineMs: 30_000, after: repaired })
+    await nas.journal.waitFor({ event: 'config-reloaded' }, { deadlineMs: soonMs, after: repaired })
     await nas.until(['walkaway', 'status', '--json'], {
-      deadlineMs: 30_000,
+      deadlineMs: soonMs,
       stdout: (text) => text.includes('offsite-2'),
     })
     expect(await showService(nas, 'MainPID', 'NRestarts', 'ActiveState')).toEqual({
@@ -127,18 +127,19 @@ scenario(
     const { nas } = home
     const [disk] = home.disks
     if (disk === undefined) throw new Error('no disk')
-    const verified = await nas.run(['systemd-analyze', 'verify', unit], { deadlineMs: 60_000 })
+    const verified = await nas.run(['systemd-analyze', 'verify', '--man=no', unit], { deadlineMs: soonMs })
     expect(verified.stdout + verified.stderr).toBe('')
     const rule = (await nas.run(['sh', '-c', 'ls /usr/lib/udev/rules.d/*walkaway.rules'])).stdout.trim()
     await nas.run(['udevadm', 'verify', rule])
+    await nas.run(['test', '-s', '/usr/share/man/man1/walkaway.1.gz'])
 
     // With so short a watchdog the visit does not get to its end unless it is fed all the while.
-    await nas.writeFile('/run/systemd/system/walkaway.service.d/watchdog.conf', '[Service]\nWatchdogSec=8\n')
+    await nas.writeFile('/run/systemd/system/walkaway.service.d/watchdog.conf', '[Service]\nWatchdogSec=20\n')
     await nas.run(['systemctl', 'daemon-reload'])
     const start = nas.journal.mark()
     await startService(nas)
     await nas.until(['systemctl', 'show', '--property=StatusText', unit], {
-      deadlineMs: 10_000,
+      deadlineMs: soonMs,
       stdout: (text) => text.includes('waiting for a backup disk'),
     })
     const shown = new Set<string>()
@@ -159,12 +160,12 @@ scenario(
     )
     expect(during.length, [...shown].join('\n')).toBeGreaterThan(0)
     await nas.until(['systemctl', 'show', '--property=StatusText', unit], {
-      deadlineMs: 10_000,
+      deadlineMs: soonMs,
       stdout: (text) => text === 'StatusText=offsite-1: SAFE TO REMOVE, backup complete\n',
     })
     expect(await showService(nas, 'NRestarts', 'WatchdogUSec', 'Result')).toEqual({
       NRestarts: '0',
-      WatchdogUSec: '8s',
+      WatchdogUSec: '20s',
       Result: 'success',
     })
 
