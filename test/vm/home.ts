@@ -69,7 +69,7 @@ export const startService = (nas: Machine) =>
   nas.run(['systemctl', 'start', 'walkaway'], { deadlineMs: 120_000 })
 
 /** Minutes that a visit may take under emulation before the scenario gives up. */
-export const visitDeadlineMs = 240_000
+export const visitDeadlineMs = 600_000
 
 /** Plugs the disk in and waits until it may be taken; then its visit had this outcome. */
 export async function visitWith(

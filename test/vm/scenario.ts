@@ -25,7 +25,7 @@ export type ScenarioOptions = {
   readonly skip?: boolean
 }
 
-const defaultTimeoutMs = 600_000
+const defaultTimeoutMs = 1_800_000
 
 export function scenario(
   name: string,
