@@ -27,18 +27,25 @@ export type Recipe = {
   readonly ingredients: readonly string[]
   /** Fills the folder. It becomes visible only when this has succeeded. */
   readonly make: (folder: string) => Promise<void>
+  /** How many of this kind stay, the last used ones. */
+  readonly keep?: number
 }
 
 /** What was made from this recipe before, or undefined. */
-function findMade({ kind, ingredients }: Omit<Recipe, 'make'>): Made | undefined {
+function findMade({ kind, ingredients }: Pick<Recipe, 'kind' | 'ingredients'>): Made | undefined {
   const folder = join(cacheFolder(), `${kind}-${hashOf(ingredients)}`)
   if (!existsSync(join(folder, 'id'))) return undefined
-  const now = new Date()
-  utimesSync(folder, now, now)
+  markUsed(folder)
   return { folder, id: readFileSync(join(folder, 'id'), 'utf8') }
 }
 
-/** Makes it unless it is there. The two newest of each kind are kept. */
+/** What is in use must not be the oldest of its kind when another process tidies up. */
+export function markUsed(folder: string): void {
+  const now = new Date()
+  utimesSync(folder, now, now)
+}
+
+/** Makes it unless it is there, and removes the oldest of its kind. */
 export async function makeOnce(recipe: Recipe): Promise<Made> {
   const found = findMade(recipe)
   if (found !== undefined) return found
@@ -61,7 +68,7 @@ export async function makeOnce(recipe: Recipe): Promise<Made> {
       const id = randomUUID()
       writeFileSync(join(unfinished, 'id'), id)
       renameSync(unfinished, folder)
-      removeOld(recipe.kind)
+      removeOld(recipe.kind, recipe.keep ?? 2)
       return { folder, id }
     },
   )
@@ -92,12 +99,12 @@ async function withLock<T>(path: string, whenTaken: string, work: () => Promise<
   }
 }
 
-function removeOld(kind: string): void {
+function removeOld(kind: string, keep: number): void {
   const made = readdirSync(cacheFolder())
     .filter((name) => name.startsWith(`${kind}-`) && !name.endsWith('.unfinished'))
     .map((name) => ({ path: join(cacheFolder(), name), usedAt: statSync(join(cacheFolder(), name)).mtimeMs }))
     .sort((a, b) => b.usedAt - a.usedAt)
-  for (const { path } of made.slice(2)) rmSync(path, { recursive: true, force: true })
+  for (const { path } of made.slice(keep)) rmSync(path, { recursive: true, force: true })
 }
 
 export function hashOf(parts: readonly string[]): string {

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { accelerator } from './accelerator.ts'
-import { hashOf, type Made, makeOnce, say } from './cache.ts'
+import { hashOf, type Made, makeOnce, markUsed, say } from './cache.ts'
 import { type Guest, openGuest } from './guest.ts'
 import { type Image, makeImage } from './image.ts'
 import { machineShape, type Qemu, type QemuOptions, saveState, startQemu } from './qemu.ts'
@@ -66,6 +66,8 @@ async function makeInstalled(deb: string | undefined): Promise<Layer> {
   const accel = await accelerator(ready.image)
   const made = await makeOnce({
     kind: 'installed',
+    // Several working copies on one computer have a package each.
+    keep: 4,
     ingredients: [ready.id, hashOf([readFileSync(deb).toString('base64')]), 'install-3'],
     make: async (folder) => {
       say(`Installing ${basename(deb)} ...`)
@@ -136,6 +138,7 @@ async function saveAfter(
 /** Overlays of a layer's disks for one scenario. */
 export function overlaysOf(layer: Layer, folder: string): QemuOptions['drives'] {
   mkdirSync(folder, { recursive: true })
+  markUsed(layer.folder)
   for (const { path } of layer.drives) overlay(path, join(folder, basename(path)))
   return drivesIn(folder)
 }
