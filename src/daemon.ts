@@ -8,7 +8,7 @@ import { identify } from './core/identity.ts'
 import type { Disk, DiskName } from './core/model.ts'
 import { messageOf } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
-import type { HistoryRecord } from './linux/history.ts'
+import type { History, HistoryRecord } from './linux/history.ts'
 import type { Notifier } from './linux/systemd.ts'
 import type { Udev } from './linux/udev.ts'
 import { createRunner, type Runner, type RunnerDeps } from './runner.ts'
@@ -48,6 +48,14 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
   let stopping = false
   const startedAt = deps.now()
   const runners = new Map<DiskName, Runner>()
+  const visits = [...past]
+  const history: History = {
+    ...deps.history,
+    append(record) {
+      visits.push(record)
+      return deps.history.append(record)
+    },
+  }
   const looks = createLooks(
     () => look(),
     (error) => deps.warn(`looking at the machine failed: ${messageOf(error)}`),
@@ -67,10 +75,11 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
           disk.name,
           createRunner(
             disk,
-            past.filter((visit) => visit.disk === disk.name),
+            visits.filter((visit) => visit.disk === disk.name),
             () => config,
             {
               ...deps,
+              history,
               lookAgain: looks.soon,
               onChange,
             },
@@ -82,12 +91,17 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
     if (stopping) return
     matchRunners()
     const devices = await deps.udev.scan()
+    if (stopping) return
     const sightings = identify(
       [...runners.values()].map((runner) => runner.disk),
       devices,
     )
     for (const runner of runners.values())
-      await runner.looked(sightings.get(runner.disk.name) ?? { kind: 'absent' })
+      try {
+        await runner.looked(sightings.get(runner.disk.name) ?? { kind: 'absent' })
+      } catch (error) {
+        deps.warn(`${runner.disk.name}: looking at it failed: ${messageOf(error)}`)
+      }
   }
 
   const follow = async (): Promise<void> => {
@@ -167,6 +181,7 @@ function createLooks(look: () => Promise<void>, onFailure: (error: unknown) => v
   let dueAt = Number.POSITIVE_INFINITY
   let period: NodeJS.Timeout | null = null
   let looking = false
+  let ended = false
 
   const run = async (): Promise<void> => {
     timer = null
@@ -181,6 +196,7 @@ function createLooks(look: () => Promise<void>, onFailure: (error: unknown) => v
     if (Number.isFinite(dueAt)) arm()
   }
   const arm = (): void => {
+    if (ended) return
     if (timer !== null) clearTimeout(timer)
     timer = setTimeout(() => void run(), Math.max(0, dueAt - performance.now()))
   }
@@ -195,6 +211,7 @@ function createLooks(look: () => Promise<void>, onFailure: (error: unknown) => v
       period = setInterval(() => this.soon(0), ms)
     },
     end() {
+      ended = true
       if (timer !== null) clearTimeout(timer)
       if (period !== null) clearInterval(period)
     },

@@ -15,7 +15,7 @@ import {
   type Vdevs,
   type VisitResult,
 } from './core/lifecycle.ts'
-import type { Disk, Progress, VisitReport } from './core/model.ts'
+import type { Disk, Progress } from './core/model.ts'
 import { messageOf } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
 import type { History, HistoryRecord } from './linux/history.ts'
@@ -45,6 +45,8 @@ export interface Runner {
   idle(): boolean
 }
 
+const progressEveryMs = 10_000
+
 /** `past`: this disk's earlier visits, oldest first. `config` is read when a visit begins. */
 export function createRunner(
   disk: Disk,
@@ -57,6 +59,8 @@ export function createRunner(
   let since: Date | null = null
   let progress: Progress | null = null
   let firstLook = true
+  let shownAt = 0
+  let stopping = false
   let running: { readonly controller: AbortController; readonly ended: Promise<void> } | null = null
   const alarmsTold = new Set<string>()
 
@@ -111,6 +115,13 @@ export function createRunner(
     running = { controller, ended }
   }
 
+  /** A transfer reports every second; the line in `systemctl status` costs a process each time. */
+  const showProgress = (): void => {
+    if (Math.abs(deps.now().getTime() - shownAt) < progressEveryMs) return
+    shownAt = deps.now().getTime()
+    deps.onChange()
+  }
+
   const runVisit = async (vdevs: Vdevs, signal: AbortSignal): Promise<VisitResult> => {
     const inhibitor = await deps.inhibit(`backup to ${disk.name} is running`)
     try {
@@ -119,21 +130,27 @@ export function createRunner(
         {
           ...deps,
           onPhase: (phase) => {
+            if (!isCurrent(signal)) return
             progress = { phase, dataset: null, sentBytes: 0, totalBytes: 0, bytesPerSecond: 0, readyAt: null }
             apply({ kind: 'phase', phase })
           },
           onProgress: (now) => {
+            if (!isCurrent(signal)) return
             progress = now
-            deps.onChange()
+            showProgress()
           },
         },
       )
-      await remember(result.report, vdevs)
+      await remember(result, vdevs)
       return result
     } finally {
       await inhibitor.release()
     }
   }
+
+  /** A visit to a disk that was pulled may still be ending when the disk is back and its next visit waits. */
+  const isCurrent = (signal: AbortSignal): boolean =>
+    state.kind === 'visiting' && running?.controller.signal === signal
 
   const runRelease = (vdevs: Vdevs, signal: AbortSignal): Promise<VisitResult> => {
     const report = visits.at(-1)
@@ -145,8 +162,10 @@ export function createRunner(
     )
   }
 
-  const remember = async (report: VisitReport, vdevs: Vdevs): Promise<void> => {
-    const record: HistoryRecord = { ...report, disk: disk.name, pool: disk.pool, device: deviceKey(vdevs) }
+  /** The device is noted only when it was released: that is what `recallReleased` goes by. */
+  const remember = async ({ kind, report }: VisitResult, vdevs: Vdevs): Promise<void> => {
+    const device = kind === 'released' ? deviceKey(vdevs) : null
+    const record: HistoryRecord = { ...report, disk: disk.name, pool: disk.pool, device }
     visits.push(record)
     const result = await deps.history.append(record)
     if (result.kind === 'failed')
@@ -163,6 +182,7 @@ export function createRunner(
     if (last.outcome === 'complete' && last.device === deviceKey(sighting.vdevs)) {
       state = { kind: 'removable', outcome: last.outcome, vdevs: sighting.vdevs }
       since = last.finishedAt
+      deps.onChange()
     }
   }
 
@@ -185,24 +205,28 @@ export function createRunner(
     async looked(sighting) {
       const imported = (await deps.pools.kernelState(disk.pool)) !== null
       if (firstLook) recallReleased(sighting, imported)
-      firstLook = false
+      // One that only settles yet may be the disk that was released.
+      firstLook &&= sighting.kind === 'settling'
       if (sighting.kind === 'present') tellAlarms(sighting.alarms)
       const vdevs = 'vdevs' in state ? state.vdevs : []
       let sameDevices = true
       for (const vdev of vdevs) sameDevices &&= await deps.block.isSameDevice(vdev)
-      apply({ kind: 'looked', sighting, sameDevices, imported })
+      if (!stopping) apply({ kind: 'looked', sighting, sameDevices, imported })
     },
     state: () => state,
     progress: () => progress,
     describe: (overdueMs) => describe({ disk, state, since, progress, visits, overdueMs, now: deps.now() }),
-    idle: () =>
-      running === null && (state.kind === 'absent' || state.kind === 'refused' || state.kind === 'removable'),
+    idle: () => running === null && idleStates.has(state.kind),
     async stop() {
+      stopping = true
       running?.controller.abort(new EndVisit('stopping'))
       await running?.ended
     },
   }
 }
+
+/** Nothing of ours is going on with the disk. */
+const idleStates: ReadonlySet<DiskState['kind']> = new Set(['absent', 'arriving', 'refused', 'removable'])
 
 const ignore = (): void => undefined
 

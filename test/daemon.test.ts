@@ -1,0 +1,267 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { poolGuid, serial } from '../src/core/model.ts'
+import { UnreadableAnswer } from '../src/errors.ts'
+import { deviceOf, expectStates, goodVisit, startService, stopTime, tale } from './fakes/service.ts'
+import { expectBackedUp, expectTidy, homeMachine } from './fakes/visits.ts'
+
+beforeEach(stopTime)
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+describe('the life of a disk', () => {
+  test('plugged in, backed up, taken away, and again', async () => {
+    const machine = homeMachine()
+    machine.unplug('offsite-1')
+    const service = await startService(machine)
+    expect(tale(machine)).toEqual(['daemon-started'])
+    expect(service.notified).toEqual(['ready'])
+    await service.pass(120_000)
+    expectStates(service, { 'offsite-1': 'absent' })
+    expect(service.statusLine()).toBe('waiting for a backup disk')
+
+    for (let round = 0; round < 2; round++) {
+      await service.plugIn('offsite-1')
+      expectStates(service, { 'offsite-1': 'arriving' })
+      await service.pass(3000)
+      expectStates(service, { 'offsite-1': 'removable' })
+      expect(service.statusLine()).toBe('offsite-1: SAFE TO REMOVE, backup complete')
+      expect(tale(machine)).toEqual(goodVisit)
+      expectBackedUp(machine, 'offsite-1')
+      expectTidy(machine, 'offsite-1')
+      expect(service.inhibitors()).toBe(0)
+
+      await service.pass(600_000)
+      expect(tale(machine)).toEqual([])
+
+      await service.unplug('offsite-1')
+      expectStates(service, { 'offsite-1': 'absent' })
+      expect(tale(machine)).toEqual(['disk-removed'])
+    }
+    expect(service.status().disks[0]).toMatchObject({
+      lastVisit: { outcome: 'complete' },
+      overdue: false,
+      progress: null,
+    })
+    expect(service.warnings).toEqual([])
+    await service.daemon.stop('test')
+  })
+
+  test('two disks at once, one of them pulled: the other one is not disturbed', async () => {
+    const machine = homeMachine()
+    machine.addDisk('offsite-2')
+    for (const name of ['offsite-1', 'offsite-2']) machine.unplug(name)
+    const service = await startService(machine)
+    machine.state.interference = {
+      before: ({ verb, about }) => {
+        if (verb !== 'transfer.transfer' || !about.startsWith('offsite-2')) return
+        machine.state.interference = {}
+        void service.unplug('offsite-2')
+      },
+    }
+    await service.plugIn('offsite-1')
+    await service.plugIn('offsite-2')
+    await service.pass(5000)
+    expectStates(service, { 'offsite-1': 'removable', 'offsite-2': 'pulled' })
+    const kinds = (disk: string) =>
+      machine.told.flatMap((event) => ('disk' in event && event.disk === disk ? [event.kind] : []))
+    expect(kinds('offsite-1').filter((kind) => goodVisit.includes(kind))).toEqual(goodVisit)
+    expect(kinds('offsite-2')).toContain('disk-pulled')
+    expect(kinds('offsite-2')).not.toContain('safe-to-remove')
+    expect(machine.state.wedged).toBe(false)
+
+    await service.plugIn('offsite-2')
+    await service.pass(5000)
+    expectStates(service, { 'offsite-1': 'removable', 'offsite-2': 'removable' })
+    expectBackedUp(machine, 'offsite-2')
+    expectTidy(machine, 'offsite-2')
+    await service.daemon.stop('test')
+  })
+
+  test('a copy beside it: refused once, not touched; when the copy goes, the visit begins', async () => {
+    const machine = homeMachine()
+    let copies = 1
+    const others = () => (copies === 0 ? [] : deviceOf({ ...machine.disk('offsite-1'), seq: 77 }))
+    const service = await startService(machine, { others })
+    await service.pass(300_000)
+    expectStates(service, { 'offsite-1': 'refused' })
+    expect(tale(machine)).toEqual(['daemon-started', 'disk-refused'])
+    expect(machine.state.calls.some(({ verb }) => verb === 'pools.importPool')).toBe(false)
+    copies = 0
+    await service.pass(65_000)
+    expect(tale(machine)).toEqual(goodVisit)
+    await service.daemon.stop('test')
+  })
+
+  test('a pool in use is tried again until it is free', async () => {
+    const machine = homeMachine()
+    machine.disk('offsite-1').pool.busy = true
+    const service = await startService(machine)
+    await service.pass(100_000)
+    expectStates(service, { 'offsite-1': 'not-removable' })
+    expect(tale(machine)).toEqual([
+      'daemon-started',
+      'disk-arrived',
+      'pool-imported',
+      'backup-finished',
+      'not-safe-to-remove',
+    ])
+    machine.disk('offsite-1').pool.busy = false
+    await service.pass(300_000)
+    expectStates(service, { 'offsite-1': 'removable' })
+    expect(tale(machine)).toEqual(['pool-exported', 'safe-to-remove'])
+    await service.daemon.stop('test')
+  })
+
+  test('a clock that is set back does not keep it waiting', async () => {
+    const machine = homeMachine()
+    machine.disk('offsite-1').pool.busy = true
+    const service = await startService(machine)
+    await service.pass(20_000)
+    machine.disk('offsite-1').pool.busy = false
+    machine.now = new Date(0)
+    await service.pass(65_000)
+    expectStates(service, { 'offsite-1': 'removable' })
+    await service.daemon.stop('test')
+  })
+})
+
+describe('looking', () => {
+  test('a scan that cannot be read is not "all disks removed"', async () => {
+    const machine = homeMachine()
+    let readable = true
+    const service = await startService(machine, {
+      scan: async (devices) => {
+        if (!readable) throw new UnreadableAnswer('udev says nothing')
+        return devices
+      },
+    })
+    await service.pass(5000)
+    tale(machine)
+    readable = false
+    await service.pass(130_000)
+    expectStates(service, { 'offsite-1': 'removable' })
+    expect(tale(machine)).toEqual([])
+    expect(service.warnings).not.toEqual([])
+    readable = true
+    await service.unplug('offsite-1')
+    expect(tale(machine)).toEqual(['disk-removed'])
+    await service.daemon.stop('test')
+  })
+
+  test('an event that was missed is made up for by the next regular look', async () => {
+    const machine = homeMachine()
+    machine.unplug('offsite-1')
+    const service = await startService(machine)
+    machine.plugIn('offsite-1')
+    await service.pass(65_000)
+    expectStates(service, { 'offsite-1': 'removable' })
+    await service.daemon.stop('test')
+  })
+
+  test('a disk whose state cannot be read does not keep the others from being looked at', async () => {
+    const machine = homeMachine()
+    machine.addDisk('offsite-2')
+    const { kernelState } = machine.pools
+    Object.assign(machine.deps.pools, {
+      kernelState: async (pool: Parameters<typeof kernelState>[0]) => {
+        if (pool === 'offsite-1') throw new UnreadableAnswer('a state nobody knows')
+        return kernelState(pool)
+      },
+    })
+    const service = await startService(machine)
+    await service.pass(5000)
+    expectStates(service, { 'offsite-1': 'absent', 'offsite-2': 'removable' })
+    expect(service.warnings.join()).toContain('offsite-1')
+    await service.daemon.stop('test')
+  })
+})
+
+describe('reading the configuration again', () => {
+  test('during a visit: it goes on undisturbed', async () => {
+    const machine = homeMachine()
+    const service = await startService(machine)
+    const reloaded: Promise<void>[] = []
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb === 'transfer.transfer' && reloaded.length === 0) reloaded.push(service.daemon.reload())
+      },
+    }
+    await service.pass(5000)
+    await Promise.all(reloaded)
+    expect(tale(machine).filter((kind) => kind !== 'config-reloaded')).toEqual([
+      'daemon-started',
+      ...goodVisit,
+    ])
+    expect(service.notified).toEqual(['ready', 'reloading', 'ready'])
+    await service.daemon.stop('test')
+  })
+
+  test('a broken file: what was in force stays so', async () => {
+    const machine = homeMachine()
+    const service = await startService(machine, {
+      reload: async () => ({ kind: 'rejected', mistakes: ['1:1: no'] }),
+    })
+    await service.daemon.reload()
+    await service.pass(5000)
+    expect(tale(machine)).toEqual(['daemon-started', 'config-rejected', ...goodVisit])
+    expect(service.notified).toEqual(['ready', 'reloading', 'ready'])
+    await service.daemon.stop('test')
+  })
+
+  test('a disk that is not in the file any more is not touched, even while it arrives', async () => {
+    const machine = homeMachine()
+    const config = { ...machine.config(), disks: [] }
+    const service = await startService(machine, {
+      config: machine.config(),
+      reload: async () => ({ kind: 'ok', config }),
+    })
+    await service.pass(1000)
+    expectStates(service, { 'offsite-1': 'arriving' })
+    await service.daemon.reload()
+    await service.pass(65_000)
+    expectStates(service, {})
+    expect(tale(machine)).toEqual(['daemon-started', 'config-reloaded'])
+    await service.daemon.stop('test')
+  })
+
+  test('a disk whose entry was corrected is used from then on, and what is known of it stays known', async () => {
+    const machine = homeMachine()
+    const good = machine.config()
+    let config = good
+    const service = await startService(machine, { config, reload: async () => ({ kind: 'ok', config }) })
+    await service.pass(5000)
+    expectStates(service, { 'offsite-1': 'removable' })
+    const { lastComplete } = service.status().disks[0] ?? {}
+    expect(lastComplete).toBeTruthy()
+
+    config = { ...good, disks: good.disks.map((disk) => ({ ...disk, poolGuid: poolGuid('1') })) }
+    await service.daemon.reload()
+    await service.pass(65_000)
+    expectStates(service, { 'offsite-1': 'refused' })
+    expect(service.status().disks[0]?.lastComplete).toBe(lastComplete)
+
+    config = { ...good, disks: good.disks.map((disk) => ({ ...disk, serials: [...disk.serials] })) }
+    await service.daemon.reload()
+    await service.pass(65_000)
+    expectStates(service, { 'offsite-1': 'removable' })
+    await service.daemon.stop('test')
+  })
+
+  test('a new disk', async () => {
+    const machine = homeMachine()
+    const config = machine.config()
+    const other = machine.addDisk('offsite-2')
+    expect(other.disk.serials).toEqual([serial('serial of offsite-2')])
+    const service = await startService(machine, {
+      config,
+      reload: async () => ({ kind: 'ok', config: machine.config() }),
+    })
+    await service.pass(5000)
+    expectStates(service, { 'offsite-1': 'removable' })
+    await service.daemon.reload()
+    await service.pass(5000)
+    expectStates(service, { 'offsite-1': 'removable', 'offsite-2': 'removable' })
+    await service.daemon.stop('test')
+  })
+})

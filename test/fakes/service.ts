@@ -1,0 +1,209 @@
+// A daemon on the fake machine: what udev says follows from which disks are plugged in, and time stands still until
+// it is turned on by hand (vitest's timers and the machine's clock together).
+
+import { setImmediate as afterTurn } from 'node:timers/promises'
+import { expect, vi } from 'vitest'
+import type { Config } from '../../src/config.ts'
+import type { StatusAnswer } from '../../src/control/protocol.ts'
+import type { BlockDevice } from '../../src/core/model.ts'
+import { serial, vdevGuid } from '../../src/core/model.ts'
+import { createDaemon, type Daemon, type DaemonDeps, type Reloaded } from '../../src/daemon.ts'
+import type { EventKind } from '../../src/events.ts'
+import type { HistoryRecord } from '../../src/linux/history.ts'
+import type { DiskEvent } from '../../src/linux/udev.ts'
+import type { FakeDisk, Machine } from './machine.ts'
+
+export interface Service {
+  readonly daemon: Daemon
+  readonly warnings: string[]
+  /** What the service manager shows. */
+  statusLine(): string
+  /** What was told to the service manager: ready, reloading, stopping. */
+  readonly notified: string[]
+  /** Clients that the visits of this daemon keep from sleeping, now. */
+  inhibitors(): number
+  status(): StatusAnswer
+  stateOf(disk: string): string | undefined
+  /** Lets everything that is ready happen, then this much time pass, in steps. */
+  pass(ms: number): Promise<void>
+  plugIn(disk: string): Promise<void>
+  unplug(disk: string): Promise<void>
+}
+
+export interface ServiceOptions {
+  readonly config?: Config
+  readonly past?: HistoryRecord[]
+  /** Devices besides the machine's disks. */
+  readonly others?: () => readonly BlockDevice[]
+  readonly reload?: () => Promise<Reloaded>
+  readonly scan?: (devices: readonly BlockDevice[]) => Promise<readonly BlockDevice[]>
+}
+
+/** Timers of the daemon stand still; promises and the fakes' own turns of the event loop do not. */
+export function stopTime(): void {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] })
+}
+
+export function deviceOf({ disk, pool, seq }: FakeDisk): readonly BlockDevice[] {
+  if (seq === null) return []
+  const syspath = `/sys/devices/usb/sd${seq}`
+  const whole: BlockDevice = {
+    node: `/dev/sd${seq}`,
+    syspath,
+    kind: 'disk',
+    diskSyspath: syspath,
+    diskSeq: String(seq),
+    serials: disk.serials.map(serial),
+    links: [],
+    sizeBytes: 1n << 40n,
+    initialized: true,
+    removable: true,
+    model: 'disk',
+    fsType: '',
+    member: null,
+  }
+  const partition: BlockDevice = {
+    ...whole,
+    node: `/dev/sd${seq}p1`,
+    syspath: `${syspath}/p1`,
+    kind: 'partition',
+    links: [pool.link],
+    fsType: 'zfs_member',
+    member: { pool: pool.name, poolGuid: pool.guid, vdevGuid: vdevGuid(`vdev of ${pool.name}`) },
+  }
+  return [whole, partition]
+}
+
+/** Starts a daemon; `past` is its history and grows with it. */
+export async function startService(machine: Machine, options: ServiceOptions = {}): Promise<Service> {
+  const { past = [], others = () => [], scan = async (devices) => devices } = options
+  const warnings: string[] = []
+  const notified: string[] = []
+  let statusLine = ''
+  let inhibitors = 0
+  let wake: () => void = () => undefined
+  const events: DiskEvent[] = []
+  let answer: (() => StatusAnswer) | null = null
+
+  const say = (action: string): void => {
+    events.push({ action, node: '', diskSeq: '', syspath: '', at: machine.now.getTime() })
+    wake()
+  }
+  async function* stream(): AsyncGenerator<DiskEvent> {
+    for (;;) {
+      const next = events.shift()
+      if (next !== undefined) yield next
+      else
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+    }
+  }
+  const deps: DaemonDeps = {
+    ...machine.deps,
+    udev: {
+      engine: 'udevadm',
+      events: stream,
+      scan: () => scan([...[...machine.disks.values()].flatMap(deviceOf), ...others()]),
+    },
+    notifier: {
+      ready: async () => void notified.push('ready'),
+      status: (text) => {
+        statusLine = text
+      },
+      reloading: async () => void notified.push('reloading'),
+      stopping: async () => void notified.push('stopping'),
+      startWatchdog: () => undefined,
+      close: async () => undefined,
+    },
+    history: {
+      append: async (record) => {
+        past.push(record)
+        return { kind: 'written', warning: null }
+      },
+      read: async () => ({ visits: past, brokenLines: 0 }),
+    },
+    inhibit: async () => {
+      inhibitors++
+      return {
+        held: true,
+        release: async () => {
+          inhibitors--
+        },
+      }
+    },
+    bootId: 'boot',
+    reload: options.reload ?? (async () => ({ kind: 'ok', config: options.config ?? machine.config() })),
+    listen: async (reply) => {
+      answer = () => {
+        const { ok, ...rest } = reply()
+        if (!ok || !('status' in rest)) throw new Error('the daemon did not say how it is')
+        return rest.status
+      }
+      return { close: async () => undefined }
+    },
+    warn: (message) => void warnings.push(message),
+    version: '0.0.0',
+    host: 'nas',
+  }
+  const daemon = createDaemon(options.config ?? machine.config(), [...past], deps)
+
+  const settle = async (): Promise<void> => {
+    for (let turns = 0; turns < 60; turns++) await afterTurn()
+  }
+  const service: Service = {
+    daemon,
+    warnings,
+    notified,
+    statusLine: () => statusLine,
+    inhibitors: () => inhibitors,
+    status() {
+      if (answer === null) throw new Error('the daemon does not listen')
+      return answer()
+    },
+    stateOf: (name) => service.status().disks.find((disk) => disk.name === name)?.state,
+    async pass(ms) {
+      await settle()
+      const stepMs = Math.max(500, Math.ceil(ms / 20))
+      for (let left = ms; left > 0; left -= stepMs) {
+        const step = Math.min(left, stepMs)
+        machine.now = new Date(machine.now.getTime() + step)
+        await vi.advanceTimersByTimeAsync(step)
+        await settle()
+      }
+    },
+    async plugIn(name) {
+      machine.plugIn(name)
+      say('add')
+      await service.pass(500)
+    },
+    async unplug(name) {
+      machine.unplug(name)
+      say('remove')
+      await service.pass(500)
+    },
+  }
+  await daemon.start()
+  await settle()
+  return service
+}
+
+/** Kinds of what was told since the last time it was asked for, without what says how much was sent. */
+export function tale(machine: Machine): readonly EventKind[] {
+  const details: readonly EventKind[] = ['dataset-sent', 'snapshot-taken', 'plan-made', 'verified']
+  const kinds = machine.story().filter((kind) => !details.includes(kind))
+  machine.told.length = 0
+  return kinds
+}
+
+/** The whole story of a visit that went well. */
+export const goodVisit: readonly EventKind[] = [
+  'disk-arrived',
+  'pool-imported',
+  'backup-finished',
+  'pool-exported',
+  'safe-to-remove',
+]
+
+export const expectStates = (service: Service, states: Readonly<Record<string, string>>): void =>
+  expect(Object.fromEntries(service.status().disks.map((disk) => [disk.name, disk.state]))).toEqual(states)
