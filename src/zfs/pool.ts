@@ -6,7 +6,7 @@ import type { PoolGuid, PoolName } from '../core/model.ts'
 import { DeadlineExceeded, DiskVanished, ImportRefused, messageOf, NotFound, PoolBusy } from '../errors.ts'
 import type { Run } from '../linux/run.ts'
 import { classified, parseLastUser } from './complaint.ts'
-import { failureKind, ZfsFailed } from './failure.ts'
+import { type FailureKind, failureKind, ZfsFailed } from './failure.ts'
 import { checkDevices, checkPool, checkPoolGuid } from './names.ts'
 import {
   type KernelState,
@@ -220,41 +220,43 @@ export function createPools({
 
 /** Why an import was refused, with what the person can do; other failures as they came. */
 function importRefused(pool: PoolName, error: unknown): unknown {
-  if (!(error instanceof ZfsFailed)) return error
-  switch (error.kind) {
-    case 'foreign-pool': {
-      const user = parseLastUser(error.stderr)
-      const who = user === null ? 'another machine' : `the machine ${user.host} (hostid ${user.hostId})`
-      const why =
-        user?.at == null
-          ? `${pool} is in use by, or was never exported from, ${who}`
-          : `${pool} was last used by ${who} on ${user.at} and never exported there`
-      const there = user === null ? 'there' : `on ${user.host}`
-      return new ImportRefused(why, {
-        hint: `Export it ${there} (zpool export ${pool}). If that machine is gone for good, import it once by hand: zpool import -f -N ${pool}; zpool export ${pool}`,
-        cause: error,
-      })
+  const kind = failureKind(error)
+  const explain = kind === null ? undefined : refusals[kind]
+  if (!(error instanceof ZfsFailed) || explain === undefined) return error
+  const { why, hint } = explain(pool, error.stderr)
+  return new ImportRefused(why, { cause: error, ...(hint !== undefined && { hint }) })
+}
+
+type Explain = (pool: PoolName, stderr: string) => { readonly why: string; readonly hint?: string }
+
+const asZfsSays: Explain = (pool, stderr) => ({ why: `${pool} cannot be imported: ${stderr.trim()}` })
+
+const refusals: { readonly [K in FailureKind]?: Explain } = {
+  'foreign-pool': (pool, stderr) => {
+    const user = parseLastUser(stderr)
+    if (user === null) return { why: `${pool} is or was in use by another machine`, hint: `Export it there.` }
+    const who = `the machine ${user.host} (hostid ${user.hostId})`
+    const there = `Export it on ${user.host} (zpool export ${pool}).`
+    if (user.at === null) return { why: `${pool} is in use by ${who}`, hint: there }
+    const byHand = `zpool import -f -N ${pool} && zpool export ${pool}`
+    return {
+      why: `${pool} was last used by ${who} on ${user.at} and was not exported there`,
+      hint: `${there} If that machine is gone for good, take the pool over by hand: ${byHand}`,
     }
-    case 'missing-devices':
-      return new ImportRefused(`${pool} has devices that are missing`, {
-        hint: 'Plug in all disks of this pool.',
-        cause: error,
-      })
-    case 'unsupported-feature':
-      return new ImportRefused(`${pool} has features that this machine's OpenZFS does not know`, {
-        hint: 'Update OpenZFS on this machine.',
-        cause: error,
-      })
-    case 'not-found':
-      return new ImportRefused(`there is no pool ${pool} with that GUID on this disk, or it was destroyed`, {
-        cause: error,
-      })
-    case 'exists':
-    case 'busy':
-      return new ImportRefused(`${pool} cannot be imported: ${error.stderr.trim()}`, { cause: error })
-    default:
-      return error
-  }
+  },
+  'missing-devices': (pool) => ({
+    why: `${pool} has devices that are missing or damaged`,
+    hint: 'Plug in all disks of this pool.',
+  }),
+  'unsupported-feature': (pool) => ({
+    why: `${pool} has features that the OpenZFS of this machine does not know`,
+    hint: 'Update OpenZFS on this machine.',
+  }),
+  'not-found': (pool) => ({
+    why: `there is no pool ${pool} with that GUID on this disk, or it was destroyed`,
+  }),
+  exists: asZfsSays,
+  busy: asZfsSays,
 }
 
 function throwNotFound(error: unknown): never {
