@@ -9,7 +9,7 @@ import type { BlockDevice } from '../../src/core/model.ts'
 import { serial, vdevGuid } from '../../src/core/model.ts'
 import { createDaemon, type Daemon, type DaemonDeps, type Reloaded } from '../../src/daemon.ts'
 import type { EventKind } from '../../src/events.ts'
-import type { HistoryRecord } from '../../src/linux/history.ts'
+import type { AppendResult, HistoryRecord } from '../../src/linux/history.ts'
 import type { DiskEvent } from '../../src/linux/udev.ts'
 import type { FakeDisk, Machine } from './machine.ts'
 
@@ -33,6 +33,8 @@ export interface Service {
 export interface ServiceOptions {
   readonly config?: Config
   readonly past?: HistoryRecord[]
+  /** How writing to the history ends. */
+  readonly recorded?: AppendResult
   /** Devices besides the machine's disks. */
   readonly others?: () => readonly BlockDevice[]
   readonly reload?: () => Promise<Reloaded>
@@ -119,7 +121,7 @@ export async function startService(machine: Machine, options: ServiceOptions = {
     history: {
       append: async (record) => {
         past.push(record)
-        return { kind: 'written', warning: null }
+        return options.recorded ?? { kind: 'written', warning: null }
       },
       read: async () => ({ visits: past, brokenLines: 0 }),
     },

@@ -1,0 +1,112 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { expectStates, goodVisit, startService, stopTime, tale } from './fakes/service.ts'
+import { expectBackedUp, expectTidy, homeMachine } from './fakes/visits.ts'
+
+beforeEach(stopTime)
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+test('plugged in again while its last visit still hangs: the next one waits for it, and only it counts', async () => {
+  const machine = homeMachine()
+  const service = await startService(machine)
+  let letGo: () => void = () => undefined
+  const hanging = new Promise<void>((resolve) => {
+    letGo = resolve
+  })
+  machine.state.interference = {
+    before: async ({ verb }) => {
+      if (verb !== 'transfer.transfer') return
+      machine.state.interference = {}
+      await hanging
+    },
+  }
+  await service.pass(3000)
+  await service.unplug('offsite-1')
+  expectStates(service, { 'offsite-1': 'pulled' })
+  expect(service.status().disks[0]?.progress).toBeNull()
+  machine.state.calls.length = 0
+
+  await service.plugIn('offsite-1')
+  await service.pass(10_000)
+  expectStates(service, { 'offsite-1': 'importing' })
+  expect(machine.state.calls.map(({ verb }) => verb)).not.toContain('pools.clear')
+
+  letGo()
+  await service.pass(3000)
+  expectStates(service, { 'offsite-1': 'removable' })
+  const told = tale(machine)
+  expect(told.filter((kind) => kind === 'disk-pulled' || kind === 'safe-to-remove')).toEqual([
+    'disk-pulled',
+    'safe-to-remove',
+  ])
+  expect(service.inhibitors()).toBe(0)
+  expectBackedUp(machine, 'offsite-1')
+  expectTidy(machine, 'offsite-1')
+  await service.daemon.stop('test')
+})
+
+test('while a visit runs, its phase and how far it is can be seen', async () => {
+  const machine = homeMachine()
+  const service = await startService(machine)
+  const seen: unknown[] = []
+  machine.state.interference = {
+    before: ({ verb, about }) => {
+      const [disk] = service.status().disks
+      if (verb === 'pools.importPool' || verb === 'pools.sync' || verb === 'pools.exportPool')
+        seen.push([verb, disk?.state, disk?.progress?.phase])
+      if (verb === 'transfer.transfer' && about.endsWith('/ann'))
+        seen.push([verb, disk?.state, disk?.progress?.dataset])
+    },
+  }
+  await service.pass(3000)
+  expect(seen).toEqual([
+    ['pools.importPool', 'importing', 'importing'],
+    ['transfer.transfer', 'backing-up', 'tank/home'],
+    ['pools.sync', 'verifying', 'verifying'],
+    ['pools.exportPool', 'exporting', 'exporting'],
+  ])
+  expect(service.status().disks[0]).toMatchObject({ state: 'removable', progress: null, reason: null })
+  await service.daemon.stop('test')
+})
+
+test('told to stop in its last step: what is finished is said, and nothing is left running', async () => {
+  const machine = homeMachine()
+  const service = await startService(machine)
+  const stopped: Promise<void>[] = []
+  machine.state.interference = {
+    before: ({ verb }) => {
+      if (verb === 'block.release') stopped.push(service.daemon.stop('SIGTERM'))
+    },
+  }
+  await service.pass(3000)
+  await Promise.all(stopped)
+  expect(tale(machine).filter((kind) => goodVisit.includes(kind))).toEqual(goodVisit)
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test('a pool that only another machine may use: refused once, and nothing is tried again until it is replugged', async () => {
+  const machine = homeMachine()
+  machine.disk('offsite-1').pool.lastUser = 'attic'
+  const service = await startService(machine)
+  await service.pass(300_000)
+  expectStates(service, { 'offsite-1': 'refused' })
+  expect(service.status().disks[0]?.reason).toContain('attic')
+  expect(tale(machine)).toEqual(['daemon-started', 'disk-arrived', 'backup-finished', 'disk-refused'])
+  machine.disk('offsite-1').pool.lastUser = null
+  await service.unplug('offsite-1')
+  await service.plugIn('offsite-1')
+  await service.pass(3000)
+  expect(tale(machine)).toEqual(goodVisit)
+  await service.daemon.stop('test')
+})
+
+test('a history that cannot be written is a warning and nothing else', async () => {
+  const machine = homeMachine()
+  const service = await startService(machine, { recorded: { kind: 'failed', reason: 'the disk is full' } })
+  await service.pass(3000)
+  expectStates(service, { 'offsite-1': 'removable' })
+  expect(service.status().disks[0]?.lastComplete).not.toBeNull()
+  expect(service.warnings.join()).toContain('the disk is full')
+  await service.daemon.stop('test')
+})
