@@ -9,6 +9,7 @@ import {
   snapshotsOf,
   visitOf,
 } from './fakes/visits.ts'
+import { addDataset } from './fakes/zfsState.ts'
 
 describe('one failure stays one', () => {
   test('a dataset that cannot be sent', async () => {
@@ -48,6 +49,21 @@ describe('one failure stays one', () => {
       'tank/home/ann',
     ])
     expect(machine.state.calls.some(({ about }) => about === 'offsite-1/nas/tank/home/ann')).toBe(false)
+  })
+
+  test('a parent that fails but is there from before: a new child is sent all the same', async () => {
+    const machine = homeMachine()
+    await visitOf(machine, 'offsite-1')
+    addDataset(machine.state, 'tank/home/ben')
+    machine.state.interference = {
+      before: ({ verb, about }) => {
+        if (verb === 'transfer.transfer' && about === 'offsite-1/nas/tank/home')
+          throw new Error('out of luck')
+      },
+    }
+    const { report } = await visitOf(machine, 'offsite-1')
+    expect(report.failures.map((failure) => failure.dataset)).toEqual(['tank/home'])
+    expectBackedUp(machine, 'offsite-1', ['tank', 'tank/home/ann', 'tank/home/ben'])
   })
 
   test('a source that is missing', async () => {
