@@ -24,6 +24,7 @@ const forMachine = {
   mmdebstrap: ['/usr/bin/mmdebstrap'],
   'debian-archive-keyring': ['/usr/share/keyrings/debian-archive-keyring.gpg'],
   gpg: ['/usr/bin/gpg', '/usr/bin/gpgv'],
+  ...(process.getuid?.() === 0 ? {} : { uidmap: ['/usr/bin/newuidmap'] }),
   e2fsprogs: ['/sbin/mke2fs', '/usr/sbin/mke2fs'],
   'util-linux': ['/usr/bin/setpriv'],
   'ca-certificates': ['/etc/ssl/certs/ca-certificates.crt'],
