@@ -6,7 +6,6 @@ import {
   type Bookmark,
   type Dataset,
   datasetName,
-  type ResumeToken,
   type Snapshot,
   snapshotGuid,
 } from '../../src/core/model.ts'
@@ -50,5 +49,3 @@ export function at(of: Dataset, short?: string): Snapshot {
   if (found === undefined) throw new Error(`there is no @${short ?? ''} in this history`)
   return found
 }
-
-export const token = 'token' as ResumeToken
