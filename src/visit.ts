@@ -111,7 +111,7 @@ function judge(result: BackupResult): Partial<VisitReport> {
 
 /** Gets the disk's pool into the kernel, whether it has to be imported, was left imported, or comes back. */
 async function bringUp(
-  { disk, vdevs }: VisitRequest,
+  { disk, vdevs, config }: VisitRequest,
   deps: VisitDeps,
   report: (fields: Partial<VisitReport>) => VisitReport,
 ): Promise<Imported> {
@@ -151,7 +151,7 @@ async function bringUp(
     }
     if (imported) return ended({ kind: 'stuck', reason, report: failed })
     // The pool is not imported, so nothing holds the disk: it may be taken, with a failed backup.
-    return ended(await freeDevices(vdevs, true, failed, deps))
+    return ended(await freeDevices(vdevs, config.finish.spinDown, failed, deps))
   }
 }
 
