@@ -203,15 +203,19 @@ export function createRunner(
   return {
     disk,
     async looked(sighting) {
+      const before = state
       const imported = (await deps.pools.kernelState(disk.pool)) !== null
+      let sameDevices = true
+      for (const vdev of 'vdevs' in before ? before.vdevs : [])
+        sameDevices &&= await deps.block.isSameDevice(vdev)
+      if (stopping) return
+      // A visit went on while this was looked up: it is old by now.
+      if (state !== before) return deps.lookAgain(0)
       if (firstLook) recallReleased(sighting, imported)
       // One that only settles yet may be the disk that was released.
       firstLook &&= sighting.kind === 'settling'
       if (sighting.kind === 'present') tellAlarms(sighting.alarms)
-      const vdevs = 'vdevs' in state ? state.vdevs : []
-      let sameDevices = true
-      for (const vdev of vdevs) sameDevices &&= await deps.block.isSameDevice(vdev)
-      if (!stopping) apply({ kind: 'looked', sighting, sameDevices, imported })
+      apply({ kind: 'looked', sighting, sameDevices, imported })
     },
     state: () => state,
     progress: () => progress,

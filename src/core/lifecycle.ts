@@ -150,8 +150,8 @@ function afterLook(state: DiskState, look: Look, now: Date, timing: Timing): Tra
     case 'visiting':
       return duringVisit(state, look)
     case 'removable':
-      if (look.sameDevices) return stay(state)
-      return look.imported ? pulled(state.vdevs) : left(look.sighting, now, timing)
+      if (!look.sameDevices) return look.imported ? pulled(state.vdevs) : left(look.sighting, now, timing)
+      return look.imported ? takeBack(state, now, timing) : stay(state)
     case 'not-removable':
       return whileNotRemovable(state, look, now, timing)
     case 'pulled':
@@ -239,6 +239,24 @@ function duringVisit(state: Extract<DiskState, { kind: 'visiting' }>, look: Look
 function left(sighting: Sighting, now: Date, timing: Timing): Transition {
   const next = arrive({ kind: 'absent' }, sighting, now, timing)
   return { state: next.state, effects: [tell({ kind: 'disk-removed' }), ...next.effects] }
+}
+
+/** It was said to be safe, and then somebody imported its pool by hand: that word must not stand. */
+function takeBack(
+  { outcome, vdevs }: Extract<DiskState, { kind: 'removable' }>,
+  now: Date,
+  timing: Timing,
+): Transition {
+  const reason = 'its pool was imported by somebody after it was safe to remove'
+  const hint = 'export it, and it is released again by itself'
+  const retryAt = new Date(now.getTime() + timing.retryReleaseMs)
+  return {
+    state: { kind: 'not-removable', outcome, vdevs, reason, retryAt, retries: 0, imported: true },
+    effects: [
+      tell({ kind: 'not-safe-to-remove', reason, hint }),
+      { kind: 'look-again', inMs: timing.retryReleaseMs },
+    ],
+  }
 }
 
 function whileNotRemovable(

@@ -120,6 +120,13 @@ describe('a look after the visit', () => {
   test.each<Row>([
     ['removable: stays', removable, looked(present(1)), 'removable', ''],
     ['removable: a scan missed it', removable, looked(absent), 'removable', ''],
+    [
+      'removable: somebody imported it by hand',
+      removable,
+      looked(present(1), { imported: true }),
+      'not-removable',
+      'tell not-safe-to-remove, look-again 15000',
+    ],
     ['removable: taken', removable, looked(absent, gone), 'absent', 'tell disk-removed'],
     [
       'removable: plugged in again at once',
