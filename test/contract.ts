@@ -595,6 +595,26 @@ const transfers: readonly Case[] = [
     },
   },
   {
+    name: 'a plain stream below an encrypted dataset is stored encrypted',
+    async run(world) {
+      const { from } = await ready(world)
+      const vault = inside(world.disk.pool, 'vault')
+      const to = inside(world.disk.pool, 'vault/docs')
+      await world.hand.create(vault, { encrypted: true })
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to)
+      await world.hand.write(from, 0.1 * MB)
+      const b = await take(world, from, 'b')
+      await send(world, { kind: 'incremental', from: a, to: b, intermediates: false }, to)
+      const { encrypted, snapshots } = await look(world, to)
+      assert.equal(encrypted, true)
+      assert.deepEqual(
+        snapshots.map(({ guid }) => guid),
+        [a.guid, b.guid],
+      )
+    },
+  },
+  {
     name: 'a snapshot that the target has already is skipped',
     async run(world) {
       const { from, to } = await ready(world)

@@ -139,7 +139,7 @@ export function createFakeTransfer(state: FakeState): Transfer {
         'unfinished-receive',
         `destination ${target.name} contains partially-complete state from "zfs receive -s".`,
       )
-    if (stream.raw !== target.encrypted)
+    if (stream.raw && !target.encrypted)
       throw failed('incompatible-stream', 'cannot perform raw receive on top of existing unencrypted dataset')
     if (target.snapshots.some((snapshot) => snapshot.guid === stream.to.guid)) return null
     const newest = target.snapshots.at(-1)

@@ -147,13 +147,13 @@ export function addDataset(
 ): FakeDataset {
   const pool = usablePool(state, name)
   const parent = name.slice(0, Math.max(0, name.lastIndexOf('/')))
-  if (parent !== '') requireDataset(state, parent)
+  const above = parent === '' ? null : requireDataset(state, parent)
   if (pool.datasets.has(name)) throw failed('exists', `cannot create '${name}': dataset already exists`)
   const dataset: FakeDataset = {
     name,
     guid: newGuid(state),
     type,
-    encrypted,
+    encrypted: encrypted || above?.encrypted === true,
     properties: new Map(),
     content: [],
     snapshots: [],

@@ -10,7 +10,9 @@ export interface Transcript {
 }
 
 /** The OpenZFS versions that were recorded. */
-export const versions: readonly string[] = readdirSync(import.meta.dirname).filter((name) => /^\d/.test(name))
+export const versions: readonly string[] = readdirSync(import.meta.dirname).filter(
+  (name) => /^\d/.test(name) && readdirSync(join(import.meta.dirname, name)).length > 0,
+)
 
 export const transcriptNames = (version: string): readonly string[] =>
   readdirSync(join(import.meta.dirname, version)).map((name) => name.replace(/\.json$/, ''))

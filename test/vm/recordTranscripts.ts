@@ -1,6 +1,6 @@
 // Records what the machine's zfs and zpool really say, for the parse tests: test/transcripts/<version>/NAME.json.
 // Run by hand when the image has another OpenZFS: npx tsx test/vm/recordTranscripts.ts
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { listingColumns } from '../../src/zfs/parse.ts'
 import type { Transcript } from '../transcripts/transcript.ts'
@@ -11,7 +11,6 @@ await using machine = await startMachine({ layer: 'ready', name: 'transcripts' }
 const version =
   (await machine.run(['zfs', 'version'])).stdout.split('\n')[0]?.replace(/^zfs-([\d.]+).*/, '$1') ?? ''
 const folder = join(import.meta.dirname, '../transcripts', version)
-rmSync(folder, { recursive: true, force: true })
 mkdirSync(folder, { recursive: true })
 
 /** Runs it and keeps what it said under this name. */
