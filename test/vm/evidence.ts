@@ -2,6 +2,7 @@
 // answer any more still leaves what it had said before.
 import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { renderEntry } from './journal.ts'
 import type { Machine } from './machine.ts'
 
 const questions: Readonly<Record<string, readonly string[]>> = {
@@ -26,10 +27,25 @@ const questions: Readonly<Record<string, readonly string[]>> = {
   status: ['sh', '-c', 'command -v walkaway && walkaway status --json'],
 }
 
+const root = join(import.meta.dirname, '..', '..')
+const fileNameOf = (scenario: string): string => scenario.replaceAll(/[^\w.-]+/g, '-').slice(0, 100)
+
+/** The story of each scenario, to be read aloud: what walkaway told, without what is for debugging. */
+export function keepJournals(scenario: string, machines: readonly Machine[]): void {
+  const folder = join(root, 'build', 'vm-journals')
+  mkdirSync(folder, { recursive: true })
+  const lines = machines.flatMap(({ journal }) =>
+    journal
+      .entries({ unit: 'walkaway.service' })
+      .filter((entry) => entry['PRIORITY'] !== '7')
+      .map(renderEntry),
+  )
+  writeFileSync(join(folder, `${fileNameOf(scenario)}.txt`), `${lines.join('\n')}\n`)
+}
+
 /** Returns the folder, as a path from the project's root. */
 export async function keepEvidence(scenario: string, machines: readonly Machine[]): Promise<string> {
-  const root = join(import.meta.dirname, '..', '..')
-  const folder = join(root, 'build', 'vm-failures', scenario.replaceAll(/[^\w.-]+/g, '-').slice(0, 100))
+  const folder = join(root, 'build', 'vm-failures', fileNameOf(scenario))
   rmSync(folder, { recursive: true, force: true })
   for (const machine of machines) {
     const own = machines.length === 1 ? folder : join(folder, machine.name)

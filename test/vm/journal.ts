@@ -103,7 +103,7 @@ export function createJournal(): Journal {
   }
 }
 
-function renderEntry(entry: JournalEntry): string {
+export function renderEntry(entry: JournalEntry): string {
   const at = new Date(Number(BigInt(entry['__REALTIME_TIMESTAMP'] ?? '0') / 1000n)).toISOString()
   const event = entry['WALKAWAY_EVENT']
   const fields =

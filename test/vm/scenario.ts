@@ -1,8 +1,8 @@
-// A scenario is a vitest test that owns machines and disks: they are closed when it ends, and when it fails, what they
-// can tell is kept in build/vm-failures/. What a machine can do is machine.ts.
+// A scenario is a vitest test that owns machines and disks: they are closed when it ends. Its journal is kept in
+// build/vm-journals/ and, when it fails, all that they can tell in build/vm-failures/. What a machine can do is machine.ts.
 import { test } from 'vitest'
 import { createDisk, type Disk } from './disk.ts'
-import { keepEvidence } from './evidence.ts'
+import { keepEvidence, keepJournals } from './evidence.ts'
 import { type Machine, type MachineOptions, startMachine } from './machine.ts'
 import { takeTurn } from './turn.ts'
 
@@ -38,6 +38,7 @@ export function scenario(
 
     // Also after the timeout, when the body may still be waiting for something.
     onTestFinished(async () => {
+      keepJournals(name, machines)
       if (task.result?.state === 'fail') {
         const folder = await keepEvidence(name, machines)
         process.stderr.write(`\n${name}: what the machine said is in ${folder}\n`)
