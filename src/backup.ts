@@ -28,8 +28,9 @@ import {
   snapshotNameAt,
 } from './core/replication.ts'
 import { chooseSource, targetOf } from './core/selection.ts'
-import { AlreadyExists, DeadlineExceeded, DiskVanished, messageOf, NotFound } from './errors.ts'
+import { AlreadyExists, DeadlineExceeded, DiskVanished, messageOf, NotFound, TransferFailed } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
+import { type FailureKind, failureKind, failureKind } from './zfs/failure.ts'
 import type { Pools } from './zfs/pool.ts'
 import type { SendSource, Transfer } from './zfs/transfer.ts'
 import type { Zfs } from './zfs/zfs.ts'
@@ -325,14 +326,59 @@ async function sendDataset(task: Task, context: Context & { readonly meter: Mete
     if (plan.kind === 'conflict') throw new Error(explainConflict(plan.conflict))
     await deps.zfs.bookmark(task.goal, bookmarkNameFor(request.disk.poolGuid, task.goal))
     if (plan.kind === 'up-to-date') return true
-    for (const step of plan.steps) await execute(step, task, context)
-    const last = plan.steps.at(-1)
-    if (last?.kind === 'full' || last?.kind === 'incremental') return true
-    const seen = await deps.zfs.observeIfPresent(task.targetName)
-    task.target = seen?.find((dataset) => dataset.name === task.targetName) ?? null
+    const before = task.target
+    try {
+      for (const step of plan.steps) await execute(step, task, context)
+      const last = plan.steps.at(-1)
+      if (last?.kind === 'full' || last?.kind === 'incremental') return true
+      await lookAtTarget(task, deps)
+    } catch (error) {
+      const kind = failureKind(error)
+      if (kind === null || !outdatedPlan.has(kind)) throw error
+      request.signal.throwIfAborted()
+      await lookAtTarget(task, deps)
+      if (receivedSoFar(task.target) === receivedSoFar(before)) {
+        if (kind !== 'busy' && kind !== 'unfinished-receive') throw error
+        await deps.nextSecond()
+      }
+    }
     task.plan = await makePlan(task, request.config, deps)
   }
   throw new Error('the copy on the disk kept changing while it was received')
+}
+
+/**
+ * How it ends when the copy is not what it was when the plan was made. A receive that stopped when the disk was pulled
+ * lives on in the kernel when the disk is back: until it has ended, it moves the point to resume at, or owns the copy.
+ */
+const outdatedPlan: ReadonlySet<FailureKind> = new Set([
+  'busy',
+  'exists',
+  'incompatible-stream',
+  'token-dead',
+  'unfinished-receive',
+])
+
+async function lookAtTarget(task: Task, deps: BackupDeps): Promise<void> {
+  const seen = await deps.zfs.observeIfPresent(task.targetName)
+  task.target = seen?.find((dataset) => dataset.name === task.targetName) ?? null
+}
+
+const receivedSoFar = (target: Dataset | null): string =>
+  target === null
+    ? 'nothing'
+    : `${target.snapshots.length} snapshots, ${target.resumeToken ?? 'nothing more'}`
+
+/**
+ * A token can outlive what it stands for: after a disk was pulled, the kernel may remember more than reached the disk,
+ * and `zfs receive` then refuses the rest of the stream (seen with 2.3.9). Only progress is lost by starting anew.
+ */
+function isRefusedStream(error: unknown): boolean {
+  if (!(error instanceof TransferFailed) || error.side !== 'receive') return false
+  const kind = failureKind(error)
+  return (
+    kind === 'incompatible-stream' || kind === 'token-dead' || kind === 'no-base' || kind === 'broken-stream'
+  )
 }
 
 async function execute(step: Step, task: Task, context: Context & { readonly meter: Meter }): Promise<void> {

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { datasetName } from '../src/core/model.ts'
+import { TransferFailed } from '../src/errors.ts'
+import { ZfsFailed } from '../src/zfs/failure.ts'
 import type { Machine } from './fakes/machine.ts'
 import {
   datasetOf,
@@ -12,7 +14,7 @@ import {
   sources,
   visitOf,
 } from './fakes/visits.ts'
-import { addDataset } from './fakes/zfsState.ts'
+import { addDataset, failed } from './fakes/zfsState.ts'
 
 const how = (machine: Machine): readonly string[] =>
   machine.told.flatMap((event) => (event.kind === 'dataset-sent' ? [`${event.dataset} ${event.how}`] : []))
@@ -172,6 +174,46 @@ describe('going on where it was', () => {
     machine.told.length = 0
     expect(await visitOf(machine, 'offsite-1')).toMatchObject({ report: { outcome: 'complete' } })
     expect(how(machine)).toContain('tank/home/ann full')
+    expectTidy(machine, 'offsite-1')
+  })
+
+  test('the receive of before goes on a little after the look: looked at again, and resumed from there', async () => {
+    const machine = homeMachine()
+    const target = 'offsite-1/nas/tank/home/ann'
+    await interruptAt(machine, target)
+    const old = datasetOf(machine, target).partial
+    await interruptAt(machine, target)
+    const later = datasetOf(machine, target).partial
+    expect(later?.token).not.toBe(old?.token)
+    datasetOf(machine, target).partial = old
+    machine.told.length = 0
+    machine.state.interference = {
+      before: ({ verb, about }) => {
+        if (verb === 'transfer.transfer' && about === target && datasetOf(machine, target).partial === old)
+          datasetOf(machine, target).partial = later
+      },
+    }
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({
+      report: { outcome: 'complete', failures: [] },
+    })
+    expect(how(machine)).toContain('tank/home/ann resumed')
+    expectTidy(machine, 'offsite-1')
+  })
+
+  test('the receive of before still owns the copy for a while: waited for', async () => {
+    const machine = homeMachine()
+    const target = 'offsite-1/nas/tank/home/ann'
+    await interruptAt(machine, target)
+    let times = 3
+    machine.state.interference = {
+      before: ({ verb, about }) => {
+        if (verb === 'transfer.transfer' && about === target && times-- > 0)
+          throw failed('busy', `destination '${target}' is busy`)
+      },
+    }
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({
+      report: { outcome: 'complete', failures: [] },
+    })
     expectTidy(machine, 'offsite-1')
   })
 
