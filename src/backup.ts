@@ -28,9 +28,9 @@ import {
   snapshotNameAt,
 } from './core/replication.ts'
 import { chooseSource, targetOf } from './core/selection.ts'
-import { AlreadyExists, DeadlineExceeded, DiskVanished, messageOf, NotFound, TransferFailed } from './errors.ts'
+import { AlreadyExists, DeadlineExceeded, DiskVanished, messageOf, NotFound } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
-import { type FailureKind, failureKind, failureKind } from './zfs/failure.ts'
+import { type FailureKind, failureKind } from './zfs/failure.ts'
 import type { Pools } from './zfs/pool.ts'
 import type { SendSource, Transfer } from './zfs/transfer.ts'
 import type { Zfs } from './zfs/zfs.ts'
@@ -338,8 +338,9 @@ async function sendDataset(task: Task, context: Context & { readonly meter: Mete
       request.signal.throwIfAborted()
       await lookAtTarget(task, deps)
       if (receivedSoFar(task.target) === receivedSoFar(before)) {
-        if (kind !== 'busy' && kind !== 'unfinished-receive') throw error
-        await deps.nextSecond()
+        if (kind === 'busy' || kind === 'unfinished-receive') await deps.nextSecond()
+        else if (plan.steps[0]?.kind === 'resume') await discardPartial(task, deps)
+        else throw error
       }
     }
     task.plan = await makePlan(task, request.config, deps)
@@ -370,15 +371,12 @@ const receivedSoFar = (target: Dataset | null): string =>
     : `${target.snapshots.length} snapshots, ${target.resumeToken ?? 'nothing more'}`
 
 /**
- * A token can outlive what it stands for: after a disk was pulled, the kernel may remember more than reached the disk,
- * and `zfs receive` then refuses the rest of the stream (seen with 2.3.9). Only progress is lost by starting anew.
+ * A token can outlive what it stands for: the kernel may remember more than reached a disk that was pulled, and refuse
+ * the rest of the stream for ever. Only progress is lost by starting anew.
  */
-function isRefusedStream(error: unknown): boolean {
-  if (!(error instanceof TransferFailed) || error.side !== 'receive') return false
-  const kind = failureKind(error)
-  return (
-    kind === 'incompatible-stream' || kind === 'token-dead' || kind === 'no-base' || kind === 'broken-stream'
-  )
+async function discardPartial(task: Task, deps: BackupDeps): Promise<void> {
+  await deps.zfs.abortReceive(task.targetName)
+  await lookAtTarget(task, deps)
 }
 
 async function execute(step: Step, task: Task, context: Context & { readonly meter: Meter }): Promise<void> {
