@@ -114,11 +114,14 @@ export function createFakeTransfer(state: FakeState): Transfer {
   }
 
   /** Where it is received into; `null`: it is there already and the stream is skipped. */
-  function openTarget({ receive }: TransferRequest, stream: Stream, resumed: boolean): FakeDataset | null {
+  function openTarget({ receive, send }: TransferRequest, stream: Stream): FakeDataset | null {
     const target = findDataset(state, receive.target)
-    if (resumed) {
+    if (send.kind === 'resume') {
       if (target?.partial?.toGuid !== stream.to.guid)
         throw failed('not-found', `destination '${receive.target}' does not exist`)
+      // A token of an earlier point. These are the words that libzfs has for it.
+      if (target.partial.token !== send.token)
+        throw failed('incompatible-stream', 'kernel modules must be upgraded to receive this stream.')
       return target
     }
     if (stream.fromGuid === null) {
@@ -167,8 +170,8 @@ export function createFakeTransfer(state: FakeState): Transfer {
     stream: Stream,
     progress: { sentBytes: number; readonly totalBytes: number },
   ): Promise<number> {
-    const { signal, onProgress, send } = request
-    const target = by('receive', () => openTarget(request, stream, send.kind === 'resume'))
+    const { signal, onProgress } = request
+    const target = by('receive', () => openTarget(request, stream))
     if (target === null) return 0
     const data = difference(stream.fromContent, stream.to.content)
     const bytes = Math.max(0, bytesOf(data) - stream.skipBytes)
