@@ -1,9 +1,8 @@
-// What happens while a disk's pool is imported: snapshot, observe, plan, send, read back, tidy. Which disk, and how it
-// is imported and released, is visit.ts; every decision about what to send is core/replication.ts.
+// What happens while a disk's pool is imported: snapshot, observe, plan, send (send.ts), read back, tidy. Which disk, and
+// how it is imported and released, is visit.ts; every decision about what to send is core/replication.ts.
 
-import pLimit from 'p-limit'
 import type { Config } from './config.ts'
-import { createMeter, type Meter } from './core/meter.ts'
+import { createMeter } from './core/meter.ts'
 import type {
   Dataset,
   DatasetFailure,
@@ -15,24 +14,13 @@ import type {
   VisitPhase,
 } from './core/model.ts'
 import { snapshotPath } from './core/model.ts'
-import {
-  bookmarkNameFor,
-  bookmarksOf,
-  explainConflict,
-  holdTagFor,
-  isOwnSnapshotName,
-  type PartialReceive,
-  planReplication,
-  type ReplicationPlan,
-  type Step,
-  snapshotNameAt,
-} from './core/replication.ts'
+import { bookmarksOf, holdTagFor, isOwnSnapshotName, snapshotNameAt } from './core/replication.ts'
 import { chooseSource, targetOf } from './core/selection.ts'
-import { AlreadyExists, DeadlineExceeded, DiskVanished, messageOf, NotFound } from './errors.ts'
+import { AlreadyExists, DeadlineExceeded, messageOf, NotFound } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
-import { type FailureKind, failureKind } from './zfs/failure.ts'
+import { type Context, makePlan, sendAll, type Task } from './send.ts'
 import type { Pools } from './zfs/pool.ts'
-import type { SendSource, Transfer } from './zfs/transfer.ts'
+import type { Transfer } from './zfs/transfer.ts'
 import type { Zfs } from './zfs/zfs.ts'
 
 export interface BackupDeps {
@@ -68,17 +56,6 @@ export interface BackupResult {
   readonly sentBytes: number
   readonly failures: readonly DatasetFailure[]
 }
-
-/** One dataset on its way: where it comes from, what it must reach, where it goes and what the disk has of it. */
-interface Task {
-  readonly source: Dataset
-  readonly goal: Snapshot
-  readonly targetName: DatasetName
-  target: Dataset | null
-  plan: ReplicationPlan
-}
-
-const parentOf = (name: DatasetName): string => name.slice(0, name.lastIndexOf('/'))
 
 /**
  * Backs up everything that the configuration selects to a disk whose pool is imported.
@@ -225,25 +202,6 @@ async function holdGoals(tasks: readonly Task[], { disk }: BackupRequest, deps: 
   })
 }
 
-async function makePlan(
-  { source, goal, target }: Pick<Task, 'source' | 'goal' | 'target'>,
-  config: Config,
-  deps: BackupDeps,
-): Promise<ReplicationPlan> {
-  const partial = target?.resumeToken == null ? null : await readPartial(target.resumeToken, deps)
-  return planReplication({ source, goal, target, partial, carry: config.backup.snapshots })
-}
-
-async function readPartial(
-  token: NonNullable<Dataset['resumeToken']>,
-  deps: BackupDeps,
-): Promise<PartialReceive> {
-  const content = await deps.transfer.readToken(token)
-  return content.kind === 'dead'
-    ? content
-    : { kind: 'usable', token, toGuid: content.toGuid, raw: content.raw }
-}
-
 function tellPlan(tasks: readonly Task[], request: BackupRequest, deps: BackupDeps): void {
   const plans = tasks.flatMap((task) => (task.plan.kind === 'steps' ? [task.plan] : []))
   const estimatedBytes = plans.reduce((sum, plan) => sum + plan.estimatedBytes, 0)
@@ -257,153 +215,6 @@ function tellPlan(tasks: readonly Task[], request: BackupRequest, deps: BackupDe
     resumed: plans.filter((plan) => plan.steps[0]?.kind === 'resume').length,
     estimatedBytes,
     readyAt: speed === null ? null : new Date(deps.now().getTime() + (estimatedBytes / speed) * 1000),
-  })
-}
-
-interface Context {
-  readonly request: BackupRequest
-  readonly deps: BackupDeps
-  readonly fail: (dataset: DatasetName, reason: string) => void
-}
-
-/** Sends what the plans say, some datasets at once, a new parent always before its children. Names those that failed. */
-async function sendAll(
-  tasks: readonly Task[],
-  context: Context & { readonly meter: Meter },
-): Promise<ReadonlySet<DatasetName>> {
-  const { request, deps, fail } = context
-  const limit = pLimit(request.config.backup.parallel)
-  const failed = new Set<DatasetName>()
-  const ended = new Map<string, Promise<boolean>>()
-  const containers = new Set(tasks.map((task) => task.targetName))
-  const present = new Set<string>(
-    tasks.flatMap(({ target, targetName }) => (target === null ? [] : [targetName])),
-  )
-
-  const attempt = async (task: Task): Promise<boolean> => {
-    const parent = ended.get(parentOf(task.targetName))
-    // A parent that failed but is there from earlier visits is in nobody's way.
-    const mustWait = task.target === null && !present.has(parentOf(task.targetName))
-    if (mustWait && parent !== undefined && !(await parent))
-      return giveUp(task, 'the dataset above it is not on the disk')
-    return limit(async () => {
-      try {
-        request.signal.throwIfAborted()
-        // Created one after another: two children may want the same missing parents.
-        if (parent === undefined && task.target === null) await makeRoom(task.targetName, containers, deps)
-        return await sendDataset(task, context)
-      } catch (error) {
-        request.signal.throwIfAborted()
-        if (!(await request.isPresent())) throw new DiskVanished('the disk was removed', { cause: error })
-        return giveUp(task, messageOf(error))
-      }
-    })
-  }
-  const giveUp = (task: Task, reason: string): boolean => {
-    failed.add(task.source.name)
-    fail(task.source.name, reason)
-    return false
-  }
-
-  for (const task of tasks) ended.set(task.targetName, attempt(task))
-  const results = await Promise.allSettled(ended.values())
-  for (const result of results) if (result.status === 'rejected') throw result.reason
-  return failed
-}
-
-async function makeRoom(target: DatasetName, backups: ReadonlySet<string>, deps: BackupDeps): Promise<void> {
-  const parent = parentOf(target)
-  if (parent.includes('/') && !backups.has(parent)) await deps.zfs.createContainer(parent as DatasetName)
-}
-
-/** Brings one dataset up to its goal. Throws what is in the way. */
-async function sendDataset(task: Task, context: Context & { readonly meter: Meter }): Promise<boolean> {
-  const { request, deps } = context
-  // A resumed stream carries one snapshot, a dead token is dropped: then look and plan again. More rounds than
-  // these mean that something else changes the disk at the same time.
-  for (let round = 0; round < 10; round++) {
-    const { plan } = task
-    if (plan.kind === 'conflict') throw new Error(explainConflict(plan.conflict))
-    await deps.zfs.bookmark(task.goal, bookmarkNameFor(request.disk.poolGuid, task.goal))
-    if (plan.kind === 'up-to-date') return true
-    const before = task.target
-    try {
-      for (const step of plan.steps) await execute(step, task, context)
-      const last = plan.steps.at(-1)
-      if (last?.kind === 'full' || last?.kind === 'incremental') return true
-      await lookAtTarget(task, deps)
-    } catch (error) {
-      const kind = failureKind(error)
-      if (kind === null || !outdatedPlan.has(kind)) throw error
-      request.signal.throwIfAborted()
-      await lookAtTarget(task, deps)
-      if (receivedSoFar(task.target) === receivedSoFar(before)) {
-        if (kind === 'busy' || kind === 'unfinished-receive') await deps.nextSecond()
-        else if (plan.steps[0]?.kind === 'resume') await discardPartial(task, deps)
-        else throw error
-      }
-    }
-    task.plan = await makePlan(task, request.config, deps)
-  }
-  throw new Error('the copy on the disk kept changing while it was received')
-}
-
-/**
- * How it ends when the copy is not what it was when the plan was made. A receive that stopped when the disk was pulled
- * lives on in the kernel when the disk is back: until it has ended, it moves the point to resume at, or owns the copy.
- */
-const outdatedPlan: ReadonlySet<FailureKind> = new Set([
-  'busy',
-  'exists',
-  'incompatible-stream',
-  'token-dead',
-  'unfinished-receive',
-])
-
-async function lookAtTarget(task: Task, deps: BackupDeps): Promise<void> {
-  const seen = await deps.zfs.observeIfPresent(task.targetName)
-  task.target = seen?.find((dataset) => dataset.name === task.targetName) ?? null
-}
-
-const receivedSoFar = (target: Dataset | null): string =>
-  target === null
-    ? 'nothing'
-    : `${target.snapshots.length} snapshots, ${target.resumeToken ?? 'nothing more'}`
-
-/**
- * A token can outlive what it stands for: the kernel may remember more than reached a disk that was pulled, and refuse
- * the rest of the stream for ever. Only progress is lost by starting anew.
- */
-async function discardPartial(task: Task, deps: BackupDeps): Promise<void> {
-  await deps.zfs.abortReceive(task.targetName)
-  await lookAtTarget(task, deps)
-}
-
-async function execute(step: Step, task: Task, context: Context & { readonly meter: Meter }): Promise<void> {
-  const { request, deps, meter } = context
-  if (step.kind === 'discard-partial') return deps.zfs.abortReceive(task.targetName)
-  const send: SendSource = step.kind === 'resume' ? { kind: 'resume', token: step.token } : step
-  const startedAt = deps.now()
-  const stream = meter.begin()
-  const { receivedBytes } = await deps.transfer.transfer({
-    send,
-    encrypted: task.source.encrypted,
-    receive: { target: task.targetName, type: task.source.type },
-    signal: request.signal,
-    onProgress: ({ sentBytes }) => {
-      stream.advance(sentBytes)
-      deps.onProgress({ phase: 'backing-up', dataset: task.source.name, ...meter.read(deps.now()) })
-    },
-  })
-  stream.end(receivedBytes)
-  deps.tell({
-    kind: 'dataset-sent',
-    disk: request.disk.name,
-    pool: request.pool,
-    dataset: task.source.name,
-    how: step.kind === 'resume' ? 'resumed' : step.kind,
-    sentBytes: receivedBytes,
-    durationMs: deps.now().getTime() - startedAt.getTime(),
   })
 }
 
