@@ -217,6 +217,30 @@ describe('going on where it was', () => {
     expectTidy(machine, 'offsite-1')
   })
 
+  test('ZFS takes the token but not its stream: it is dropped and the dataset sent anew', async () => {
+    const machine = homeMachine()
+    const target = 'offsite-1/nas/tank/home/ann'
+    await interruptAt(machine, target)
+    let refused = 0
+    machine.state.interference = {
+      before: ({ verb, about }) => {
+        if (verb !== 'transfer.transfer' || about !== target || refused++ > 0) return
+        const cause = new ZfsFailed('incompatible-stream', {
+          command: ['zfs', 'receive'],
+          exitCode: 1,
+          signal: null,
+          stderr: 'kernel modules must be upgraded to receive this stream.',
+        })
+        throw new TransferFailed('receive', 'cannot receive resume stream', { cause })
+      },
+    }
+    machine.told.length = 0
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({ report: { outcome: 'complete' } })
+    expect(how(machine)).toContain('tank/home/ann full')
+    expectBackedUp(machine, 'offsite-1')
+    expectTidy(machine, 'offsite-1')
+  })
+
   test('every receive is interrupted once and it gets there in the end', async () => {
     const machine = homeMachine()
     for (const source of sources) await interruptAt(machine, `offsite-1/nas/${source}`)

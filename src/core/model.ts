@@ -98,7 +98,14 @@ export interface Progress {
   readonly readyAt: Date | null
 }
 
-export const visitPhases = ['importing', 'backing-up', 'verifying', 'pruning', 'scrubbing', 'exporting'] as const
+export const visitPhases = [
+  'importing',
+  'backing-up',
+  'verifying',
+  'pruning',
+  'scrubbing',
+  'exporting',
+] as const
 export type VisitPhase = (typeof visitPhases)[number]
 
 /** A block device as udev describes it: a whole disk or one partition of it. */

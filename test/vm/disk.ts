@@ -1,7 +1,7 @@
 // Disk images of the USB disks that a scenario plugs in and pulls. Owns the files, and that one image is in one machine
 // at a time; how it is attached is the machine's matter.
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { constants, copyFile, open, rm } from 'node:fs/promises'
+import { constants, copyFile, open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
