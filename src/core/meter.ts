@@ -22,7 +22,11 @@ export interface Meter {
   read(now: Date): MeterReading
 }
 
-/** A first few bytes say nothing yet: nobody is told of a year from now. */
+/** The speed of the first seconds is that of starting, not of sending: no promise before this, */
+const shortestSeconds = 10
+/** nor before a hundredth was sent, unless it has taken this long. */
+const slowStartSeconds = 300
+/** A stream that stalls promises nothing: nobody is told of a year from now. */
 const longestMs = 365 * 24 * 3_600_000
 
 /** Measures from `startedAt` on against an estimate in bytes. */
@@ -51,7 +55,9 @@ export function createMeter(estimatedBytes: number, startedAt: Date): Meter {
       const seconds = (now.getTime() - startedAt.getTime()) / 1000
       const bytesPerSecond = seconds > 0 ? sent / seconds : 0
       const leftMs = ((totalBytes - sent) / bytesPerSecond) * 1000
-      const readyAt = bytesPerSecond > 0 && leftMs < longestMs ? new Date(now.getTime() + leftMs) : null
+      const known =
+        seconds >= shortestSeconds && (sent * 100 >= totalBytes || seconds >= slowStartSeconds) && sent > 0
+      const readyAt = known && leftMs < longestMs ? new Date(now.getTime() + leftMs) : null
       return { sentBytes: sent, totalBytes, bytesPerSecond: Math.round(bytesPerSecond), readyAt }
     },
   }

@@ -38,6 +38,19 @@ test('ready when the rest is sent at the speed so far', () => {
   })
 })
 
+test('the first seconds, and the first few bytes, promise nothing yet', () => {
+  const meter = createMeter(100_000, start)
+  const stream = meter.begin()
+  stream.advance(50_000)
+  expect(meter.read(later(9)).readyAt).toBeNull()
+  expect(meter.read(later(10)).readyAt).toEqual(later(20))
+  stream.advance(999)
+  expect(meter.read(later(299)).readyAt).toBeNull()
+  expect(meter.read(later(300)).readyAt).not.toBeNull()
+  stream.advance(1000)
+  expect(meter.read(later(10)).readyAt).not.toBeNull()
+})
+
 test('more than was estimated: the total grows, it is ready now', () => {
   const meter = createMeter(1000, start)
   meter.begin().advance(1500)
