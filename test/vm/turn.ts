@@ -19,7 +19,10 @@ async function waitForTurn(): Promise<void> {
   const locks = Array.from({ length: turns }, (_, number) => join(cacheFolder(), `turn-${number}.lock`))
   const script = `
     for lock; do exec 9>"$lock"; flock --nonblock 9 && exec sh -c 'echo held; exec cat > /dev/null'; done
-    echo waiting; flock 9; echo held; exec cat > /dev/null`
+    echo waiting
+    while :; do
+      for lock; do exec 9>"$lock"; flock --timeout 1 9 && exec sh -c 'echo held; exec cat > /dev/null'; done
+    done`
   const holder = spawn('sh', ['-c', script, 'sh', ...locks], { stdio: ['pipe', 'pipe', 'inherit'] })
   await new Promise<void>((resolve, reject) => {
     holder.once('error', reject)
