@@ -102,7 +102,7 @@ scenario(
     ])
     const twice = await nas.run(['walkaway', 'daemon'], { reject: false, deadlineMs: soonMs })
     expect(twice.exitCode).toBe(1)
-    expect(`${twice.stdout}${twice.stderr}`).toMatch(/already/)
+    expect(`${twice.stdout}${twice.stderr}`).toMatch(/another walkaway daemon is running/)
     expect(`${twice.stdout}${twice.stderr}`).not.toMatch(/\bat .*:\d+:\d+|watching/)
 
     const repaired = nas.journal.mark()
