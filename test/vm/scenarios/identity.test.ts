@@ -39,7 +39,7 @@ scenario('unknown disks, one with a pool and a plain stick, are not touched and 
   await nas.makePool(stranger, { serial: 'HOLIDAY0001', pool: 'holiday' })
   const stick = await s.createDisk('stick', { sizeMb: 64 })
   await nas.plug(stick, { serial: 'STICK0001' })
-  await nas.run(['mkfs.ext4', '-q', '/dev/disk/by-id/usb-QEMU_QEMU_HARDDISK_STICK0001-0:0'])
+  await nas.run(['mkswap', '/dev/disk/by-id/usb-QEMU_QEMU_HARDDISK_STICK0001-0:0'])
   await nas.run(['sync'])
   await nas.pull(stick)
   const prints = await Promise.all([stranger, stick].map(fingerprintOfImage))
