@@ -34,11 +34,14 @@ export const propertyOf = async (nas: Machine, name: string): Promise<string> =>
 
 /** Sends SIGKILL to the daemon itself, as the kernel does when memory is short, and waits until systemd has another. */
 export async function killDaemon(nas: Machine): Promise<JournalEntry> {
-  // The start of the one that is killed may still be on its way here.
-  await nas.settleJournal()
-  const before = nas.journal.mark()
+  const after = nas.journal.mark()
   await nas.run(['kill', '-KILL', await propertyOf(nas, 'MainPID')])
-  return nas.journal.waitFor({ event: 'daemon-started' }, { deadlineMs: soonMs, after: before })
+  // What the one that was killed had said may arrive after the kill.
+  const killed = await nas.journal.waitFor(
+    { unit, message: /^walkaway\.service: Main process exited, code=killed/ },
+    { deadlineMs: soonMs, after },
+  )
+  return nas.journal.waitFor({ event: 'daemon-started' }, { deadlineMs: soonMs, after: killed })
 }
 
 /** What was said of the service by anybody, debug lines left out. `worse`: warnings and errors only. */

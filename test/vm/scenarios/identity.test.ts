@@ -1,5 +1,6 @@
 // Only the right disk: what is not configured is left alone in silence, what claims to be a backup disk and is not is
 // refused aloud and once, and of two that claim to be the same neither is touched.
+import { execFileSync } from 'node:child_process'
 import { expect } from 'vitest'
 import { copyDisk } from '../disk.ts'
 import {
