@@ -94,34 +94,17 @@ async function story(nas: Machine): Promise<void> {
   await visit(nas, first)
 
   heading('What `walkaway status` says now:')
-  const [status, history] = await Promise.all([
-    nas.run(['walkaway', 'status']),
-    nas.run(['walkaway', 'history', '--json']),
-  ])
-  tell(indent(status.stdout))
+  tell(indent((await nas.run(['walkaway', 'status'])).stdout))
   tell()
-  tell('And what each visit has sent:')
+  tell('And what the three visits have sent:')
   tell()
-  const { visits } = JSON.parse(history.stdout) as { readonly visits: readonly Visit[] }
-  for (const { disk, outcome, sentBytes, datasets } of [...visits].sort((a, b) =>
-    a.startedAt.localeCompare(b.startedAt),
-  )) {
-    const megabytes = (sentBytes / 1e6).toFixed(1).padStart(6)
-    tell(`    ${disk}  ${outcome}  ${megabytes} MB  in ${datasets.sent} of ${datasets.total} datasets`)
-  }
+  for (const { MESSAGE: message } of nas.journal.events({ event: 'backup-finished' }))
+    tell(indent(message ?? ''))
 
   await nas.pull(first.image)
   await lookElsewhere([first, second])
   tell()
   tell('That is all there is to do: plug it in, walk away, and take it when walkaway says so.')
-}
-
-type Visit = {
-  readonly disk: string
-  readonly startedAt: string
-  readonly outcome: string
-  readonly sentBytes: number
-  readonly datasets: { readonly total: number; readonly sent: number }
 }
 
 async function newDisk(nas: Machine, name: string, serial: string): Promise<BackupDisk> {
@@ -135,7 +118,7 @@ function configurationFor(disks: readonly BackupDisk[]): string {
     ({ name, serial, poolGuid }) =>
       `  ${name}:\n    serial: ${serial}\n    pool: ${name}\n    poolGuid: ${poolGuid}`,
   )
-  return `sources:\n  - dataset: tank\n    exclude: [tank/scratch]\ndisks:\n${entries.join('\n')}\n`
+  return `sources:\n  - dataset: tank/docs\n  - dataset: tank/photos\ndisks:\n${entries.join('\n')}\n`
 }
 
 async function visit(nas: Machine, disk: BackupDisk): Promise<void> {
