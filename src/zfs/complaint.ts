@@ -36,10 +36,13 @@ const kinds: readonly (readonly [RegExp, FailureKind])[] = [
   [/[Pp]ermission denied/, 'permission'],
   [/is read[- ]only/, 'read-only'],
   [/cannot resume send/, 'token-dead'],
-  [/incomplete stream|checksum mismatch|failed to read from stream|invalid backup stream/, 'broken-stream'],
+  [
+    /incomplete stream|checksum mismatch|failed to read from stream|invalid (backup )?stream/,
+    'broken-stream',
+  ],
   [/(dataset|pool|tag|bookmark|destination) already exists|tag already exists|bookmark exists/, 'exists'],
   [/destination '.*' exists|pool with that name already exists|Resuming recv on existing/, 'exists'],
-  [/is busy|already in use|export in progress|currently (scrubbing|resilvering)/, 'busy'],
+  [/is busy|being held|already in use|export in progress|currently (scrubbing|resilvering)/, 'busy'],
   [/(dataset|destination '.*'|bookmark '.*'|snapshot .*) does not exist/, 'not-found'],
   [/no such (pool|dataset|tag|device)|could not find any snapshots/, 'not-found'],
 ]

@@ -26,7 +26,15 @@ async function record(name: string, ...command: readonly string[]): Promise<Tran
 }
 const recordPipe = (name: string, text: string): Promise<Transcript> =>
   record(name, 'bash', '-o', 'pipefail', '-c', text)
-const script = (text: string): Promise<string> => machine.script(text, { deadlineMs: 300_000 })
+/** What goes wrong here is said, and the rest recorded all the same. */
+async function script(text: string): Promise<string> {
+  const { stdout, stderr, exitCode } = await machine.run(['bash', '-euo', 'pipefail', '-c', text], {
+    reject: false,
+    deadlineMs: 600_000,
+  })
+  if (exitCode !== 0) process.stderr.write(`${text}\n${stderr}\n`)
+  return stdout
+}
 
 const listing = [
   'list',
@@ -42,9 +50,9 @@ const property = (name: string, dataset: string) =>
 
 await script(`
   mkdir -p /var/tmp/t && cd /var/tmp/t
-  for name in a b; do truncate -s 200M $name; done
-  zpool create -o cachefile=none -m /mnt/src src a
-  zpool create -o cachefile=none -m none dst b
+  truncate -s 400M a; truncate -s 200M b
+  zpool create -o cachefile=none -m /mnt/src src $PWD/a
+  zpool create -o cachefile=none -m none dst $PWD/b
   zfs create "src/with spaces"
   zfs create src/child
   zfs create src/child/below
@@ -200,11 +208,11 @@ await script('zfs unmount src/secret; zfs unload-key src/secret')
 await recordPipe('send-without-key', 'zfs send -vP -L -c src/secret@first > /dev/null')
 
 await script(
-  'zfs create -o quota=20M dst/quota; head -c 100M /dev/urandom > /mnt/src/child/large; zfs snapshot src/child@large',
+  'zfs create -o quota=20M dst/quota; head -c 60M /dev/urandom > /mnt/src/child/large; zfs snapshot src/child@large',
 )
 await recordPipe('receive-quota', `zfs send -L -c -p src/child@large | ${receive} dst/quota/child`)
 await script(`
-  zfs create -V 60M dst/ballast
+  zfs create -V 100M dst/ballast
   zfs receive -A "dst/half of it"; zfs receive -A dst/child
 `)
 await recordPipe('receive-full-pool', `zfs send -L -c -p src/child@large | ${receive} dst/large`)
@@ -237,20 +245,22 @@ await record('import-no-such-pool', ...importing('1234567890123456789', '/var/tm
 await record('import-imported', ...importing(dst, '/var/tmp/t/b'))
 await script('cd /var/tmp/t; zpool sync dst; cp b foreign; zpool export dst; zgenhostid -f 0badcafe')
 await record('import-foreign', ...importing(dst, '/var/tmp/t/foreign'))
-await script('cd /var/tmp/t; truncate -s 200M x y; zpool create -o cachefile=none -m none two x y')
+await script('cd /var/tmp/t; truncate -s 200M x y; zpool create -o cachefile=none -m none two $PWD/x $PWD/y')
 const two = await guidOf('two')
-await script('zpool export two')
+await script('zpool export two; cd /var/tmp/t; mv y elsewhere')
 await record('import-missing-device', ...importing(two, '/var/tmp/t/x'))
-await script('cd /var/tmp/t; truncate -s 200M z; zpool create -o cachefile=none -m none two z')
+await script(
+  'cd /var/tmp/t; mv elsewhere y; truncate -s 200M z; zpool create -o cachefile=none -m none two $PWD/z',
+)
 await record('import-name-taken', ...importing(two, '/var/tmp/t/x', '/var/tmp/t/y'))
 const gone = await guidOf('two')
 await script('zpool destroy two')
 await record('import-destroyed', ...importing(gone, '/var/tmp/t/z'))
 
 await script(`
-  cd /var/tmp/t; truncate -s 200M bad; zpool create -o cachefile=none -m /mnt/bad bad bad
+  cd /var/tmp/t; truncate -s 200M bad; zpool create -o cachefile=none -m /mnt/bad bad $PWD/bad
   head -c 60M /dev/urandom > /mnt/bad/file; zpool sync bad; zpool export bad
-  dd if=/dev/urandom of=bad bs=1M seek=30 count=20 conv=notrunc status=none
+  dd if=/dev/urandom of=bad bs=1M seek=10 count=100 conv=notrunc status=none
   zpool import -d /var/tmp/t/bad bad
 `)
 await script('zpool scrub bad')

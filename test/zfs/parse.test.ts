@@ -71,7 +71,7 @@ const kinds: { readonly [name: string]: FailureKind } = {
   'export-missing': 'not-found',
   'export-busy': 'busy',
   'import-no-such-pool': 'not-found',
-  'import-imported': 'not-found',
+  'import-imported': 'exists',
   'import-foreign': 'foreign-pool',
   'import-missing-device': 'missing-devices',
   'import-name-taken': 'exists',
@@ -149,10 +149,9 @@ describe.each(versions)('OpenZFS %s', (version) => {
   })
 
   test('holds', () => {
-    expect(parseHolders(read('holds').stdout)).toEqual([
-      { path: 'src/child@first', tag: 'other' },
-      { path: 'src/child@first', tag: 'walkaway:1' },
-    ])
+    expect(new Set(parseHolders(read('holds').stdout).map(({ path, tag }) => `${path} ${tag}`))).toEqual(
+      new Set(['src/child@first other', 'src/child@first walkaway:1']),
+    )
   })
   test('complaints of a command that goes on, one by one', () => {
     const told = (name: string) => parseComplaints(read(name).stderr).map(({ kind, about }) => [kind, about])
@@ -203,11 +202,13 @@ describe.each(versions)('OpenZFS %s', (version) => {
       scrubbing: false,
     })
     expect(parseStatus(read('status-scrubbing').stdout).scrubbing).toBe(true)
-    const damaged = parseStatus(read('status-errors').stdout)
-    expect(damaged.errors.checksum).toBeGreaterThan(0n)
-    expect(damaged.dataErrors).toBeGreaterThan(0n)
-    expect(damaged.scrubbing).toBe(false)
     expect(['SUSPENDED', 'UNAVAIL']).toContain(parseStatus(read('suspended-status').stdout).state)
+  })
+  test.runIf(transcriptNames(version).includes('status-errors'))('a damaged pool’s health', () => {
+    const { errors, dataErrors, scrubbing } = parseStatus(read('status-errors').stdout)
+    expect(errors.checksum).toBeGreaterThan(0n)
+    expect(dataErrors).toBeGreaterThan(0n)
+    expect(scrubbing).toBe(false)
   })
   test('who used a pool last', () => {
     const user = parseLastUser(read('import-foreign').stderr)
