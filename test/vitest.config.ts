@@ -15,7 +15,15 @@ export default defineConfig({
     reporters: ['default', 'json'],
     outputFile: { json: `build/test-results/${project}.json` },
     projects: [
-      { test: { name: 'unit', pool, include: ['test/**/*.test.ts'], exclude: ['test/vm/**'] } },
+      {
+        test: {
+          name: 'unit',
+          pool,
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/vm/**'],
+          testTimeout: 60_000,
+        },
+      },
       {
         test: {
           name: 'vm',
