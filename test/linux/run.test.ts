@@ -3,9 +3,12 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { CommandFailed, DeadlineExceeded, UnreadableAnswer } from '../../src/errors.ts'
 import { createRun, launch, type RunEntry } from '../../src/linux/run.ts'
+
+// Time is not the question here, and the computer may be busy.
+vi.setConfig({ testTimeout: 60_000 })
 
 const deadlineMs = 10_000
 const node = process.execPath
