@@ -131,7 +131,7 @@ scenario('fifty sticks come and go during a visit, and it does not notice', asyn
   await nas.usb.throttle(disk.image, 0)
   await expectSafe(nas, disk, before)
 
-  const story = nas.journal.events({ after: before }).map((entry) => entry['WALKAWAY_EVENT'])
+  const story = nas.journal.events({ after: before, disk: disk.name }).map((entry) => entry['WALKAWAY_EVENT'])
   expect(story.filter((event) => event !== 'dataset-sent')).toEqual([
     'disk-arrived',
     'pool-imported',

@@ -1,6 +1,5 @@
 // Only the right disk: what is not configured is left alone in silence, what claims to be a backup disk and is not is
 // refused aloud and once, and of two that claim to be the same neither is touched.
-import { execFileSync } from 'node:child_process'
 import { expect } from 'vitest'
 import { copyDisk } from '../disk.ts'
 import {
@@ -46,7 +45,7 @@ scenario('unknown disks, one with a pool and a plain stick, are not touched and 
   const prints = await Promise.all([stranger, stick].map(fingerprintOfImage))
 
   await startService(nas)
-  const before = nas.journal.mark()
+  const before = await nas.journal.waitFor({ event: 'daemon-started' }, { deadlineMs: soonMs })
   await nas.plug(stranger, { serial: 'HOLIDAY0001' })
   await nas.plug(stick, { serial: 'STICK0001' })
   // The visit of a known disk beside them is also the proof that they were seen and had time to be touched.
