@@ -45,7 +45,9 @@ scenario('unknown disks, one with a pool and a plain stick, are not touched and 
   const prints = await Promise.all([stranger, stick].map(fingerprintOfImage))
 
   await startService(nas)
-  const before = await nas.journal.waitFor({ event: 'daemon-started' }, { deadlineMs: soonMs })
+  await nas.journal.waitFor({ event: 'daemon-started' }, { deadlineMs: soonMs })
+  await nas.settleJournal()
+  const before = nas.journal.mark()
   await nas.plug(stranger, { serial: 'HOLIDAY0001' })
   await nas.plug(stick, { serial: 'STICK0001' })
   // The visit of a known disk beside them is also the proof that they were seen and had time to be touched.
