@@ -18,10 +18,11 @@ async function waitForTurn(): Promise<void> {
   mkdirSync(cacheFolder(), { recursive: true })
   const locks = Array.from({ length: turns }, (_, number) => join(cacheFolder(), `turn-${number}.lock`))
   const script = `
-    for lock; do exec 9>"$lock"; flock --nonblock 9 && exec sh -c 'echo held; exec cat > /dev/null'; done
-    echo waiting
-    while :; do
-      for lock; do exec 9>"$lock"; flock --timeout 1 9 && exec sh -c 'echo held; exec cat > /dev/null'; done
+    told=
+    while true; do
+      for lock; do exec 9>"$lock"; flock --nonblock 9 && exec sh -c 'echo held; exec cat > /dev/null'; done
+      test "$told" || { echo waiting; told=1; }
+      sleep 0.5
     done`
   const holder = spawn('sh', ['-c', script, 'sh', ...locks], { stdio: ['pipe', 'pipe', 'inherit'] })
   await new Promise<void>((resolve, reject) => {
