@@ -277,8 +277,7 @@ function describe(event: WalkawayEvent): Told {
     case 'plan-made': {
       if (event.toSend === 0)
         return { priority: 6, sentence: `nothing to send, ${plural(event.upToDate, 'dataset')} up to date` }
-      const resumed =
-        event.resumed === 0 ? '' : `, ${event.resumed} of them resumed`
+      const resumed = event.resumed === 0 ? '' : `, ${event.resumed} of them resumed`
       const ready = event.readyAt === null ? '' : `, ready about ${clockTime(event.readyAt)}`
       return {
         priority: 6,

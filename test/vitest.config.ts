@@ -1,4 +1,4 @@
-// The three kinds of tests: `unit` in seconds, `vm` on a real kernel in QEMU, `soak` for what takes long.
+// The three kinds of tests: `unit` in seconds, `vm` on a real kernel in QEMU, `long` for what takes longer.
 import { defineConfig } from 'vitest/config'
 
 // node-udev dies in a worker thread, and QEMU must end with the process that started it: forks, not threads.
@@ -37,9 +37,9 @@ export default defineConfig({
       },
       {
         test: {
-          name: 'soak',
+          name: 'long',
           pool,
-          include: ['test/vm/soak/**/*.test.ts'],
+          include: ['test/vm/long/**/*.test.ts'],
           maxWorkers: 1,
           testTimeout: 3_600_000,
           retry: 0,

@@ -1,12 +1,12 @@
 // `npm run test:vm [-- NAME ...]`: makes what is missing, then runs the scenarios. NAME is a part of a file's name or of a
-// scenario's title. The first argument is the vitest project: vm or soak.
+// scenario's title. The first argument is the vitest project: vm or long.
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import './prepare.ts'
 
 const [project = 'vm', ...names] = process.argv.slice(2)
-const folder = project === 'soak' ? 'soak' : 'scenarios'
+const folder = project === 'long' ? 'long' : 'scenarios'
 const files = readdirSync(join(import.meta.dirname, folder), { recursive: true, encoding: 'utf8' })
 const options = names.filter((name) => name.startsWith('-'))
 const wanted = names.filter((name) => !name.startsWith('-'))
