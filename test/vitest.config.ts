@@ -40,7 +40,7 @@ export default defineConfig({
           name: 'long',
           pool,
           include: ['test/vm/long/**/*.test.ts'],
-          maxWorkers: 1,
+          maxWorkers: 2,
           testTimeout: 3_600_000,
           retry: 0,
         },

@@ -1,0 +1,89 @@
+// Disks that somebody else imported, and a crowd of others.
+import { expect } from 'vitest'
+import { expectSafe, setUpHome, startService, statusOf, visitDeadlineMs } from '../home.ts'
+import { diskLink } from '../machine.ts'
+import { scenario } from '../scenario.ts'
+import { expectFullCopy, messages, propertyOf, said, soonMs } from '../service.ts'
+import { plugSlowly, untilPartlyReceived, writeBigFile } from '../slowVisit.ts'
+
+scenario(
+  'a pool that somebody imported by hand is backed up to, left imported, and released after their export',
+  async (s) => {
+    const home = await setUpHome(s)
+    const { nas } = home
+    const [disk] = home.disks
+    if (disk === undefined) throw new Error('no disk')
+    await nas.plug(disk.image, { serial: disk.serial })
+    await nas.run(['zpool', 'import', '-d', diskLink(disk.serial, 1), disk.poolGuid])
+    const start = nas.journal.mark()
+    await startService(nas)
+    const told = await nas.journal.waitFor(
+      { event: ['not-safe-to-remove', 'safe-to-remove'], disk: disk.name },
+      { deadlineMs: visitDeadlineMs, after: start },
+    )
+
+    expect(told['WALKAWAY_EVENT']).toBe('not-safe-to-remove')
+    const held = await statusOf(nas, disk)
+    expect(held).toMatchObject({ state: 'not-removable', lastVisit: { outcome: 'complete' } })
+    expect(held.reason).toContain('imported by somebody else')
+    expect((await nas.run(['zpool', 'list', '-H', '-o', 'name,health'])).stdout).toContain(
+      `${disk.pool}\tONLINE`,
+    )
+    expect((await nas.run(['findmnt', '--noheadings', '--types', 'zfs'])).stdout).not.toContain(disk.pool)
+
+    const exported = nas.journal.mark()
+    await nas.run(['zpool', 'export', disk.pool])
+    const safe = await nas.journal.waitFor(
+      { event: 'safe-to-remove', disk: disk.name },
+      { deadlineMs: soonMs, after: exported },
+    )
+    expect(safe['WALKAWAY_OUTCOME']).toBe('complete')
+    expect(
+      nas.journal.events({ event: ['safe-to-remove', 'not-safe-to-remove'], after: start }),
+    ).toHaveLength(2)
+    expect(await statusOf(nas, disk)).toMatchObject({ state: 'removable', reason: null })
+    await expectFullCopy(s, home, disk)
+  },
+)
+
+scenario('fifty sticks come and go during a visit, and it does not notice', async (s) => {
+  const home = await setUpHome(s)
+  const { nas } = home
+  const [disk] = home.disks
+  if (disk === undefined) throw new Error('no disk')
+  await writeBigFile(nas)
+  await startService(nas)
+  const before = nas.journal.mark()
+  await plugSlowly(home, disk)
+  await untilPartlyReceived(nas, disk)
+
+  for (let round = 0; round < 5; round++) {
+    const serials = Array.from({ length: 10 }, (_, number) => `STICK${round}X${number}`)
+    const pulls = await Promise.all(serials.map((serial) => nas.usb.plugStick({ serial })))
+    await nas.until(['sh', '-c', `ls /dev/disk/by-id | grep -c STICK${round}X`], {
+      deadlineMs: soonMs,
+      stdout: (text) => text.trim() === '10',
+    })
+    await nas.run(['udevadm', 'trigger', '--subsystem-match=block', '--action=change'])
+    await nas.run(['udevadm', 'trigger', '--subsystem-match=block', '--action=add'])
+    await Promise.all(pulls.map((pull) => pull()))
+  }
+  expect(nas.journal.events({ event: 'backup-finished', after: before })).toEqual([])
+  await nas.usb.throttle(disk.image, 0)
+  await expectSafe(nas, disk, before)
+
+  const story = nas.journal.events({ after: before, disk: disk.name }).map((entry) => entry['WALKAWAY_EVENT'])
+  expect(story.filter((event) => event !== 'dataset-sent')).toEqual([
+    'disk-arrived',
+    'pool-imported',
+    'snapshot-taken',
+    'plan-made',
+    'verified',
+    'backup-finished',
+    'pool-exported',
+    'safe-to-remove',
+  ])
+  expect(messages(said(nas, before, { worse: true }))).toEqual([])
+  expect(await propertyOf(nas, 'NRestarts')).toBe('0')
+  await expectFullCopy(s, home, disk)
+})
