@@ -35,7 +35,12 @@ export async function makePlan(
   deps: BackupDeps,
 ): Promise<ReplicationPlan> {
   const partial = target?.resumeToken == null ? null : await readPartial(target.resumeToken, deps)
-  return planReplication({ source, goal, target, partial, carry: config.backup.snapshots })
+  const plan = planReplication({ source, goal, target, partial, carry: config.backup.snapshots })
+  const first = plan.kind === 'steps' ? plan.steps[0] : undefined
+  if (plan.kind !== 'steps' || first?.kind !== 'incremental' || 'holds' in first.from) return plan
+  // What a snapshot says it wrote counts from the one that is now before it: without the base, that is all there is.
+  const writtenBytes = await deps.zfs.writtenSince(first.from)
+  return writtenBytes === null ? plan : { ...plan, estimatedBytes: Number(writtenBytes) }
 }
 
 async function readPartial(

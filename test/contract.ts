@@ -329,6 +329,25 @@ const datasets: readonly Case[] = [
     },
   },
   {
+    name: 'a bookmark tells what was written since, when every snapshot is gone',
+    async run(world) {
+      const { zfs, hand, source } = world
+      const dataset = inside(source, 'a b')
+      await hand.create(dataset)
+      await hand.write(dataset, 3 * MB)
+      const one = await take(world, dataset, 'one')
+      const base = await bookmarked(world, one, 'walkaway_17_20261122T210000Z')
+      await hand.write(dataset, 1 * MB)
+      await hand.destroy(snapshotPath(one))
+      await take(world, dataset, 'two')
+      const written = await zfs.writtenSince(base)
+      assert.ok(written !== null && written > 900_000n && written < 1_600_000n, String(written))
+      await zfs.destroyBookmark(base)
+      assert.equal(await zfs.writtenSince(base), null)
+      assert.equal(await zfs.writtenSince({ ...base, dataset: inside(source, 'gone') }), null)
+    },
+  },
+  {
     name: 'containers are made with their parents, once, never mounted',
     async run({ zfs, source }) {
       const path = inside(source, 'host/tank with space/a')

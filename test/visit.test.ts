@@ -141,6 +141,16 @@ describe('rotation', () => {
     for (const source of sources) expect(datasetOf(machine, source).bookmarks).toHaveLength(2)
   })
 
+  test('what is going to be sent is estimated from the bookmark, not from the start', async () => {
+    const machine = homeMachine()
+    await visitOf(machine, 'offsite-1')
+    for (const source of sources) datasetOf(machine, source).snapshots = []
+    machine.write('tank/home', 50)
+    machine.told.length = 0
+    await visitOf(machine, 'offsite-1')
+    expect(machine.told).toContainEqual(expect.objectContaining({ kind: 'plan-made', estimatedBytes: 50 }))
+  })
+
   test('two disks at once', async () => {
     const machine = homeMachine()
     machine.addDisk('offsite-2')

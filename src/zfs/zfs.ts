@@ -58,6 +58,8 @@ export interface Zfs {
   bookmark(snapshot: Snapshot, name: string): Promise<void>
   /** Destroys a bookmark if what has that name still has that GUID; otherwise, or if it is gone, does nothing. */
   destroyBookmark(bookmark: Bookmark): Promise<void>
+  /** Bytes that were written to its dataset since; null if ZFS cannot tell of this one or it is gone. */
+  writtenSince(bookmark: Bookmark): Promise<bigint | null>
   /**
    * Makes a dataset that only contains others (never mounted), and its missing parents likewise; never a pool.
    * Returns what it made, parents first; empty if it was all there.
@@ -203,6 +205,16 @@ export function createZfs(run: Run): Zfs {
     await zfs(['destroy', path], CHANGE_MS).catch(ignoring('not-found'))
   }
 
+  async function writtenSince({ dataset, name }: Bookmark): Promise<bigint | null> {
+    checkBookmark(`${dataset}#${name}`)
+    const args = ['get', '-Hp', '-o', 'value', `written#${name}`, dataset]
+    const stdout = await zfs(args, LOOK_MS).catch((error: unknown) => {
+      if (failureKind(error) === 'not-found') return '-\n'
+      throw error
+    })
+    return stdout === '-\n' ? null : parseNumber(stdout, `what was written since #${name}`)
+  }
+
   async function createContainer(dataset: DatasetName): Promise<readonly DatasetName[]> {
     checkDatasets(dataset)
     const missing: DatasetName[] = []
@@ -248,6 +260,7 @@ export function createZfs(run: Run): Zfs {
     holders,
     bookmark,
     destroyBookmark,
+    writtenSince,
     createContainer,
     abortReceive,
     properties,

@@ -26,6 +26,7 @@ import { createFakeTransfer } from './transfer.ts'
 import {
   addDataset,
   addSnapshot,
+  bytesOf,
   createState,
   type FakePool,
   type FakeState,
@@ -228,6 +229,16 @@ function createFakeDatasets(state: FakeState): Zfs {
         if (found?.guid !== BigInt(bookmark.guid)) return
         const dataset = requireDataset(state, bookmark.dataset)
         dataset.bookmarks = dataset.bookmarks.filter((candidate) => candidate !== found)
+      })
+    },
+    async writtenSince(bookmark) {
+      const path = bookmarkPath(bookmark)
+      checkBookmark(path)
+      return verb(state, { verb: 'zfs.writtenSince', about: path }, () => {
+        const found = findBookmark(path)
+        if (found === undefined) return null
+        const { content } = requireDataset(state, bookmark.dataset)
+        return BigInt(bytesOf(content.filter(({ id }) => BigInt(id) >= found.createtxg)))
       })
     },
     async createContainer(dataset) {

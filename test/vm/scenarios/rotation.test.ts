@@ -40,6 +40,9 @@ scenario(
         for (const { MESSAGE } of sent) expect(MESSAGE).toContain(round === 1 ? '(full)' : '(incremental)')
         if (round > 1) {
           // Two files since this disk was here: one that came before the other disk's visit, one before this one.
+          const [plan] = nas.journal.events({ event: 'plan-made', disk: disk.name, after: before })
+          expect(Number(plan?.['WALKAWAY_BYTES'])).toBeGreaterThan(2 * changedBytes)
+          expect(Number(plan?.['WALKAWAY_BYTES'])).toBeLessThan(2 * changedBytes * 1.5)
           const sentBytes = Number((await statusOf(nas, disk)).lastVisit?.['sentBytes'])
           expect(sentBytes).toBeGreaterThan(2 * changedBytes)
           expect(sentBytes).toBeLessThan(2 * changedBytes * 1.2)
