@@ -106,7 +106,7 @@ async function shellOnce(machine: Machine, image: Disk, poolGuid: string): Promi
     zpool sync ${pool}; zpool wait -t free ${pool}
     zfs snapshot tank/bench@shell
     begin=$(date +%s%N)
-    zfs send -L -e -c -p tank/bench@shell | zfs recv -s -u -o readonly=on -o canmount=noauto -x mountpoint ${pool}/shell
+    zfs send -L -c -p tank/bench@shell | zfs recv -s -u -o readonly=on -o canmount=noauto -x mountpoint ${pool}/shell
     end=$(date +%s%N)
     zfs destroy -r ${pool}/shell
     zfs list -H -t snapshot,bookmark -o name -r tank/bench | xargs -r -n 1 zfs destroy
@@ -127,16 +127,13 @@ const millisOf = (entry: JournalEntry): number => Number(entry['__MONOTONIC_TIME
 const udevMillis = (text: string): readonly number[] =>
   [...text.matchAll(/^UDEV\s+\[(\d+\.\d+)\] \w+\s+\S*\/usb\d/gm)].map((match) => Number(match[1]) * 1000)
 
-/** How long this command took, from the debug lines of the service. */
+/** How long this command took, in milliseconds, from the debug lines of the service. */
 function durationOf(machine: Machine, after: number, words: readonly string[]): number {
-  for (const entry of machine.journal.entries({ unit: 'walkaway.service', message: /"command":/, after })) {
-    const json = /\{.*\}/.exec(entry['MESSAGE'] ?? '')?.[0]
-    if (json === undefined) continue
-    const { command, durationMs } = JSON.parse(json) as {
-      readonly command: readonly string[]
-      readonly durationMs: number
-    }
-    if (words.every((word, index) => command[index] === word)) return durationMs
+  const line = /^command \(command=(\[.*\]), durationMs=([\d.]+), end=/
+  for (const { MESSAGE } of machine.journal.entries({ unit: 'walkaway.service', message: line, after })) {
+    const [, command = '[]', durationMs] = line.exec(MESSAGE ?? '') ?? []
+    const started = JSON.parse(command) as readonly string[]
+    if (words.every((word, index) => started[index] === word)) return Number(durationMs)
   }
   throw new Error(`${words.join(' ')} is not in the journal`)
 }

@@ -19,21 +19,14 @@ export type Scenario = {
   readonly createDisk: (name: string, options?: { readonly sizeMb?: number }) => Promise<Disk>
 }
 
-export type ScenarioOptions = {
-  readonly timeoutMs?: number
-  readonly only?: boolean
-  readonly skip?: boolean
-}
-
 const defaultTimeoutMs = 1_800_000
 
 export function scenario(
   name: string,
   body: (scenario: Scenario) => Promise<void>,
-  options: ScenarioOptions = {},
+  { timeoutMs = defaultTimeoutMs }: { readonly timeoutMs?: number } = {},
 ): void {
-  const { timeoutMs = defaultTimeoutMs, only = false, skip = false } = options
-  test(name, { timeout: timeoutMs, only, skip }, async ({ onTestFinished, task }) => {
+  test(name, { timeout: timeoutMs }, async ({ onTestFinished, task }) => {
     const machines: Machine[] = []
 
     // Also after the timeout, when the body may still be waiting for something.

@@ -1,24 +1,11 @@
 // Disks that nobody has configured are nothing at all.
 import { expect } from 'vitest'
-import { type BackupDisk, setUpHome, startService, visitWith } from '../home.ts'
-import type { JournalEntry, Mark } from '../journal.ts'
+import { setUpHome, startService, visitWith } from '../home.ts'
 import type { Machine } from '../machine.ts'
 import { scenario } from '../scenario.ts'
 import { fingerprintOfImage, messages, said, soonMs } from '../service.ts'
 
 const poolsOf = async (nas: Machine) => (await nas.run(['zpool', 'list', '-H', '-o', 'name'])).stdout
-
-const _refusal = (nas: Machine, disk: BackupDisk, after: Mark): Promise<JournalEntry> =>
-  nas.journal.waitFor({ event: 'disk-refused', disk: disk.name }, { deadlineMs: soonMs, after })
-
-const _untilState = (nas: Machine, disk: BackupDisk, state: string) =>
-  nas.until(['walkaway', 'status', '--json'], {
-    deadlineMs: soonMs,
-    stdout: (text) => {
-      const { disks } = JSON.parse(text) as { disks: { name: string; state: string }[] }
-      return disks.find(({ name }) => name === disk.name)?.state === state
-    },
-  })
 
 scenario('unknown disks, one with a pool and a plain stick, are not touched and not spoken of', async (s) => {
   const home = await setUpHome(s)
