@@ -2,6 +2,7 @@
 // how it is imported and released, is visit.ts; every decision about what to send is core/replication.ts.
 
 import type { Config } from './config.ts'
+import type { Calendar } from './core/calendar.ts'
 import { createMeter } from './core/meter.ts'
 import type {
   Dataset,
@@ -28,6 +29,8 @@ export interface BackupDeps {
   readonly pools: Pools
   readonly transfer: Transfer
   readonly now: () => Date
+  /** Of the machine's time zone. */
+  readonly calendar: Calendar
   /** Resolves at the next full second: snapshot names have no finer resolution. */
   readonly nextSecond: () => Promise<void>
   /** One snapshot set at a time, so that two disks that arrive together do not take each other's name. */

@@ -6,13 +6,14 @@ import type { EventName } from './config/eventNames.ts'
 import { tellingEvents } from './config/eventNames.ts'
 import { explainIssue, plainValue } from './config/findings.ts'
 import { fillInto, judge } from './config/rules.ts'
-import type { Age, Written, WrittenChannel } from './config/schema.ts'
+import type { Written, WrittenChannel } from './config/schema.ts'
 import { written } from './config/schema.ts'
 import type { SecretUse } from './config/secrets.ts'
 import { findSecrets } from './config/secrets.ts'
 import type { QuietHours } from './config/values.ts'
 import type { Disk } from './core/model.ts'
 import { diskName } from './core/model.ts'
+import type { KeepPolicy } from './core/retention.ts'
 import type { Source } from './core/selection.ts'
 
 /** What is configured, every default filled in. `null` where a thing is switched off or left out. */
@@ -45,9 +46,6 @@ export interface ConfiguredDisk extends Disk {
   readonly keyFile: string | null
   readonly luks: { readonly uuid: string; readonly keyFile: string } | null
 }
-
-/** How many of each age are kept. All 0 is the missing policy: everything is kept. */
-export type KeepPolicy = Readonly<Record<Age, number>>
 
 /** The secret itself is behind a function, so that printing a Config does not print it. */
 export type Secret =

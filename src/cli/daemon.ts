@@ -16,6 +16,7 @@ import { createBlock } from '../linux/block.ts'
 import { groupId } from '../linux/groups.ts'
 import { createHistory, type HistoryRecord } from '../linux/history.ts'
 import { chooseLogFormat, createLog, type Log, type LogFormat } from '../linux/journal.ts'
+import { createLocalCalendar } from '../linux/localCalendar.ts'
 import { createRun } from '../linux/run.ts'
 import { createNotifier, inhibit } from '../linux/systemd.ts'
 import { createUdev } from '../linux/udev.ts'
@@ -70,6 +71,7 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
     history,
     notifier,
     now: () => new Date(),
+    calendar: createLocalCalendar(),
     nextSecond: async () => void (await after(1000 - (Date.now() % 1000))),
     takingSnapshots: pLimit(1),
     until,

@@ -3,6 +3,7 @@
 
 import * as z from 'zod'
 import { datasetName, poolGuid, poolName, serial } from '../core/model.ts'
+import type { KeepPolicy } from '../core/retention.ts'
 import {
   duration,
   flag,
@@ -81,8 +82,6 @@ const disk = section(
   'A known backup disk: it is touched only when serial and pool GUID are right together.',
 )
 
-const ages = ['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const
-export type Age = (typeof ages)[number]
 const count = (of: string) => wholeNumber(0, 100_000, `How many ${of} are kept.`).prefault('0')
 const policy = (describe: string) =>
   section(
@@ -93,7 +92,7 @@ const policy = (describe: string) =>
       weekly: count('weeks with a snapshot'),
       monthly: count('months with a snapshot'),
       yearly: count('years with a snapshot'),
-    } satisfies Record<Age, z.ZodType>,
+    } satisfies Record<keyof KeepPolicy, z.ZodType>,
     describe,
   ).prefault({})
 

@@ -2,13 +2,15 @@
 // is turned by hand, and what was told. Enough for a visit; the daemon's surroundings are fakes/service.ts.
 
 import pLimit from 'p-limit'
-import type { Config, ConfiguredDisk, KeepPolicy } from '../../src/config.ts'
+import type { Config, ConfiguredDisk } from '../../src/config.ts'
 import type { VdevDevice } from '../../src/core/identity.ts'
 import type { Vdevs } from '../../src/core/lifecycle.ts'
 import { type Disk, datasetName, diskName, type Progress, serial, vdevGuid } from '../../src/core/model.ts'
+import type { KeepPolicy } from '../../src/core/retention.ts'
 import type { EventKind, WalkawayEvent } from '../../src/events.ts'
 import type { Block, ReleaseResult } from '../../src/linux/block.ts'
 import type { VisitDeps } from '../../src/visit.ts'
+import { utc } from '../core/calendars.ts'
 import { createFakeZfs, type FakeZfs } from './zfs.ts'
 import type { FakePool } from './zfsState.ts'
 
@@ -163,6 +165,7 @@ export function createMachine(): Machine {
       transfer: fake.transfer,
       block,
       now: () => machine.now,
+      calendar: utc,
       nextSecond: async () => {
         machine.now = new Date(machine.now.getTime() + 1000)
       },
