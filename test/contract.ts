@@ -11,6 +11,7 @@ import {
   poolGuid,
   poolName,
   type Snapshot,
+  snapshotGuid,
   snapshotPath,
 } from '../src/core/model.ts'
 import {
@@ -21,6 +22,7 @@ import {
   NotFound,
   TransferFailed,
 } from '../src/errors.ts'
+import { MAX_DESTROYED_AT_ONCE } from '../src/zfs/destroy.ts'
 import { type FailureKind, failureKind } from '../src/zfs/failure.ts'
 import { ALTROOT, type Pools } from '../src/zfs/pool.ts'
 import type { SendSource, Transfer, TransferProgress } from '../src/zfs/transfer.ts'
@@ -329,6 +331,77 @@ const datasets: readonly Case[] = [
     },
   },
   {
+    name: 'snapshots are destroyed by their GUIDs, many at once; the rest stays and is told',
+    async run(world) {
+      const { zfs, hand, source } = world
+      const [a, b] = [inside(source, 'a b'), inside(source, 'c:d')]
+      await hand.create(a)
+      await hand.create(b)
+      const names = ['one', 'two with space', 'held'] as const
+      for (const name of names) await zfs.snapshotSet([a, b], name)
+      const [one, two, held] = (await look(world, a)).snapshots
+      const [other, spared] = (await look(world, b)).snapshots
+      assert.ok(one && two && held && other && spared)
+      await zfs.hold('t', [snapshotPath(held)])
+      assert.deepEqual(
+        await zfs.destroySnapshots([
+          { ...two, name: 'never' },
+          one,
+          { ...spared, guid: other.guid },
+          held,
+          { ...one, dataset: inside(source, 'gone') },
+          other,
+          two,
+        ]),
+        ['gone', 'destroyed', 'replaced', 'held', 'gone', 'destroyed', 'destroyed'],
+      )
+      assert.deepEqual((await look(world, a)).snapshots, [{ ...held, holds: 1 }])
+      assert.deepEqual(
+        (await look(world, b)).snapshots.map(({ name }) => name),
+        [spared.name, 'held'],
+      )
+      assert.deepEqual(await zfs.destroySnapshots([one, two]), ['gone', 'gone'])
+    },
+  },
+  {
+    name: 'as many snapshots as may be destroyed at once, with the longest names',
+    async run(world) {
+      const dataset = inside(world.source, 'l'.repeat(100))
+      await world.hand.create(dataset)
+      const last = await take(world, dataset, 'n'.repeat(255 - dataset.length - 1))
+      const doomed = Array.from({ length: MAX_DESTROYED_AT_ONCE }, (_, at) => ({
+        ...last,
+        name: `${String(at).padStart(3, '0')}${last.name.slice(3)}`,
+      }))
+      assert.deepEqual(await world.zfs.destroySnapshots([...doomed.slice(1), last]), [
+        ...doomed.slice(1).map(() => 'gone'),
+        'destroyed',
+      ])
+      await assert.rejects(world.zfs.destroySnapshots([...doomed, last]), BadInput)
+    },
+  },
+  {
+    name: 'what cannot be destroyed together is refused, and nothing at all is done for nothing',
+    async run({ zfs, source }) {
+      const snapshot = { dataset: datasetName(source), name: 'a', guid: snapshotGuid('1') } as const
+      const point = { ...snapshot, createtxg: 1n, creation: new Date(0) }
+      const one = { ...point, holds: 0, writtenBytes: 0n, referencedBytes: 0n }
+      assert.deepEqual(await zfs.destroySnapshots([]), [])
+      await assert.rejects(zfs.destroySnapshots([one, { ...one, dataset: datasetName('other') }]), BadInput)
+      await assert.rejects(
+        zfs.destroySnapshots([
+          { ...one, name: '-r' },
+          { ...one, name: 'a@b' },
+        ]),
+        BadInput,
+      )
+      await assert.rejects(
+        zfs.destroySnapshots([{ ...one, dataset: datasetName('nopool') }]),
+        (error) => failureKind(error) === 'not-found',
+      )
+    },
+  },
+  {
     name: 'a bookmark tells what was written since, when every snapshot is gone',
     async run(world) {
       const { zfs, hand, source } = world
@@ -486,6 +559,16 @@ const transfers: readonly Case[] = [
     },
   },
   {
+    name: 'a copy has the time of its snapshot, not of its arrival',
+    async run(world) {
+      const { from, to } = await ready(world)
+      const a = await take(world, from, 'a')
+      await new Promise((resolve) => setTimeout(resolve, 1100))
+      await send(world, { kind: 'full', to: a }, to)
+      assert.deepEqual((await look(world, to)).snapshots[0]?.creation, a.creation)
+    },
+  },
+  {
     name: 'an increment from a snapshot, alone or with what is between',
     async run(world) {
       const { from, to } = await ready(world)
@@ -611,6 +694,8 @@ const transfers: readonly Case[] = [
         snapshots.map(({ guid }) => guid),
         [a.guid, b.guid],
       )
+      const ends = await world.zfs.destroySnapshots(snapshots.slice(0, 1))
+      assert.deepEqual(ends, ['destroyed'], 'without its key')
     },
   },
   {
@@ -757,6 +842,22 @@ const transfers: readonly Case[] = [
         (await look(world, to)).snapshots.map(({ guid }) => guid),
         [a.guid, b.guid],
       )
+    },
+  },
+  {
+    name: 'the base of an unfinished receive is not destroyed',
+    async run(world) {
+      const { from, to } = await ready(world)
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to)
+      await world.hand.write(from, 40 * MB)
+      const b = await take(world, from, 'b')
+      await sendHalf(world, { kind: 'incremental', from: a, to: b, intermediates: false }, to)
+      const [base] = (await look(world, to)).snapshots
+      assert.ok(base !== undefined)
+      assert.deepEqual(await world.zfs.destroySnapshots([base]), ['has-clones'])
+      await world.zfs.abortReceive(to)
+      assert.deepEqual(await world.zfs.destroySnapshots([base]), ['destroyed'])
     },
   },
   {

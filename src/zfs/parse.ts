@@ -134,6 +134,52 @@ export function parseHolders(stdout: string): readonly { readonly path: string; 
   })
 }
 
+/** What became of a snapshot that was to be destroyed; only `destroyed` is not there any more because of it. */
+export type SnapshotEnd = (typeof snapshotEnds)[number]
+const snapshotEnds = [
+  'destroyed',
+  /** There is none of that name. */
+  'gone',
+  /** What has its name has another GUID. */
+  'replaced',
+  'held',
+  /** Mounted, or being sent. */
+  'in-use',
+  /** Also: an unfinished receive goes on from it. */
+  'has-clones',
+  'failed',
+] as const
+
+/** `zfs program -j` of destroy.ts: a word for each of `count` snapshots. */
+export function parseSnapshotEnds(stdout: string, count: number): readonly SnapshotEnd[] {
+  const words = returnedText(stdout).split(' ')
+  if (words.length !== count)
+    throw unreadable(`zfs program: ${words.length} answers instead of ${count}`, stdout)
+  return words.map((word) => {
+    const end = snapshotEnds.find((known) => known === word)
+    if (end === undefined) throw unreadable('zfs program: an odd answer', word)
+    return end
+  })
+}
+
+/** What a channel program returned, if it is a text. */
+function returnedText(stdout: string): string {
+  let answer: unknown
+  try {
+    answer = JSON.parse(stdout)
+  } catch {
+    throw unreadable('zfs program: no JSON', stdout)
+  }
+  if (
+    typeof answer === 'object' &&
+    answer !== null &&
+    'return' in answer &&
+    typeof answer.return === 'string'
+  )
+    return answer.return
+  throw unreadable('zfs program: no text returned', stdout)
+}
+
 /**
  * `zfs get -Hp -o property,value,source` of these properties. A user property's value may contain tabs and newlines:
  * every line that does not begin with the next property asked for belongs to the value before it.

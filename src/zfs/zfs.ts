@@ -13,9 +13,17 @@ import {
 import { AlreadyExists, BadInput, messageOf, NotFound } from '../errors.ts'
 import type { Run } from '../linux/run.ts'
 import { classified, parseComplaints, saysNothingToAbort } from './complaint.ts'
+import { destroySnapshots } from './destroy.ts'
 import { failureKind, ZfsFailed } from './failure.ts'
 import { checkBookmark, checkDatasets, checkProperty, checkSnapshots, checkTag, poolOf } from './names.ts'
-import { listingColumns, openListing, parseHolders, parseNumber, parseProperties } from './parse.ts'
+import {
+  listingColumns,
+  openListing,
+  parseHolders,
+  parseNumber,
+  parseProperties,
+  type SnapshotEnd,
+} from './parse.ts'
 
 export interface Property {
   readonly value: string
@@ -58,6 +66,11 @@ export interface Zfs {
   bookmark(snapshot: Snapshot, name: string): Promise<void>
   /** Destroys a bookmark if what has that name still has that GUID; otherwise, or if it is gone, does nothing. */
   destroyBookmark(bookmark: Bookmark): Promise<void>
+  /**
+   * Destroys snapshots of one pool, at most `MAX_DESTROYED_AT_ONCE`, in one transaction; what became of each is told in
+   * the same order. Each goes only if what has its name still has its GUID when it goes. None that stays is an error.
+   */
+  destroySnapshots(doomed: readonly Snapshot[]): Promise<readonly SnapshotEnd[]>
   /** Bytes that were written to its dataset since; null if ZFS cannot tell of this one or it is gone. */
   writtenSince(bookmark: Bookmark): Promise<bigint | null>
   /**
@@ -260,6 +273,7 @@ export function createZfs(run: Run): Zfs {
     holders,
     bookmark,
     destroyBookmark,
+    destroySnapshots: (doomed) => destroySnapshots(run, doomed),
     writtenSince,
     createContainer,
     abortReceive,

@@ -204,7 +204,7 @@ export function createFakeTransfer(state: FakeState): Transfer {
     })
     target.partial = null
     target.content = [...target.content, ...data]
-    addSnapshot(state, target, stream.to.name, { guid: stream.to.guid, content: target.content })
+    addSnapshot(state, target, stream.to.name, { ...stream.to, content: target.content })
     return bytes
   }
 

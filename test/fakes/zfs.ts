@@ -9,6 +9,7 @@ import {
   snapshotPath,
 } from '../../src/core/model.ts'
 import { AlreadyExists, BadInput, messageOf, NotFound } from '../../src/errors.ts'
+import { MAX_DESTROYED_AT_ONCE } from '../../src/zfs/destroy.ts'
 import { failureKind } from '../../src/zfs/failure.ts'
 import {
   checkBookmark,
@@ -18,6 +19,7 @@ import {
   checkTag,
   poolOf,
 } from '../../src/zfs/names.ts'
+import type { SnapshotEnd } from '../../src/zfs/parse.ts'
 import type { Pools } from '../../src/zfs/pool.ts'
 import type { Transfer } from '../../src/zfs/transfer.ts'
 import type { Property, Zfs } from '../../src/zfs/zfs.ts'
@@ -39,6 +41,7 @@ import {
   shown,
   usablePool,
   verb,
+  writeOut,
 } from './zfsState.ts'
 
 export interface FakeZfs {
@@ -229,6 +232,27 @@ function createFakeDatasets(state: FakeState): Zfs {
         if (found?.guid !== BigInt(bookmark.guid)) return
         const dataset = requireDataset(state, bookmark.dataset)
         dataset.bookmarks = dataset.bookmarks.filter((candidate) => candidate !== found)
+      })
+    },
+    async destroySnapshots(doomed) {
+      checkSnapshots(doomed.map(snapshotPath))
+      if (doomed.length > MAX_DESTROYED_AT_ONCE) throw new BadInput('too many at once')
+      const pools = new Set(doomed.map(({ dataset }) => poolOf(dataset)))
+      if (pools.size > 1) throw new BadInput('one channel program cannot span pools')
+      const [pool] = pools
+      if (pool === undefined) return []
+      return verb(state, { verb: 'zfs.destroySnapshots', about: pool }, () => {
+        writeOut(state, usablePool(state, pool), 'zfs program')
+        return doomed.map((snapshot): SnapshotEnd => {
+          const dataset = findDataset(state, snapshot.dataset)
+          const found = dataset?.snapshots.find(({ name }) => name === snapshot.name)
+          if (dataset == null || found === undefined) return 'gone'
+          if (found.guid !== BigInt(snapshot.guid)) return 'replaced'
+          if (found.tags.size > 0) return 'held'
+          if (dataset.partial?.fromGuid === found.guid) return 'has-clones'
+          dataset.snapshots = dataset.snapshots.filter((candidate) => candidate !== found)
+          return 'destroyed'
+        })
       })
     },
     async writtenSince(bookmark) {

@@ -121,6 +121,13 @@ export function usablePool(state: FakeState, path: string): FakePool {
   return pool
 }
 
+/** What a command that waits for a transaction group does to a pool without a disk. */
+export function writeOut(state: FakeState, pool: FakePool, command: string): void {
+  if (pool.present) return
+  state.wedged = true
+  throw new DeadlineExceeded(command, 1000)
+}
+
 export const findDataset = (state: FakeState, name: string): FakeDataset | null =>
   usablePool(state, name).datasets.get(name) ?? null
 
@@ -176,13 +183,13 @@ export function addSnapshot(
   state: FakeState,
   dataset: FakeDataset,
   name: string,
-  copy: { readonly guid: bigint; readonly content: Content } | null = null,
+  copy: Pick<FakeSnapshot, 'guid' | 'creation' | 'content'> | null = null,
 ): FakeSnapshot {
   const snapshot: FakeSnapshot = {
     name,
     guid: copy?.guid ?? newGuid(state),
     createtxg: state.nextId(),
-    creation: state.now(),
+    creation: copy?.creation ?? state.now(),
     content: copy?.content ?? dataset.content,
     tags: new Set(),
   }

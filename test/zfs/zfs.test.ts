@@ -116,6 +116,51 @@ describe('long command lines', () => {
   })
 })
 
+describe('destroying snapshots', () => {
+  const point: Snapshot = {
+    dataset: datasetName('tank/a b'),
+    name: 'x',
+    guid: snapshotGuid('1'),
+    createtxg: 1n,
+    creation: new Date(0),
+    holds: 0,
+    writtenBytes: 0n,
+    referencedBytes: 0n,
+  }
+  const answering = (answer: string) => zfsOn(() => answer)
+
+  test('compares GUIDs as the signed numbers that a channel program sees', async () => {
+    const { zfs, ran } = answering('{"return":"destroyed gone held"}\n')
+    const doomed = ['1', '9223372036854775808', '18446744073709551615'].map((guid) => ({
+      ...point,
+      guid: snapshotGuid(guid),
+    }))
+    expect(await zfs.destroySnapshots(doomed)).toEqual(['destroyed', 'gone', 'held'])
+    const path = 'tank/a b@x'
+    expect(ran).toEqual([
+      ['program', '-j', '--', 'tank', '-', path, '1', path, '-9223372036854775808', path, '-1'],
+    ])
+  })
+
+  test.each([
+    '',
+    'destroyed',
+    '{}',
+    '{"return":1}',
+    '{"return":""}',
+    '{"return":"odd"}',
+    '{"return":"gone gone"}',
+  ])('an answer that is short or odd is an error: %s', async (answer) => {
+    await expect(answering(answer).zfs.destroySnapshots([point])).rejects.toThrow(UnreadableAnswer)
+  })
+
+  test('starts nothing for nothing', async () => {
+    const { zfs, ran } = answering('')
+    expect(await zfs.destroySnapshots([])).toEqual([])
+    expect(ran).toEqual([])
+  })
+})
+
 describe('what ZFS complains about', () => {
   test('is ignored line by line, and only where it may be', async () => {
     const again = "cannot hold snapshot 'tank@a': tag already exists on this dataset\n"
