@@ -1,4 +1,4 @@
-// What happens while a disk's pool is imported: snapshot, observe, plan, send (send.ts), read back, tidy. Which disk, and
+// What happens while a disk's pool is imported: snapshot, observe, plan (plan.ts), send (send.ts), read back, tidy. Which disk, and
 // how it is imported and released, is visit.ts; every decision about what to send is core/replication.ts.
 
 import type { Config } from './config.ts'
@@ -15,11 +15,19 @@ import type {
   VisitPhase,
 } from './core/model.ts'
 import { snapshotPath } from './core/model.ts'
-import { bookmarksOf, holdTagFor, isOwnSnapshotName, snapshotNameAt } from './core/replication.ts'
+import {
+  bookmarksOf,
+  holdTagFor,
+  isOwnSnapshotName,
+  missingBookmark,
+  snapshotNameAt,
+} from './core/replication.ts'
 import { chooseSource, targetOf } from './core/selection.ts'
-import { AlreadyExists, DeadlineExceeded, messageOf, NotFound } from './errors.ts'
+import { AlreadyExists, messageOf, NotFound } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
-import { type Context, makePlan, sendAll, type Task } from './send.ts'
+import { planAll, stateOf, type Task } from './plan.ts'
+import { type Context, sendAll } from './send.ts'
+import { byPool } from './zfs/names.ts'
 import type { Pools } from './zfs/pool.ts'
 import type { Transfer } from './zfs/transfer.ts'
 import type { Zfs } from './zfs/zfs.ts'
@@ -81,37 +89,31 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   signal.throwIfAborted()
 
   const targets = byName((await deps.zfs.observeIfPresent(rootOnDisk(request))) ?? [])
-  const tasks: Task[] = []
-  for (const { source, goal } of set.goals) {
+  const unplanned = set.goals.map(({ source, goal }) => {
     const targetName = targetOf(config, { pool }, source.name)
-    const target = targets.get(targetName) ?? null
-    try {
-      const plan = await makePlan({ source, goal, target }, config, deps)
-      tasks.push({ source, goal, targetName, target, plan })
-    } catch (error) {
-      if (error instanceof DeadlineExceeded) throw error
-      fail(source.name, messageOf(error))
-    }
-  }
+    return { source, goal, targetName, target: targets.get(targetName) ?? null }
+  })
+  const tasks = [...(await planAll(unplanned, request, deps, fail))]
   // With `as`, a dataset may land below one that is configured after it; on the disk the parent comes first.
   tasks.sort((a, b) => (a.targetName < b.targetName ? -1 : 1))
   tellPlan(tasks, request, deps)
-  const toSend = tasks.filter((task) => task.plan.kind === 'steps')
-  await holdGoals(toSend, request, deps)
+  const toSend = new Set(tasks.filter((task) => task.plan.kind === 'steps'))
+  await holdGoals([...toSend], request, deps)
+  const unfit = await bookmarkStates(tasks, request, deps)
 
   const meter = createMeter(
-    toSend.reduce((sum, task) => sum + (task.plan.kind === 'steps' ? task.plan.estimatedBytes : 0), 0),
+    [...toSend].reduce((sum, task) => sum + (task.plan.kind === 'steps' ? task.plan.estimatedBytes : 0), 0),
     deps.now(),
   )
-  const failedNames = await sendAll(tasks, { request, deps, meter, fail })
+  const failedNames = await sendAll(tasks, { request, deps, meter, unfit, fail })
   signal.throwIfAborted()
 
   const verified = await verify(
     tasks.filter((task) => !failedNames.has(task.source.name)),
     { request, deps, fail },
   )
-  await tidy(verified, request, deps)
-  const sent = verified.filter((task) => toSend.includes(task)).length
+  await tidy(verified, toSend, request, deps)
+  const sent = verified.filter((task) => toSend.has(task)).length
   return {
     total: set.goals.length + set.missed,
     sent,
@@ -147,7 +149,8 @@ async function takeSnapshotSet(
       const name = snapshotNameAt(deps.now())
       try {
         const before = await observeSources(config, deps)
-        for (const datasets of groupByPool(before.datasets).values())
+        const names = before.datasets.map((dataset) => dataset.name)
+        for (const datasets of byPool(names, (dataset) => dataset).values())
           await deps.zfs.snapshotSet(datasets, name)
         const after = await observeSources(config, deps)
         const goals = after.datasets.flatMap((source) => {
@@ -188,15 +191,6 @@ async function observeSources(config: Config, deps: BackupDeps) {
   return { datasets, missing }
 }
 
-function groupByPool(datasets: readonly Dataset[]): ReadonlyMap<string, DatasetName[]> {
-  const groups = new Map<string, DatasetName[]>()
-  for (const { name } of datasets) {
-    const pool = name.split('/')[0] ?? name
-    groups.set(pool, [...(groups.get(pool) ?? []), name])
-  }
-  return groups
-}
-
 /** A goal that is gone by now fails when it is sent, and stops no other dataset. */
 async function holdGoals(tasks: readonly Task[], { disk }: BackupRequest, deps: BackupDeps): Promise<void> {
   const paths = tasks.map((task) => snapshotPath(task.goal))
@@ -205,8 +199,33 @@ async function holdGoals(tasks: readonly Task[], { disk }: BackupRequest, deps: 
   })
 }
 
+/**
+ * Every state that the disk has or will have gets a bookmark of this disk, before anything is sent: it is the base of the
+ * next visit, whatever becomes of the snapshot. Returns why a dataset did not get its own; that one is not sent.
+ */
+async function bookmarkStates(
+  tasks: readonly Task[],
+  { disk }: BackupRequest,
+  deps: BackupDeps,
+): Promise<ReadonlyMap<DatasetName, string>> {
+  const wanted = tasks.flatMap((task) => {
+    const state = stateOf(task)
+    if (state === null || !('holds' in state)) return []
+    const name = missingBookmark(disk.poolGuid, task.source, state)
+    return name === null ? [] : [{ snapshot: state, name }]
+  })
+  const reasons = await deps.zfs.bookmarkAll(wanted)
+  return new Map(
+    wanted.flatMap(({ snapshot }) => {
+      const reason = reasons.get(snapshotPath(snapshot))
+      return reason === undefined ? [] : [[snapshot.dataset, messageOf(reason)] as const]
+    }),
+  )
+}
+
 function tellPlan(tasks: readonly Task[], request: BackupRequest, deps: BackupDeps): void {
   const plans = tasks.flatMap((task) => (task.plan.kind === 'steps' ? [task.plan] : []))
+  const conflicts = tasks.filter((task) => task.plan.kind === 'conflict').length
   const estimatedBytes = plans.reduce((sum, plan) => sum + plan.estimatedBytes, 0)
   const speed = request.expectedBytesPerSecond
   deps.tell({
@@ -214,7 +233,7 @@ function tellPlan(tasks: readonly Task[], request: BackupRequest, deps: BackupDe
     disk: request.disk.name,
     pool: request.pool,
     toSend: plans.length,
-    upToDate: tasks.filter((task) => task.plan.kind === 'up-to-date').length,
+    upToDate: tasks.length - plans.length - conflicts,
     resumed: plans.filter((plan) => plan.steps[0]?.kind === 'resume').length,
     estimatedBytes,
     readyAt: speed === null ? null : new Date(deps.now().getTime() + (estimatedBytes / speed) * 1000),
@@ -227,9 +246,10 @@ async function verify(tasks: readonly Task[], { request, deps, fail }: Context):
   await deps.pools.sync(request.pool, request.isPresent)
   const onDisk = byName((await deps.zfs.observeIfPresent(rootOnDisk(request))) ?? [])
   const verified = tasks.filter((task) => {
-    const found = onDisk.get(task.targetName)?.snapshots.some((snapshot) => snapshot.guid === task.goal.guid)
+    const state = stateOf(task)
+    const found = onDisk.get(task.targetName)?.snapshots.some((snapshot) => snapshot.guid === state?.guid)
     if (found !== true)
-      fail(task.source.name, `@${task.goal.name} was sent but could not be read back from the disk`)
+      fail(task.source.name, `@${state?.name} should be on the disk but could not be read back from it`)
     return found === true
   })
   const { dataErrors } = await deps.pools.health(request.pool)
@@ -239,15 +259,23 @@ async function verify(tasks: readonly Task[], { request, deps, fail }: Context):
   return verified
 }
 
-/** Drops the bookmarks and holds that the verified snapshots have replaced. Each step may be done twice. */
-async function tidy(verified: readonly Task[], { disk }: BackupRequest, deps: BackupDeps): Promise<void> {
-  const held = verified.flatMap(({ source, goal }) =>
-    source.snapshots.filter((s) => s.guid === goal.guid || (s.holds > 0 && isOwnSnapshotName(s.name))),
+/** Drops the bookmarks and holds that the verified states have replaced. Each step may be done twice. */
+async function tidy(
+  verified: readonly Task[],
+  toSend: ReadonlySet<Task>,
+  { disk }: BackupRequest,
+  deps: BackupDeps,
+): Promise<void> {
+  const held = verified.flatMap((task) =>
+    task.source.snapshots.filter(
+      (s) => (s.guid === task.goal.guid && toSend.has(task)) || (s.holds > 0 && isOwnSnapshotName(s.name)),
+    ),
+  )
+  const superseded = verified.flatMap((task) =>
+    bookmarksOf(disk.poolGuid, task.source).filter(({ guid }) => guid !== stateOf(task)?.guid),
   )
   try {
-    for (const { source, goal } of verified)
-      for (const bookmark of bookmarksOf(disk.poolGuid, source))
-        if (bookmark.guid !== goal.guid) await deps.zfs.destroyBookmark(bookmark)
+    await deps.zfs.destroyBookmarks(superseded)
     await deps.zfs.release(holdTagFor(disk.poolGuid), held.map(snapshotPath))
   } catch {
     // Everything is on the disk and was read back: that counts. What is left over here goes at the next visit.

@@ -78,6 +78,9 @@ export class NotFound extends Failure {}
 /** A snapshot, bookmark or dataset of that name exists already. */
 export class AlreadyExists extends Failure {}
 
+/** A command did its work, but not on this one of many things, and did not say why. */
+export class Refused extends Failure {}
+
 /** The answer of a program could not be understood; nothing may be concluded from it. */
 export class UnreadableAnswer extends Failure {}
 

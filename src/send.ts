@@ -3,55 +3,15 @@
 
 import pLimit from 'p-limit'
 import type { BackupDeps, BackupRequest } from './backup.ts'
-import type { Config } from './config.ts'
 import type { Meter } from './core/meter.ts'
-import type { Dataset, DatasetName, Snapshot } from './core/model.ts'
-import {
-  bookmarkNameFor,
-  explainConflict,
-  type PartialReceive,
-  planReplication,
-  type ReplicationPlan,
-  type Step,
-} from './core/replication.ts'
+import type { Dataset, DatasetName } from './core/model.ts'
+import { explainConflict, type Step } from './core/replication.ts'
 import { DiskVanished, messageOf } from './errors.ts'
+import { planAgain, type Task } from './plan.ts'
 import { type FailureKind, failureKind } from './zfs/failure.ts'
 import type { SendSource } from './zfs/transfer.ts'
 
-/** One dataset on its way: where it comes from, what it must reach, where it goes and what the disk has of it. */
-export interface Task {
-  readonly source: Dataset
-  readonly goal: Snapshot
-  readonly targetName: DatasetName
-  target: Dataset | null
-  plan: ReplicationPlan
-}
-
 const parentOf = (name: DatasetName): string => name.slice(0, name.lastIndexOf('/'))
-
-export async function makePlan(
-  { source, goal, target }: Pick<Task, 'source' | 'goal' | 'target'>,
-  config: Config,
-  deps: BackupDeps,
-): Promise<ReplicationPlan> {
-  const partial = target?.resumeToken == null ? null : await readPartial(target.resumeToken, deps)
-  const plan = planReplication({ source, goal, target, partial, carry: config.backup.snapshots })
-  const first = plan.kind === 'steps' ? plan.steps[0] : undefined
-  if (plan.kind !== 'steps' || first?.kind !== 'incremental' || 'holds' in first.from) return plan
-  // What a snapshot says it wrote counts from the one that is now before it: without the base, that is all there is.
-  const writtenBytes = await deps.zfs.writtenSince(first.from)
-  return writtenBytes === null ? plan : { ...plan, estimatedBytes: Number(writtenBytes) }
-}
-
-async function readPartial(
-  token: NonNullable<Dataset['resumeToken']>,
-  deps: BackupDeps,
-): Promise<PartialReceive> {
-  const content = await deps.transfer.readToken(token)
-  return content.kind === 'dead'
-    ? content
-    : { kind: 'usable', token, toGuid: content.toGuid, raw: content.raw }
-}
 
 export interface Context {
   readonly request: BackupRequest
@@ -59,12 +19,17 @@ export interface Context {
   readonly fail: (dataset: DatasetName, reason: string) => void
 }
 
+type Sending = Context & { readonly meter: Meter }
+
 /** Sends what the plans say, some datasets at once, a new parent always before its children. Names those that failed. */
 export async function sendAll(
   tasks: readonly Task[],
-  context: Context & { readonly meter: Meter },
+  context: Sending & {
+    /** Datasets that may not be sent, and why. */
+    readonly unfit: ReadonlyMap<DatasetName, string>
+  },
 ): Promise<ReadonlySet<DatasetName>> {
-  const { request, deps, fail } = context
+  const { request, deps, unfit, fail } = context
   const limit = pLimit(request.config.backup.parallel)
   const failed = new Set<DatasetName>()
   const ended = new Map<string, Promise<boolean>>()
@@ -74,6 +39,8 @@ export async function sendAll(
   )
 
   const attempt = async (task: Task): Promise<boolean> => {
+    const reason = unfit.get(task.source.name)
+    if (reason !== undefined) return giveUp(task, reason)
     const parent = ended.get(parentOf(task.targetName))
     // A parent that failed but is there from earlier visits is in nobody's way.
     const mustWait = task.target === null && !present.has(parentOf(task.targetName))
@@ -110,15 +77,14 @@ async function makeRoom(target: DatasetName, backups: ReadonlySet<string>, deps:
 }
 
 /** Brings one dataset up to its goal. Throws what is in the way. */
-async function sendDataset(task: Task, context: Context & { readonly meter: Meter }): Promise<boolean> {
+async function sendDataset(task: Task, context: Sending): Promise<boolean> {
   const { request, deps } = context
   // A resumed stream carries one snapshot, a dead token is dropped: then look and plan again. More rounds than
   // these mean that something else changes the disk at the same time.
   for (let round = 0; round < 10; round++) {
     const { plan } = task
     if (plan.kind === 'conflict') throw new Error(explainConflict(plan.conflict))
-    await deps.zfs.bookmark(task.goal, bookmarkNameFor(request.disk.poolGuid, task.goal))
-    if (plan.kind === 'up-to-date') return true
+    if (plan.kind !== 'steps') return true
     const before = task.target
     try {
       for (const step of plan.steps) await execute(step, task, context)
@@ -136,7 +102,7 @@ async function sendDataset(task: Task, context: Context & { readonly meter: Mete
         else throw error
       }
     }
-    task.plan = await makePlan(task, request.config, deps)
+    task.plan = await planAgain(task, request, deps)
   }
   throw new Error('the copy on the disk kept changing while it was received')
 }
@@ -172,7 +138,7 @@ async function discardPartial(task: Task, deps: BackupDeps): Promise<void> {
   await lookAtTarget(task, deps)
 }
 
-async function execute(step: Step, task: Task, context: Context & { readonly meter: Meter }): Promise<void> {
+async function execute(step: Step, task: Task, context: Sending): Promise<void> {
   const { request, deps, meter } = context
   if (step.kind === 'discard-partial') return deps.zfs.abortReceive(task.targetName)
   const send: SendSource = step.kind === 'resume' ? { kind: 'resume', token: step.token } : step

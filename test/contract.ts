@@ -79,7 +79,7 @@ async function take(world: World, dataset: DatasetName, name: string): Promise<S
 }
 
 async function bookmarked(world: World, snapshot: Snapshot, name: string): Promise<Bookmark> {
-  await world.zfs.bookmark(snapshot, name)
+  assert.equal((await world.zfs.bookmarkAll([{ snapshot, name }])).size, 0)
   const bookmark = (await look(world, snapshot.dataset)).bookmarks.find(
     (candidate) => candidate.name === name,
   )
@@ -302,10 +302,12 @@ const datasets: readonly Case[] = [
       const one = await take(world, dataset, 'one')
       const two = await take(world, dataset, 'two')
       const bookmark = await bookmarked(world, one, 'base')
-      await zfs.bookmark(one, 'base')
-      await assert.rejects(zfs.bookmark(two, 'base'), AlreadyExists)
-      await hand.destroy(snapshotPath(two))
-      await assert.rejects(zfs.bookmark(two, 'other'), NotFound)
+      const failures = await zfs.bookmarkAll([
+        { snapshot: one, name: 'base' },
+        { snapshot: two, name: 'base' },
+      ])
+      assert.deepEqual([...failures.keys()], [snapshotPath(two)])
+      assert.ok(failures.get(snapshotPath(two)) instanceof AlreadyExists)
       await hand.destroy(snapshotPath(one))
       assert.deepEqual((await look(world, dataset)).bookmarks, [bookmark])
       assert.equal(bookmark.guid, one.guid)
@@ -314,18 +316,50 @@ const datasets: readonly Case[] = [
     },
   },
   {
-    name: 'a bookmark is destroyed by its GUID, not by its name',
+    name: 'many bookmarks are made at once, and one that cannot be made stops no other',
+    async run(world) {
+      const { zfs, hand, source } = world
+      const [a, b] = [inside(source, 'a'), inside(source, 'b c')]
+      await hand.create(a)
+      await hand.create(b)
+      await zfs.snapshotSet([a, b], 'one')
+      const [[ofA], [ofB]] = [(await look(world, a)).snapshots, (await look(world, b)).snapshots]
+      assert.ok(ofA && ofB)
+      const gone = { ...ofA, name: 'gone' }
+      const elsewhere = { ...ofA, dataset: inside(source, 'nothing') }
+      const odd = { ...ofB, name: 'o' }
+      const failures = await zfs.bookmarkAll([
+        { snapshot: gone, name: 'x' },
+        { snapshot: ofA, name: 'x' },
+        { snapshot: elsewhere, name: 'x' },
+        { snapshot: odd, name: 'not/a name' },
+        { snapshot: ofB, name: 'with a space' },
+      ])
+      assert.deepEqual(
+        new Map([...failures].map(([path, { name }]) => [path, name])),
+        new Map([
+          [snapshotPath(gone), 'NotFound'],
+          [snapshotPath(elsewhere), 'NotFound'],
+          [snapshotPath(odd), 'BadInput'],
+        ]),
+      )
+      assert.deepEqual(names((await look(world, a)).bookmarks), ['x'])
+      assert.deepEqual(names((await look(world, b)).bookmarks), ['with a space'])
+      assert.equal((await zfs.bookmarkAll([])).size, 0)
+    },
+  },
+  {
+    name: 'bookmarks are destroyed by their GUIDs, not by their names',
     async run(world) {
       const { zfs, hand, source } = world
       const dataset = inside(source, 'a')
       await hand.create(dataset)
       const one = await bookmarked(world, await take(world, dataset, 'one'), 'x')
       const two = await bookmarked(world, await take(world, dataset, 'two'), 'y')
-      await zfs.destroyBookmark({ ...one, guid: two.guid })
+      await zfs.destroyBookmarks([{ ...one, guid: two.guid }])
       assert.deepEqual(names((await look(world, dataset)).bookmarks), ['x', 'y'])
-      await zfs.destroyBookmark(one)
-      await zfs.destroyBookmark(one)
-      await zfs.destroyBookmark({ ...one, dataset: inside(source, 'gone') })
+      await zfs.destroyBookmarks([{ ...one, dataset: inside(source, 'gone') }, { ...one, name: 'z' }, one])
+      await zfs.destroyBookmarks([one])
       assert.deepEqual(names((await look(world, dataset)).bookmarks), ['y'])
       assert.deepEqual(names((await look(world, dataset)).snapshots), ['one', 'two'])
     },
@@ -402,22 +436,68 @@ const datasets: readonly Case[] = [
     },
   },
   {
-    name: 'a bookmark tells what was written since, when every snapshot is gone',
+    name: 'a bookmark tells what a later snapshot has that was written since, when its own is gone',
     async run(world) {
       const { zfs, hand, source } = world
-      const dataset = inside(source, 'a b')
+      const [a, b] = [inside(source, 'a b'), inside(source, 'c')]
+      for (const dataset of [a, b]) {
+        await hand.create(dataset)
+        await hand.write(dataset, 3 * MB)
+      }
+      await zfs.snapshotSet([a, b], 'one')
+      const bases: Bookmark[] = []
+      for (const [at, dataset] of [a, b].entries()) {
+        const [one] = (await look(world, dataset)).snapshots
+        assert.ok(one)
+        bases.push(await bookmarked(world, one, `walkaway_17_2026112${at}T210000Z`))
+        await hand.destroy(snapshotPath(one))
+      }
+      await hand.write(a, 1 * MB)
+      await zfs.snapshotSet([a, b], 'two')
+      await hand.write(b, 1 * MB)
+      const ends = await Promise.all([a, b].map(async (dataset) => (await look(world, dataset)).snapshots[0]))
+      const [[baseOfA, baseOfB], [endOfA, endOfB]] = [bases, ends]
+      assert.ok(baseOfA && baseOfB && endOfA && endOfB)
+      const written = await zfs.writtenSince([
+        { from: baseOfA, to: endOfA },
+        { from: baseOfB, to: endOfB },
+      ])
+      const ofA = written.get(a) ?? 0n
+      assert.ok(ofA > 900_000n && ofA < 1_600_000n, String(ofA))
+      // What was written to it after that snapshot is not in it.
+      assert.equal(written.get(b), 0n)
+      assert.ok(endOfB.writtenBytes > 2_900_000n, 'its own `written` counts from the beginning')
+    },
+  },
+  {
+    name: 'what cannot be told of a bookmark is left out',
+    async run(world) {
+      const { zfs, hand, source } = world
+      const dataset = inside(source, 'a')
       await hand.create(dataset)
-      await hand.write(dataset, 3 * MB)
-      const one = await take(world, dataset, 'one')
-      const base = await bookmarked(world, one, 'walkaway_17_20261122T210000Z')
+      const base = await bookmarked(world, await take(world, dataset, 'one'), 'walkaway_17_x')
+      const to = await take(world, dataset, 'two')
+      const elsewhere = inside(source, 'gone')
+      const written = await zfs.writtenSince([
+        { from: { ...base, dataset: elsewhere }, to: { ...to, dataset: elsewhere } },
+        { from: base, to },
+      ])
+      assert.deepEqual([...written.keys()], [dataset])
+      assert.equal((await zfs.writtenSince([{ from: { ...base, name: 'nothing' }, to }])).size, 0)
+      assert.equal((await zfs.writtenSince([{ from: base, to: { ...to, name: 'gone' } }])).size, 0)
+      assert.equal((await zfs.writtenSince([])).size, 0)
+    },
+  },
+  {
+    name: 'a snapshot says 0 written when nothing was, and its dataset refers to as much as before',
+    async run(world) {
+      const { hand, source } = world
+      const dataset = inside(source, 'a')
+      await hand.create(dataset)
       await hand.write(dataset, 1 * MB)
-      await hand.destroy(snapshotPath(one))
-      await take(world, dataset, 'two')
-      const written = await zfs.writtenSince(base)
-      assert.ok(written !== null && written > 900_000n && written < 1_600_000n, String(written))
-      await zfs.destroyBookmark(base)
-      assert.equal(await zfs.writtenSince(base), null)
-      assert.equal(await zfs.writtenSince({ ...base, dataset: inside(source, 'gone') }), null)
+      const one = await take(world, dataset, 'one')
+      const two = await take(world, dataset, 'two')
+      assert.deepEqual([two.writtenBytes, two.referencedBytes], [0n, one.referencedBytes])
     },
   },
   {

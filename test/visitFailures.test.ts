@@ -55,6 +55,7 @@ describe('one failure stays one', () => {
     const machine = homeMachine()
     await visitOf(machine, 'offsite-1')
     addDataset(machine.state, 'tank/home/ben')
+    machine.write('tank/home', 10)
     machine.state.interference = {
       before: ({ verb, about }) => {
         if (verb === 'transfer.transfer' && about === 'offsite-1/nas/tank/home')

@@ -33,7 +33,10 @@ export type Conflict =
   | { readonly kind: 'encryption-differs'; readonly onDisk: boolean }
 
 export type ReplicationPlan =
-  | { readonly kind: 'up-to-date' }
+  /** The disk has the goal, or something newer of the same line: `state`. */
+  | { readonly kind: 'up-to-date'; readonly state: Snapshot | Bookmark }
+  /** Nothing was written since `state`, which the disk has: it holds what the goal holds, and nothing is sent. */
+  | { readonly kind: 'unchanged'; readonly state: Snapshot | Bookmark }
   /** Look and plan again after a `resume` or a `discard-partial`: it is then the only step. */
   | { readonly kind: 'steps'; readonly steps: readonly Step[]; readonly estimatedBytes: number }
   | { readonly kind: 'conflict'; readonly conflict: Conflict }
@@ -47,6 +50,12 @@ export interface ReplicationInput {
   readonly partial: PartialReceive | null
   /** Which snapshots travel besides the goal: every one, or walkaway's own only. */
   readonly carry: 'all' | 'own'
+  /** The disk's pool: whose bookmarks are its own. */
+  readonly poolGuid: string
+  /** Bytes of the goal that were written since the base, if that is the one in question; null: ZFS could not tell. */
+  readonly writtenSinceBase: bigint | null
+  /** Set once something was sent in this visit: the goal has its hold and its bookmark, so it goes to its end. */
+  readonly goalMustTravel: boolean
 }
 
 const ownSnapshot = /^walkaway_\d{8}T\d{6}Z$/
@@ -62,31 +71,108 @@ export const snapshotNameAt = (at: Date): string =>
 export const bookmarkNameFor = (poolGuid: string, snapshot: Snapshot): string =>
   `walkaway_${poolGuid}_${snapshot.name.replace(/^walkaway_/, '')}`
 
+/**
+ * The name of the bookmark that a snapshot needs as the base of this disk; null when there is such a bookmark. A name that stands for another snapshot is left alone: `_2` is put behind it.
+ */
+export function missingBookmark(poolGuid: string, source: Dataset, snapshot: Snapshot): string | null {
+  const own = bookmarksOf(poolGuid, source)
+  if (own.some((bookmark) => bookmark.guid === snapshot.guid)) return null
+  const name = bookmarkNameFor(poolGuid, snapshot)
+  return own.some((bookmark) => bookmark.name === name) ? `${name}_2` : name
+}
+
+const isBookmarkOf = (poolGuid: string, { name }: Bookmark): boolean =>
+  name.startsWith(`walkaway_${poolGuid}_`)
+
 /** Bookmarks of this disk on this dataset; of another disk never. */
 export const bookmarksOf = (poolGuid: string, dataset: Dataset): readonly Bookmark[] =>
-  dataset.bookmarks.filter((bookmark) => bookmark.name.startsWith(`walkaway_${poolGuid}_`))
+  dataset.bookmarks.filter((bookmark) => isBookmarkOf(poolGuid, bookmark))
 
 export const holdTagFor = (poolGuid: string): string => `walkaway:${poolGuid}`
 
 /** Decides what has to be done for one dataset. Never proposes to destroy, to roll back or to force anything. */
 export function planReplication(input: ReplicationInput): ReplicationPlan {
-  const { source, goal, target, partial } = input
-  if (target !== null && target.type !== source.type)
-    return { kind: 'conflict', conflict: { kind: 'type-differs', onDisk: target.type } }
-  if (partial !== null) return planPartial(input, partial)
-
-  const newest = target?.snapshots.at(-1)
-  if (target === null) return planSends(input, null)
-  if (newest === undefined) return { kind: 'conflict', conflict: { kind: 'name-taken' } }
-  if (target.encrypted !== source.encrypted)
-    return { kind: 'conflict', conflict: { kind: 'encryption-differs', onDisk: target.encrypted } }
-  if (newest.guid === goal.guid) return { kind: 'up-to-date' }
-
-  const base = findBase(source, newest.guid)
-  if (base === null) return { kind: 'conflict', conflict: explainMissingBase(source, target, newest) }
-  if (base.createtxg >= goal.createtxg) return { kind: 'up-to-date' }
-  return planSends(input, base)
+  const standing = compare(input)
+  switch (standing.kind) {
+    case 'conflict':
+      return standing
+    case 'partial':
+      return planPartial(input, standing.partial)
+    case 'nothing-there':
+      return planSends(input, null)
+    case 'up-to-date':
+      return { kind: 'up-to-date', state: standing.base }
+    case 'behind':
+      return isUnchanged(input, standing.base)
+        ? { kind: 'unchanged', state: standing.base }
+        : planSends(input, standing.base)
+  }
 }
+
+/** The bookmark of which ZFS must be asked how much was written since, before a plan is made; null: none. */
+export function baseInQuestion(input: Omit<ReplicationInput, 'writtenSinceBase'>): Bookmark | null {
+  const standing = compare(input)
+  return standing.kind === 'behind' && !('holds' in standing.base) ? standing.base : null
+}
+
+/** How the copy on the disk stands to its source. `base`: the newest on the disk, as the source has it. */
+type Standing =
+  | { readonly kind: 'conflict'; readonly conflict: Conflict }
+  | { readonly kind: 'partial'; readonly partial: PartialReceive }
+  | { readonly kind: 'nothing-there' }
+  | { readonly kind: 'up-to-date'; readonly base: Snapshot | Bookmark }
+  | { readonly kind: 'behind'; readonly base: Snapshot | Bookmark }
+
+function compare({
+  source,
+  goal,
+  target,
+  partial,
+  poolGuid,
+}: Omit<ReplicationInput, 'writtenSinceBase'>): Standing {
+  const conflict = (found: Conflict): Standing => ({ kind: 'conflict', conflict: found })
+  if (target !== null && target.type !== source.type)
+    return conflict({ kind: 'type-differs', onDisk: target.type })
+  if (partial !== null) return { kind: 'partial', partial }
+  if (target === null) return { kind: 'nothing-there' }
+
+  const newest = target.snapshots.at(-1)
+  if (newest === undefined) return conflict({ kind: 'name-taken' })
+  if (target.encrypted !== source.encrypted)
+    return conflict({ kind: 'encryption-differs', onDisk: target.encrypted })
+  const base = findBase(source, newest.guid, poolGuid)
+  if (base === null) return conflict(explainMissingBase(source, target, newest))
+  return { kind: base.createtxg >= goal.createtxg ? 'up-to-date' : 'behind', base }
+}
+
+/**
+ * Whether the goal holds exactly what the base holds. `written` of a snapshot counts the blocks in it that were born
+ * after the snapshot before it, the root block of the dataset among them, which every change of its content writes anew
+ * (dsl_dataset_space_written(), dmu_objset_write_done()); so 0 is proof, and of snapshots it is no moving target:
+ *
+ * - The snapshot set comes first; nothing here asks a live dataset, whose numbers are those of its last transaction group.
+ * - From a snapshot the source still has, the snapshots after it are asked. One that another program destroys while they
+ *   are listed would count nowhere: what the goal refers to must also be what the base refers to, and what slips through
+ *   even so is seen by the next visit, which counts from the same base.
+ * - From a bookmark, `written` of the next snapshot counts from an older one: ZFS is asked (`writtenSinceBase`). It must
+ *   be the disk's own bookmark: another's may be destroyed by whoever made it.
+ * - A dataset that was rolled back to the base holds what the base holds. One that was destroyed and made again under the
+ *   same name has other GUIDs, so there is no base.
+ * - Properties and the wrapping of encryption keys are no content: a change of theirs travels with the next stream.
+ */
+function isUnchanged(
+  { source, goal, poolGuid, writtenSinceBase, goalMustTravel }: ReplicationInput,
+  base: Snapshot | Bookmark,
+): boolean {
+  if (goalMustTravel) return false
+  if (!('holds' in base)) return isBookmarkOf(poolGuid, base) && writtenSinceBase === 0n
+  const nothingWritten = snapshotsBetween(source, base, goal).every((s) => s.writtenBytes === 0n)
+  return nothingWritten && base.referencedBytes === goal.referencedBytes
+}
+
+/** After the base, up to the goal. */
+const snapshotsBetween = (source: Dataset, base: Bookmark | null, goal: Snapshot): readonly Snapshot[] =>
+  source.snapshots.filter((s) => s.createtxg > (base?.createtxg ?? -1n) && s.createtxg <= goal.createtxg)
 
 function planPartial({ source, target }: ReplicationInput, partial: PartialReceive): ReplicationPlan {
   const alone = (step: Step, estimatedBytes: number): ReplicationPlan => ({
@@ -110,28 +196,29 @@ function planPartial({ source, target }: ReplicationInput, partial: PartialRecei
   return alone({ kind: 'resume', token: partial.token, to }, Number(estimate))
 }
 
-function findBase(source: Dataset, guid: SnapshotGuid): Snapshot | Bookmark | null {
+/** A snapshot serves best; of several bookmarks, the one that nobody else destroys. */
+function findBase(source: Dataset, guid: SnapshotGuid, poolGuid: string): Snapshot | Bookmark | null {
   return (
     source.snapshots.find((snapshot) => snapshot.guid === guid) ??
+    bookmarksOf(poolGuid, source).find((bookmark) => bookmark.guid === guid) ??
     source.bookmarks.find((bookmark) => bookmark.guid === guid) ??
     null
   )
 }
 
 function explainMissingBase(source: Dataset, target: Dataset, onDisk: Snapshot): Conflict {
-  const common = target.snapshots.findLast((snapshot) => findBase(source, snapshot.guid) !== null)
+  const known = new Set([...source.snapshots, ...source.bookmarks].map(({ guid }) => guid))
+  const common = target.snapshots.findLast(({ guid }) => known.has(guid))
   return common === undefined ? { kind: 'no-common-base', onDisk } : { kind: 'diverged', common, onDisk }
 }
 
 function planSends(
-  { source, goal, carry }: ReplicationInput,
+  { source, goal, carry, writtenSinceBase }: ReplicationInput,
   base: Snapshot | Bookmark | null,
 ): ReplicationPlan {
-  const after = base?.createtxg ?? -1n
-  const between = source.snapshots.filter((s) => s.createtxg > after && s.createtxg <= goal.createtxg)
+  const between = snapshotsBetween(source, base, goal)
   const wanted = between.filter((s) => carry === 'all' || isOwnSnapshotName(s.name) || s.guid === goal.guid)
-  const [first, ...rest] = wanted
-  if (first === undefined) return { kind: 'up-to-date' }
+  const [first = goal, ...rest] = wanted
 
   const steps: Step[] = []
   let from: Snapshot
@@ -150,7 +237,9 @@ function planSends(
     remaining = rest
   }
   steps.push(...planIncrementals(from, remaining, wanted.length === between.length, goal))
-  return { kind: 'steps', steps, estimatedBytes: estimate(between, base === null ? first : null) }
+  const askedOfZfs = base !== null && !('holds' in base) ? writtenSinceBase : null
+  const estimatedBytes = askedOfZfs ?? estimate(between, base === null ? first : null)
+  return { kind: 'steps', steps, estimatedBytes: Number(estimatedBytes) }
 }
 
 function planIncrementals(
@@ -171,13 +260,8 @@ function planIncrementals(
 }
 
 /** What was written since the base, in bytes; for a full send the whole of its first snapshot. */
-function estimate(between: readonly Snapshot[], full: Snapshot | null): number {
-  const sum = between.reduce(
-    (bytes, s) => bytes + (s.guid === full?.guid ? s.referencedBytes : s.writtenBytes),
-    0n,
-  )
-  return Number(sum)
-}
+const estimate = (between: readonly Snapshot[], full: Snapshot | null): bigint =>
+  between.reduce((bytes, s) => bytes + (s.guid === full?.guid ? s.referencedBytes : s.writtenBytes), 0n)
 
 /** A conflict in words for a person: what is in the way and what can be done about it. */
 export function explainConflict(conflict: Conflict): string {

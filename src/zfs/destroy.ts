@@ -2,10 +2,10 @@
 // nothing can take a snapshot's name in between, and one snapshot that cannot go stops no other.
 import { type Snapshot, snapshotPath } from '../core/model.ts'
 import { BadInput } from '../errors.ts'
-import type { Run } from '../linux/run.ts'
-import { classified } from './complaint.ts'
+import type { ZfsCommand } from './command.ts'
 import { checkSnapshots, poolOf } from './names.ts'
 import { parseSnapshotEnds, type SnapshotEnd } from './parse.ts'
+import { runProgram } from './program.ts'
 
 /**
  * All of them are destroyed while the pool writes one transaction group, and nothing else is written meanwhile. Far below
@@ -45,7 +45,7 @@ return table.concat(ends, " ")
  * take. When it throws something else, some may be destroyed: look again.
  */
 export async function destroySnapshots(
-  run: Run,
+  zfs: ZfsCommand,
   doomed: readonly Snapshot[],
 ): Promise<readonly SnapshotEnd[]> {
   checkSnapshots(doomed.map(snapshotPath))
@@ -54,15 +54,9 @@ export async function destroySnapshots(
   const [pool, ...others] = new Set(doomed.map(({ dataset }) => poolOf(dataset)))
   if (pool === undefined) return []
   if (others.length > 0) throw new BadInput('one channel program cannot span pools')
-  const pairs = doomed.flatMap((snapshot) => [snapshotPath(snapshot), signed(snapshot.guid)])
-  // After `--`, a negative number is no option.
-  const args = ['program', '-j', '--', pool, '-', ...pairs]
-  try {
-    const { stdout } = await run('zfs', args, { deadlineMs: DESTROY_MS, input: program })
-    return parseSnapshotEnds(stdout, doomed.length)
-  } catch (error) {
-    throw classified(error)
-  }
+  const args = doomed.flatMap((snapshot) => [snapshotPath(snapshot), signed(snapshot.guid)])
+  const stdout = await runProgram(zfs, { pool, lua: program, args, deadlineMs: DESTROY_MS })
+  return parseSnapshotEnds(stdout, doomed.length)
 }
 
 const signed = (guid: string): string => BigInt.asIntN(64, BigInt(guid)).toString()

@@ -70,4 +70,19 @@ export function checkToken(token: string): void {
 
 export const poolOf = (dataset: DatasetName): string => dataset.split('/', 1)[0] ?? dataset
 
+/** In the order given, apart for each pool: no command works on several. */
+export function byPool<T>(
+  items: readonly T[],
+  datasetOf: (item: T) => DatasetName,
+): ReadonlyMap<string, readonly T[]> {
+  const groups = new Map<string, T[]>()
+  for (const item of items) {
+    const pool = poolOf(datasetOf(item))
+    const group = groups.get(pool)
+    if (group === undefined) groups.set(pool, [item])
+    else group.push(item)
+  }
+  return groups
+}
+
 const quote = (text: string): string => JSON.stringify(text.length > 300 ? `${text.slice(0, 300)}...` : text)

@@ -150,13 +150,24 @@ const snapshotEnds = [
   'failed',
 ] as const
 
+/** What became of a bookmark that was to be made. */
+export type BookmarkEnd = (typeof bookmarkEnds)[number]
+const bookmarkEnds = ['made', 'exists', 'gone', 'failed'] as const
+
 /** `zfs program -j` of destroy.ts: a word for each of `count` snapshots. */
-export function parseSnapshotEnds(stdout: string, count: number): readonly SnapshotEnd[] {
+export const parseSnapshotEnds = (stdout: string, count: number): readonly SnapshotEnd[] =>
+  parseEnds(stdout, count, snapshotEnds)
+
+/** `zfs program -j` of bookmarks.ts: a word for each of `count` bookmarks. */
+export const parseBookmarkEnds = (stdout: string, count: number): readonly BookmarkEnd[] =>
+  parseEnds(stdout, count, bookmarkEnds)
+
+function parseEnds<End extends string>(stdout: string, count: number, ends: readonly End[]): readonly End[] {
   const words = returnedText(stdout).split(' ')
   if (words.length !== count)
     throw unreadable(`zfs program: ${words.length} answers instead of ${count}`, stdout)
   return words.map((word) => {
-    const end = snapshotEnds.find((known) => known === word)
+    const end = ends.find((known) => known === word)
     if (end === undefined) throw unreadable('zfs program: an odd answer', word)
     return end
   })
@@ -178,6 +189,28 @@ function returnedText(stdout: string): string {
   )
     return answer.return
   throw unreadable('zfs program: no text returned', stdout)
+}
+
+/** `zfs get -Hp -o name,value guid`: the GUID of each snapshot or bookmark, by its path. */
+export function parseGuids(stdout: string): ReadonlyMap<string, string> {
+  return new Map(
+    linesOf(stdout).map((line) => {
+      const [path = '', guid] = fields(line, 2, 'zfs get')
+      return [path, digits(guid, 'a GUID')]
+    }),
+  )
+}
+
+/** `zfs get -Hp -o name,property,value written#...`: bytes by snapshot and property; null where ZFS cannot tell. */
+export function parseWritten(stdout: string): ReadonlyMap<string, ReadonlyMap<string, bigint | null>> {
+  const written = new Map<string, Map<string, bigint | null>>()
+  for (const line of linesOf(stdout)) {
+    const [path = '', property = '', value] = fields(line, 3, 'zfs get')
+    const ofPath = written.get(path) ?? new Map<string, bigint | null>()
+    ofPath.set(property, value === '-' ? null : unsigned(value, property))
+    written.set(path, ofPath)
+  }
+  return written
 }
 
 /**

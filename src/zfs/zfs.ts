@@ -1,21 +1,25 @@
-// What walkaway does with datasets, snapshots, bookmarks and holds: few deep verbs, one process each where ZFS lets
-// us. Every dataset argument is checked before it reaches a command line. Pools are pool.ts, streams transfer.ts.
+// What walkaway does with datasets, snapshots and holds: few deep verbs, one process each where ZFS lets us. Every dataset
+// argument is checked before it reaches a command line. Bookmarks are bookmarks.ts, pools pool.ts, streams transfer.ts.
 import { setImmediate } from 'node:timers/promises'
-import {
-  type Bookmark,
-  bookmarkPath,
-  type Dataset,
-  type DatasetName,
-  datasetName,
-  type Snapshot,
-  snapshotPath,
-} from '../core/model.ts'
-import { AlreadyExists, BadInput, messageOf, NotFound } from '../errors.ts'
+import { type Dataset, type DatasetName, datasetName, type Snapshot } from '../core/model.ts'
+import { BadInput, NotFound } from '../errors.ts'
 import type { Run } from '../linux/run.ts'
-import { classified, parseComplaints, saysNothingToAbort } from './complaint.ts'
+import { type Bookmarks, createBookmarks } from './bookmarks.ts'
+import {
+  argvBytes,
+  askAboutPresent,
+  batches,
+  CHANGE_MS,
+  createZfsCommand,
+  ignoring,
+  LOOK_MS,
+  MAX_ARGV_BYTES,
+  throwNamed,
+} from './command.ts'
+import { parseComplaints, saysNothingToAbort } from './complaint.ts'
 import { destroySnapshots } from './destroy.ts'
 import { failureKind, ZfsFailed } from './failure.ts'
-import { checkBookmark, checkDatasets, checkProperty, checkSnapshots, checkTag, poolOf } from './names.ts'
+import { checkDatasets, checkProperty, checkSnapshots, checkTag, poolOf } from './names.ts'
 import {
   listingColumns,
   openListing,
@@ -40,7 +44,7 @@ export interface Holder {
  * Every verb may throw `CommandFailed` (a `ZfsFailed` with its `kind`), `DeadlineExceeded`, `UnreadableAnswer` and,
  * for a name that ZFS would not take, `BadInput`. `NotFound` and `AlreadyExists` are named where they can happen.
  */
-export interface Zfs {
+export interface Zfs extends Bookmarks {
   /**
    * The dataset and everything below it, in ZFS's order (parents first), with snapshots and bookmarks sorted by
    * createtxg. One process, whatever the number of datasets. Never empty: throws `NotFound` if the root is not there.
@@ -60,19 +64,10 @@ export interface Zfs {
   /** Who holds these snapshots, by tag. A snapshot that does not exist has no holders. */
   holders(paths: readonly string[]): Promise<readonly Holder[]>
   /**
-   * Makes `dataset#name` of a snapshot. Fine if that bookmark has the snapshot's GUID already; `AlreadyExists` if it
-   * stands for another one. Throws `NotFound` if the snapshot is gone.
-   */
-  bookmark(snapshot: Snapshot, name: string): Promise<void>
-  /** Destroys a bookmark if what has that name still has that GUID; otherwise, or if it is gone, does nothing. */
-  destroyBookmark(bookmark: Bookmark): Promise<void>
-  /**
    * Destroys snapshots of one pool, at most `MAX_DESTROYED_AT_ONCE`, in one transaction; what became of each is told in
    * the same order. Each goes only if what has its name still has its GUID when it goes. None that stays is an error.
    */
   destroySnapshots(doomed: readonly Snapshot[]): Promise<readonly SnapshotEnd[]>
-  /** Bytes that were written to its dataset since; null if ZFS cannot tell of this one or it is gone. */
-  writtenSince(bookmark: Bookmark): Promise<bigint | null>
   /**
    * Makes a dataset that only contains others (never mounted), and its missing parents likewise; never a pool.
    * Returns what it made, parents first; empty if it was all there.
@@ -86,27 +81,15 @@ export interface Zfs {
 
 /** A listing of many thousands of snapshots on a slow, busy disk; a small one takes a fraction of a second. */
 const LIST_MS = 10 * 60_000
-/** One look at one thing. */
-const LOOK_MS = 60_000
-/** Waits for a transaction group, which a loaded pool may take long to write. */
-const CHANGE_MS = 3 * 60_000
 /** Frees what was received, which may be a lot. */
 const ABORT_RECEIVE_MS = 10 * 60_000
 
-/** A command line may have 2 MiB (a quarter of the stack's limit), environment included. */
-const MAX_ARGV_BYTES = 1_500_000
 /** Lines read between two chances for everything else that the daemon has to answer. */
 const LINES_AT_A_TIME = 5_000
 
 /** Everything goes through `run`; nothing else of the machine is used. */
 export function createZfs(run: Run): Zfs {
-  async function zfs(args: readonly string[], deadlineMs: number): Promise<string> {
-    try {
-      return (await run('zfs', args, { deadlineMs })).stdout
-    } catch (error) {
-      throw classified(error)
-    }
-  }
+  const zfs = createZfsCommand(run)
 
   async function observeIfPresent(root: DatasetName): Promise<readonly Dataset[] | null> {
     checkDatasets(root)
@@ -151,7 +134,7 @@ export function createZfs(run: Run): Zfs {
   async function hold(tag: string, paths: readonly string[]): Promise<void> {
     checkTag(tag)
     checkSnapshots(paths)
-    for (const batch of batches(paths)) {
+    for (const batch of batches(paths, single)) {
       await zfs(['hold', tag, ...batch], CHANGE_MS)
         .catch(ignoring('exists'))
         .catch(throwNamed)
@@ -161,25 +144,20 @@ export function createZfs(run: Run): Zfs {
   async function release(tag: string, paths: readonly string[]): Promise<void> {
     checkTag(tag)
     checkSnapshots(paths)
-    for (const batch of batches(paths))
+    for (const batch of batches(paths, single))
       await zfs(['release', tag, ...batch], CHANGE_MS).catch(ignoring('not-found'))
   }
 
   async function holders(paths: readonly string[]): Promise<readonly Holder[]> {
     checkSnapshots(paths)
     const found: Holder[] = []
-    for (let left = paths; left.length > 0; ) {
-      const batch = batches(left)[0] ?? []
-      try {
-        found.push(...parseHolders(await zfs(['holds', '-H', ...batch], LOOK_MS)))
-        left = left.slice(batch.length)
-      } catch (error) {
-        if (failureKind(error) !== 'not-found' || !(error instanceof ZfsFailed)) throw error
-        const gone = new Set(parseComplaints(error.stderr).map(({ about }) => about))
-        const present = left.filter((path) => !gone.has(path) && !gone.has(path.split('@', 1)[0] ?? path))
-        if (present.length === left.length) throw error
-        left = present
-      }
+    for (const batch of batches(paths, single)) {
+      const stdout = await askAboutPresent(
+        batch,
+        (path) => [path, path.split('@', 1)[0] ?? path],
+        (present) => zfs(['holds', '-H', ...present], LOOK_MS),
+      )
+      found.push(...parseHolders(stdout))
     }
     return found
   }
@@ -194,38 +172,6 @@ export function createZfs(run: Run): Zfs {
       if (failureKind(error) === 'not-found') return null
       throw error
     }
-  }
-
-  async function bookmark(snapshot: Snapshot, name: string): Promise<void> {
-    const from = snapshotPath(snapshot)
-    const to = `${snapshot.dataset}#${name}`
-    checkSnapshots([from])
-    checkBookmark(to)
-    try {
-      await zfs(['bookmark', from, to], CHANGE_MS)
-    } catch (error) {
-      if (failureKind(error) !== 'exists') throwNamed(error)
-      if ((await guidOf(to)) !== BigInt(snapshot.guid)) {
-        throw new AlreadyExists(`${to} stands for another snapshot`, { cause: error })
-      }
-    }
-  }
-
-  async function destroyBookmark(doomed: Bookmark): Promise<void> {
-    const path = bookmarkPath(doomed)
-    checkBookmark(path)
-    if ((await guidOf(path)) !== BigInt(doomed.guid)) return
-    await zfs(['destroy', path], CHANGE_MS).catch(ignoring('not-found'))
-  }
-
-  async function writtenSince({ dataset, name }: Bookmark): Promise<bigint | null> {
-    checkBookmark(`${dataset}#${name}`)
-    const args = ['get', '-Hp', '-o', 'value', `written#${name}`, dataset]
-    const stdout = await zfs(args, LOOK_MS).catch((error: unknown) => {
-      if (failureKind(error) === 'not-found') return '-\n'
-      throw error
-    })
-    return stdout === '-\n' ? null : parseNumber(stdout, `what was written since #${name}`)
   }
 
   async function createContainer(dataset: DatasetName): Promise<readonly DatasetName[]> {
@@ -265,16 +211,14 @@ export function createZfs(run: Run): Zfs {
   }
 
   return {
+    ...createBookmarks(zfs),
     observe,
     observeIfPresent,
     snapshotSet,
     hold,
     release,
     holders,
-    bookmark,
-    destroyBookmark,
-    destroySnapshots: (doomed) => destroySnapshots(run, doomed),
-    writtenSince,
+    destroySnapshots: (doomed) => destroySnapshots(zfs, doomed),
     createContainer,
     abortReceive,
     properties,
@@ -287,38 +231,4 @@ function isAbsence(error: unknown, dataset: DatasetName): boolean {
   return parseComplaints(error.stderr).some(({ about, kind }) => kind === 'not-found' && about === dataset)
 }
 
-/** The failures that callers tell apart by class; any other as it came. */
-function throwNamed(error: unknown): never {
-  const kind = failureKind(error)
-  if (kind === 'not-found') throw new NotFound(messageOf(error), { cause: error })
-  if (kind === 'exists') throw new AlreadyExists(messageOf(error), { cause: error })
-  throw error
-}
-
-/** For commands that go on after each complaint: fine if every one is of this kind, otherwise what is left counts. */
-const ignoring =
-  (kind: 'exists' | 'not-found') =>
-  (error: unknown): void => {
-    if (!(error instanceof ZfsFailed) || error.exitCode === null) throw error
-    const rest = parseComplaints(error.stderr).find((complaint) => complaint.kind !== kind)
-    if (rest !== undefined) throw new ZfsFailed(rest.kind, error, { cause: error })
-  }
-
-const argvBytes = (args: readonly string[]): number => args.reduce((sum, arg) => sum + arg.length + 9, 0)
-
-function batches(paths: readonly string[]): readonly (readonly string[])[] {
-  const all: string[][] = []
-  let current: string[] = []
-  let bytes = 0
-  for (const path of paths) {
-    const more = argvBytes([path])
-    if (current.length === 0 || bytes + more > MAX_ARGV_BYTES) {
-      current = []
-      bytes = 0
-      all.push(current)
-    }
-    current.push(path)
-    bytes += more
-  }
-  return all
-}
+const single = (path: string): readonly string[] => [path]

@@ -17,8 +17,9 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   zfs: ['core', 'errors.ts', 'linux'],
   control: ['core', 'errors.ts'],
   notify: ['core', 'errors.ts', 'events.ts', 'linux'],
-  'send.ts': ['core', 'errors.ts', 'config.ts', 'zfs', 'backup.ts'],
-  'backup.ts': ['core', 'errors.ts', 'events.ts', 'config.ts', 'zfs', 'linux', 'send.ts'],
+  'plan.ts': ['core', 'errors.ts', 'zfs', 'backup.ts'],
+  'send.ts': ['core', 'errors.ts', 'zfs', 'plan.ts', 'backup.ts'],
+  'backup.ts': ['core', 'errors.ts', 'events.ts', 'config.ts', 'zfs', 'linux', 'plan.ts', 'send.ts'],
   'visit.ts': ['core', 'errors.ts', 'events.ts', 'config.ts', 'zfs', 'linux', 'backup.ts'],
   'runner.ts': ['core', 'errors.ts', 'events.ts', 'config.ts', 'control', 'zfs', 'linux', 'visit.ts'],
   'daemon.ts': [

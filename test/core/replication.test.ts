@@ -2,11 +2,12 @@ import { describe, expect, test } from 'vitest'
 import type { Bookmark, Dataset, Snapshot } from '../../src/core/model.ts'
 import { datasetName, resumeToken, snapshotGuid } from '../../src/core/model.ts'
 import {
-  bookmarkNameFor,
+  baseInQuestion,
   bookmarksOf,
   type Conflict,
   explainConflict,
   isOwnSnapshotName,
+  missingBookmark,
   type PartialReceive,
   planReplication,
   type ReplicationInput,
@@ -36,6 +37,8 @@ function inWords(plan: ReplicationPlan): string {
   switch (plan.kind) {
     case 'up-to-date':
       return 'up-to-date'
+    case 'unchanged':
+      return `unchanged ${pointName(plan.state)}`
     case 'conflict':
       return `conflict: ${plan.conflict.kind}`
     case 'steps':
@@ -49,6 +52,8 @@ interface Given {
   readonly partial?: PartialReceive
   readonly source?: Partial<Dataset>
   readonly target?: Partial<Dataset>
+  readonly writtenSinceBase?: bigint
+  readonly goalMustTravel?: boolean
 }
 
 function input(source: string, target: string | null, given: Given = {}): ReplicationInput {
@@ -59,6 +64,9 @@ function input(source: string, target: string | null, given: Given = {}): Replic
     target: target === null ? null : dataset(target, { name: datasetName('disk/nas/tank'), ...given.target }),
     partial: given.partial ?? null,
     carry: given.carry ?? 'all',
+    poolGuid: '17',
+    writtenSinceBase: given.writtenSinceBase ?? null,
+    goalMustTravel: given.goalMustTravel ?? false,
   }
 }
 const plan = (source: string, target: string | null, given?: Given): string =>
@@ -119,6 +127,86 @@ describe('what is sent', () => {
     text.replaceAll(/OWN(\d)/g, (_, day: string) => `walkaway_2026010${day}T000000Z`)
   test.each(table)('%s', (_, source, target, expected, given) => {
     expect(plan(source, target, given)).toBe(ownNames(expected))
+  })
+})
+
+describe('a dataset in which nothing was written', () => {
+  const ours = 'walkaway_17_x'
+  /** As `dataset`, with what each snapshot wrote; '@a:0 @b:7'. */
+  const written = (series: string): Pick<Dataset, 'snapshots'> => {
+    const words = series.split(' ').filter((word) => word.startsWith('@'))
+    const { snapshots } = dataset(series.replaceAll(/:\d+/g, ''))
+    return {
+      snapshots: snapshots.map((s, i) => ({ ...s, writtenBytes: BigInt(words[i]?.split(':')[1] ?? '10') })),
+    }
+  }
+  const planWritten = (source: string, target: string | null, given: Given = {}): string => {
+    const plain = source.replaceAll(/:\d+/g, '')
+    return plan(plain, target, { ...given, source: { ...written(source), ...given.source } })
+  }
+  test.each<[name: string, source: string, target: string | null, expected: string, Given?]>([
+    ['costs nothing', '@a @b:0', '@a', 'unchanged @a'],
+    ['over many snapshots', '@a @b:0 @c:0 @d:0', '@a', 'unchanged @a'],
+    ['what the base itself wrote does not matter', '@x @a:99 @b:0', '@x @a', 'unchanged @a'],
+    ['but one snapshot between has something', '@a @b:0 @c:5 @d:0', '@a', '@a -I @d'],
+    ['but the goal has', '@a @b:1', '@a', '@a -i @b'],
+    ['what comes after the goal does not count', '@a @b:0 @c:7', '@a', 'unchanged @a', { goal: 'b' }],
+    ['is sent when the disk has nothing of it', '@a:0', null, 'full @a'],
+    ['has its goal on the disk', '@a @b:0', '@b', 'up-to-date'],
+    ['diverged all the same', '@a @b:0', '@a @x', 'conflict: diverged'],
+    [
+      "since a bookmark of the disk's own",
+      `#${ours}=a @b:1000`,
+      '@a',
+      `unchanged #${ours}`,
+      { writtenSinceBase: 0n },
+    ],
+    ['not if ZFS counts otherwise', `#${ours}=a @b:1000`, '@a', `#${ours} -i @b`, { writtenSinceBase: 1n }],
+    ['not if ZFS cannot tell', `#${ours}=a @b:0`, '@a', `#${ours} -i @b`],
+    [
+      "not since another disk's bookmark",
+      '#walkaway_1_x=a @b:0',
+      '@a',
+      '#walkaway_1_x -i @b',
+      { writtenSinceBase: 0n },
+    ],
+    [
+      "the disk's own bookmark is asked first",
+      `#z=a #${ours}=a @b:9`,
+      '@a',
+      `unchanged #${ours}`,
+      { writtenSinceBase: 0n },
+    ],
+    ['goes to its end once something was sent', '@a @b:0', '@a', '@a -i @b', { goalMustTravel: true }],
+    [
+      'and has an unfinished receive',
+      '@a @b:0',
+      '@a',
+      'discard',
+      { partial: { kind: 'dead', reason: 'gone' } },
+    ],
+  ])('%s', (_, source, target, expected, given) => {
+    expect(planWritten(source, target, given)).toBe(expected)
+  })
+  test('is not believed when the goal refers to more or less than the base: a snapshot went while they were listed', () => {
+    const asked = input('@a @b', '@a', { source: written('@a @b:0') })
+    const grown = { ...asked, goal: { ...asked.goal, referencedBytes: 999n } }
+    expect(inWords(planReplication(asked))).toBe('unchanged @a')
+    expect(inWords(planReplication(grown))).toBe('@a -i @b')
+  })
+  test.each<[name: string, source: string, target: string | null, expected: string | null]>([
+    ['a bookmark that is the base', '#a @b', '@a', 'a'],
+    ['no snapshot', '@a @b', '@a', null],
+    ['nothing when all is there', '#a @b', '@a @b', null],
+    ['nothing when nothing is there', '#a @b', null, null],
+    ['nothing when it diverged', '#a @b', '@a @x', null],
+  ])('in question is %s', (_, source, target, expected) => {
+    expect(baseInQuestion(input(source, target))?.name ?? null).toBe(expected)
+  })
+  test('since a bookmark: the estimate is what ZFS counts', () => {
+    expect(planReplication(input('#a @b @c', '@a', { writtenSinceBase: 7n }))).toMatchObject({
+      estimatedBytes: 7,
+    })
   })
 })
 
@@ -285,20 +373,34 @@ describe('names', () => {
   ])('%s is our own: %s', (name, expected) => {
     expect(isOwnSnapshotName(name)).toBe(expected)
   })
-  test("of bookmarks: one disk's are not another's, even when one GUID begins with the other", () => {
-    const of = dataset('@own1')
-    const name = bookmarkNameFor('123', at(of))
-    expect(name).toBe('walkaway_123_20260101T000000Z')
-    const [bookmark] = dataset('#x').bookmarks
-    if (bookmark === undefined) throw new Error('the notation is broken')
-    const both = {
-      ...of,
-      bookmarks: [
-        { ...bookmark, name },
-        { ...bookmark, name: name.replace('123', '1234') },
-      ],
+  const withBookmarks = (...bookmarks: readonly (readonly [name: string, of: string])[]): Dataset => {
+    const source = dataset(`@own1 ${bookmarks.map(([, of]) => `#${of}`).join(' ')}`)
+    return {
+      ...source,
+      bookmarks: source.bookmarks.map((bookmark, i) => ({ ...bookmark, name: bookmarks[i]?.[0] ?? '' })),
     }
-    expect(bookmarksOf('123', both).map((found) => found.name)).toEqual([name])
+  }
+  test.each<[name: string, bookmarks: (readonly [string, string])[], expected: string | null]>([
+    ['none yet', [], 'walkaway_123_20260101T000000Z'],
+    ['it is there', [['walkaway_123_20260101T000000Z', 'x=own1']], null],
+    ['it is there under any name', [['walkaway_123_20260101T000000Z_2', 'x=own1']], null],
+    [
+      "another disk's does not count",
+      [['walkaway_1234_20260101T000000Z', 'x=own1']],
+      'walkaway_123_20260101T000000Z',
+    ],
+    [
+      'the name stands for another',
+      [['walkaway_123_20260101T000000Z', 'y']],
+      'walkaway_123_20260101T000000Z_2',
+    ],
+  ])('of the bookmark that is missing: %s', (_, bookmarks, expected) => {
+    const source = withBookmarks(...bookmarks)
+    expect(missingBookmark('123', source, at(source, 'own1'))).toBe(expected)
+  })
+  test("of bookmarks: one disk's are not another's, even when one GUID begins with the other", () => {
+    const both = withBookmarks(['walkaway_123_a', 'x'], ['walkaway_1234_a', 'y'])
+    expect(bookmarksOf('123', both).map((found) => found.name)).toEqual(['walkaway_123_a'])
     expect(bookmarksOf('12', both)).toEqual([])
   })
 })

@@ -87,6 +87,18 @@ interface Case {
   readonly carry: 'all' | 'own'
 }
 
+const planOf = ({ source, goal, before, carry }: Case): ReplicationPlan =>
+  planReplication({
+    source,
+    goal,
+    target: before,
+    partial: null,
+    carry,
+    poolGuid: '17',
+    writtenSinceBase: null,
+    goalMustTravel: false,
+  })
+
 const guids = (of: Dataset | null): readonly string[] => of?.snapshots.map((s) => s.guid) ?? []
 const pointOf = (source: Dataset, guid: string | undefined) =>
   [...source.snapshots, ...source.bookmarks].find((point) => point.guid === guid)
@@ -100,12 +112,14 @@ function findFault(given: Case, plan: ReplicationPlan): string | null {
   switch (plan.kind) {
     case 'conflict':
       return base === undefined ? null : 'a conflict although the newest on the disk is known'
+    case 'unchanged':
+      return 'something was written in each of these snapshots'
     case 'up-to-date':
       return (base?.createtxg ?? -1n) < goal.createtxg ? 'up to date without the goal' : null
     case 'steps': {
       if (there.at(-1) !== goal.guid) return 'the goal was not reached'
       if (guids(before).some((guid, i) => there[i] !== guid)) return 'something on the disk was lost'
-      const again = planReplication({ source, goal, target: after, partial: null, carry })
+      const again = planOf({ source, goal, before: after, carry })
       if (again.kind !== 'up-to-date') return 'not up to date afterwards'
       const since = base?.createtxg ?? -1n
       const wanted = source.snapshots.filter((s) => s.createtxg > since && s.createtxg <= goal.createtxg)
@@ -127,7 +141,7 @@ test.each(
     const source = dataset(series)
     for (const before of befores)
       for (const goal of source.snapshots) {
-        const plan = planReplication({ source, goal, target: before, partial: null, carry })
+        const plan = planOf({ source, goal, before, carry })
         ends.add(plan.kind)
         const fault = findFault({ source, before, goal, carry }, plan)
         if (fault !== null)

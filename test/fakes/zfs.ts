@@ -3,9 +3,11 @@
 import {
   bookmarkPath,
   type Dataset,
+  type DatasetName,
   datasetName,
   poolGuid,
   poolName,
+  type Snapshot,
   snapshotPath,
 } from '../../src/core/model.ts'
 import { AlreadyExists, BadInput, messageOf, NotFound } from '../../src/errors.ts'
@@ -146,6 +148,14 @@ function createFakeDatasets(state: FakeState): Zfs {
     const [name = '', short = ''] = path.split('#')
     return findDataset(state, name)?.bookmarks.find((candidate) => candidate.name === short)
   }
+  const bookmark = (snapshot: Snapshot, name: string): void => {
+    const path = `${snapshot.dataset}#${name}`
+    const existing = findBookmark(path)
+    if (existing?.guid === BigInt(snapshot.guid)) return
+    if (existing !== undefined) throw failed('exists', `cannot create bookmark '${path}': bookmark exists`)
+    const { guid, createtxg, creation } = requireSnapshot(state, snapshotPath(snapshot))
+    requireDataset(state, snapshot.dataset).bookmarks.push({ name, guid, createtxg, creation })
+  }
 
   return {
     observeIfPresent,
@@ -209,29 +219,20 @@ function createFakeDatasets(state: FakeState): Zfs {
         }),
       )
     },
-    async bookmark(snapshot, name) {
-      const path = `${snapshot.dataset}#${name}`
-      checkBookmark(path)
-      return verb(state, { verb: 'zfs.bookmark', about: path }, () =>
-        namedAll(() => {
-          const existing = findBookmark(path)
-          if (existing !== undefined) {
-            if (existing.guid === BigInt(snapshot.guid)) return
-            throw failed('exists', `cannot create bookmark '${path}': bookmark exists`)
+    async bookmarkAll(wanted) {
+      return verb(state, { verb: 'zfs.bookmarkAll', about: String(wanted.length) }, () => {
+        const reasons = new Map<string, Error>()
+        for (const { snapshot, name } of wanted) {
+          const path = `${snapshot.dataset}#${name}`
+          try {
+            checkBookmark(path)
+            namedAll(() => bookmark(snapshot, name))
+          } catch (error) {
+            if (!(error instanceof Error)) throw error
+            reasons.set(snapshotPath(snapshot), error)
           }
-          const { guid, createtxg, creation } = requireSnapshot(state, snapshotPath(snapshot))
-          requireDataset(state, snapshot.dataset).bookmarks.push({ name, guid, createtxg, creation })
-        }),
-      )
-    },
-    async destroyBookmark(bookmark) {
-      const path = bookmarkPath(bookmark)
-      checkBookmark(path)
-      return verb(state, { verb: 'zfs.destroyBookmark', about: path }, () => {
-        const found = findBookmark(path)
-        if (found?.guid !== BigInt(bookmark.guid)) return
-        const dataset = requireDataset(state, bookmark.dataset)
-        dataset.bookmarks = dataset.bookmarks.filter((candidate) => candidate !== found)
+        }
+        return reasons
       })
     },
     async destroySnapshots(doomed) {
@@ -255,14 +256,29 @@ function createFakeDatasets(state: FakeState): Zfs {
         })
       })
     },
-    async writtenSince(bookmark) {
-      const path = bookmarkPath(bookmark)
-      checkBookmark(path)
-      return verb(state, { verb: 'zfs.writtenSince', about: path }, () => {
-        const found = findBookmark(path)
-        if (found === undefined) return null
-        const { content } = requireDataset(state, bookmark.dataset)
-        return BigInt(bytesOf(content.filter(({ id }) => BigInt(id) >= found.createtxg)))
+    async destroyBookmarks(doomed) {
+      for (const mark of doomed) checkBookmark(bookmarkPath(mark))
+      return verb(state, { verb: 'zfs.destroyBookmarks', about: doomed.map(bookmarkPath).join(' ') }, () => {
+        for (const mark of doomed) {
+          const found = findBookmark(bookmarkPath(mark))
+          if (found?.guid !== BigInt(mark.guid)) continue
+          const dataset = requireDataset(state, mark.dataset)
+          dataset.bookmarks = dataset.bookmarks.filter((candidate) => candidate !== found)
+        }
+      })
+    },
+    async writtenSince(questions) {
+      for (const { from } of questions) checkBookmark(bookmarkPath(from))
+      return verb(state, { verb: 'zfs.writtenSince', about: String(questions.length) }, () => {
+        const answers = new Map<DatasetName, bigint>()
+        for (const { from, to } of questions) {
+          const found = findBookmark(bookmarkPath(from))
+          const snapshot = findDataset(state, to.dataset)?.snapshots.find(({ name }) => name === to.name)
+          if (found === undefined || snapshot === undefined) continue
+          const written = snapshot.content.filter(({ id }) => BigInt(id) >= found.createtxg)
+          answers.set(to.dataset, BigInt(bytesOf(written)))
+        }
+        return answers
       })
     },
     async createContainer(dataset) {

@@ -183,17 +183,83 @@ describe('what ZFS complains about', () => {
   })
   test('a bookmark is not destroyed if the look at it fails', async () => {
     const { zfs, ran } = zfsOn(() => complaint("cannot open 'tank': pool I/O is currently suspended"))
-    const point: Snapshot = {
-      dataset: tank,
-      name: 'a',
-      guid: snapshotGuid('1'),
-      createtxg: 1n,
-      creation: new Date(0),
-      holds: 0,
-      writtenBytes: 0n,
-      referencedBytes: 0n,
-    }
-    await expect(zfs.destroyBookmark(point)).rejects.toMatchObject({ kind: 'suspended' })
+    await expect(zfs.destroyBookmarks([point('tank', 'a')])).rejects.toMatchObject({ kind: 'suspended' })
     expect(ran.map(([verb]) => verb)).toEqual(['get'])
+  })
+})
+
+const point = (dataset: string, name: string, guid = '1'): Snapshot => ({
+  dataset: datasetName(dataset),
+  name,
+  guid: snapshotGuid(guid),
+  createtxg: 1n,
+  creation: new Date(0),
+  holds: 0,
+  writtenBytes: 0n,
+  referencedBytes: 0n,
+})
+
+describe('bookmarks', () => {
+  const wanted = Array.from({ length: 1000 }, (_, i) => ({ snapshot: point(`tank/d${i}`, 's'), name: 'b' }))
+
+  test('of a thousand datasets are made by one process for each pool', async () => {
+    const { zfs, ran } = zfsOn((args) => `{"return":"${'made '.repeat((args.length - 5) / 2).trim()}"}\n`)
+    await zfs.bookmarkAll([...wanted, { snapshot: point('other', 's'), name: 'b' }])
+    expect(ran.map((args) => args.slice(0, 5))).toEqual([
+      ['program', '-j', '--', 'tank', '-'],
+      ['program', '-j', '--', 'other', '-'],
+    ])
+    expect(ran[0]).toHaveLength(5 + 2000)
+    expect(ran[1]?.slice(5)).toEqual(['other@s', 'other#b'])
+  })
+  test('that ZFS refuses have a reason each; those that exist are looked at, in one more process', async () => {
+    const { zfs, ran } = zfsOn(([verb]) =>
+      verb === 'program'
+        ? '{"return":"made exists exists gone failed"}\n'
+        : 'tank/d1#b\t1\ntank/d2#b\t18446744073709551615\n',
+    )
+    const reasons = await zfs.bookmarkAll(wanted.slice(0, 5))
+    expect(new Map([...reasons].map(([path, { name }]) => [path, name]))).toEqual(
+      new Map([
+        ['tank/d2@s', 'AlreadyExists'],
+        ['tank/d3@s', 'NotFound'],
+        ['tank/d4@s', 'Refused'],
+      ]),
+    )
+    expect(ran).toHaveLength(2)
+  })
+  test('an answer that is none is an error, never "all made"', async () => {
+    for (const answer of [
+      '',
+      'done\n',
+      '[]',
+      '{"return":7}',
+      '{"return":"made made"}',
+      '{"return":"odd"}',
+      'null',
+    ])
+      await expect(zfsOn(() => answer).zfs.bookmarkAll(wanted.slice(0, 1))).rejects.toThrow(UnreadableAnswer)
+  })
+  test('of a thousand datasets, with a name each, are asked about in a few processes, with one name in one', async () => {
+    const { zfs, ran } = zfsOn(() => '')
+    const questions = (nameOf: (i: number) => string) =>
+      Array.from({ length: 1000 }, (_, i) => ({
+        from: point(`tank/d${i}`, nameOf(i)),
+        to: point(`tank/d${i}`, 's'),
+      }))
+    await zfs.writtenSince(questions((i) => `b${i}`))
+    expect(ran.length).toBeLessThan(10)
+    expect(ran.flatMap((args) => args.slice(5))).toHaveLength(1000)
+    ran.length = 0
+    await zfs.writtenSince(questions(() => 'b'))
+    expect(ran).toHaveLength(1)
+  })
+  test('an answer about them that is no number is an error; "-" is none', async () => {
+    const question = [{ from: point('tank', 'b'), to: point('tank', 's') }]
+    const answer = (value: string) => zfsOn(() => `tank@s\twritten#b\t${value}\n`).zfs.writtenSince(question)
+    expect([...(await answer('0'))]).toEqual([['tank', 0n]])
+    expect([...(await answer('-'))]).toEqual([])
+    await expect(answer('')).rejects.toThrow(UnreadableAnswer)
+    await expect(zfsOn(() => 'tank@s\t0\n').zfs.writtenSince(question)).rejects.toThrow(UnreadableAnswer)
   })
 })

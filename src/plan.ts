@@ -1,0 +1,103 @@
+// From what both sides have to a plan for every dataset of a visit: reads what the decisions need besides the listings
+// (tokens, what was written since a bookmark), for all datasets at once. The decisions are core/replication.ts.
+
+import type { BackupDeps, BackupRequest } from './backup.ts'
+import type { Bookmark, Dataset, DatasetName, Snapshot } from './core/model.ts'
+import {
+  baseInQuestion,
+  type PartialReceive,
+  planReplication,
+  type ReplicationInput,
+  type ReplicationPlan,
+} from './core/replication.ts'
+import { DeadlineExceeded, messageOf } from './errors.ts'
+
+/** One dataset on its way: where it comes from, what it must reach, where it goes and what the disk has of it. */
+export interface Task {
+  readonly source: Dataset
+  readonly goal: Snapshot
+  readonly targetName: DatasetName
+  target: Dataset | null
+  plan: ReplicationPlan
+}
+type Unplanned = Omit<Task, 'plan'>
+
+/** The point of the source that the disk has when this plan was carried out; null: none. */
+export function stateOf({ plan, goal }: Pick<Task, 'plan' | 'goal'>): Snapshot | Bookmark | null {
+  switch (plan.kind) {
+    case 'up-to-date':
+    case 'unchanged':
+      return plan.state
+    case 'steps':
+      return goal
+    case 'conflict':
+      return null
+  }
+}
+
+/** Plans for all datasets of a visit; one that cannot be planned for is told to `fail` and left out. */
+export async function planAll(
+  unplanned: readonly Unplanned[],
+  request: BackupRequest,
+  deps: BackupDeps,
+  fail: (dataset: DatasetName, reason: string) => void,
+): Promise<readonly Task[]> {
+  const readable: (readonly [Unplanned, AskedInput])[] = []
+  for (const task of unplanned) {
+    try {
+      readable.push([task, await read(task, request, deps)])
+    } catch (error) {
+      if (error instanceof DeadlineExceeded) throw error
+      fail(task.source.name, messageOf(error))
+    }
+  }
+  const questions = readable.flatMap(([{ goal }, input]) => {
+    const from = baseInQuestion(input)
+    return from === null ? [] : [{ from, to: goal }]
+  })
+  const written = await deps.zfs.writtenSince(questions)
+  return readable.map(([task, input]) => {
+    const writtenSinceBase = written.get(task.source.name) ?? null
+    return { ...task, plan: planReplication({ ...input, writtenSinceBase }) }
+  })
+}
+
+/** Another plan for a dataset of which something was sent already. */
+export async function planAgain(
+  task: Unplanned,
+  request: BackupRequest,
+  deps: BackupDeps,
+): Promise<ReplicationPlan> {
+  const input = { ...(await read(task, request, deps)), goalMustTravel: true, writtenSinceBase: null }
+  return planReplication(input)
+}
+
+type AskedInput = Omit<ReplicationInput, 'writtenSinceBase'>
+
+async function read(
+  { source, goal, target }: Unplanned,
+  { disk, config }: BackupRequest,
+  deps: BackupDeps,
+): Promise<AskedInput> {
+  const partial = target?.resumeToken == null ? null : await readPartial(target.resumeToken, deps)
+  const { poolGuid } = disk
+  return {
+    source,
+    goal,
+    target,
+    partial,
+    carry: config.backup.snapshots,
+    poolGuid,
+    goalMustTravel: false,
+  }
+}
+
+async function readPartial(
+  token: NonNullable<Dataset['resumeToken']>,
+  deps: BackupDeps,
+): Promise<PartialReceive> {
+  const content = await deps.transfer.readToken(token)
+  return content.kind === 'dead'
+    ? content
+    : { kind: 'usable', token, toGuid: content.toGuid, raw: content.raw }
+}

@@ -1,0 +1,16 @@
+// Channel programs (zfs-program(8)): many changes of one pool in one process and one transaction group. A program is Lua
+// text that is passed on standard input; what it works on are arguments, never part of its text.
+import type { ZfsCommand } from './command.ts'
+
+/** Returns what `zfs program -j` printed. Throws what zfs commands throw: some of it may be done then. */
+export const runProgram = (
+  zfs: ZfsCommand,
+  program: {
+    readonly pool: string
+    readonly lua: string
+    readonly args: readonly string[]
+    readonly deadlineMs: number
+  },
+): Promise<string> =>
+  // After `--`, a negative number is no option.
+  zfs(['program', '-j', '--', program.pool, '-', ...program.args], program.deadlineMs, program.lua)
