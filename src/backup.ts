@@ -1,5 +1,6 @@
-// What happens while a disk's pool is imported: snapshot, observe, plan (plan.ts), send (send.ts), read back, tidy. Which disk, and
-// how it is imported and released, is visit.ts; every decision about what to send is core/replication.ts.
+// What happens while a disk's pool is imported: snapshot, observe, plan (plan.ts), send (send.ts), read back, tidy, prune
+// (prune.ts). Which disk, and how it is imported and released, is visit.ts; every decision about what to send is
+// core/replication.ts.
 
 import type { Config } from './config.ts'
 import type { Calendar } from './core/calendar.ts'
@@ -26,6 +27,7 @@ import { chooseSource, targetOf } from './core/selection.ts'
 import { AlreadyExists, messageOf, NotFound } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
 import { planAll, stateOf, type Task } from './plan.ts'
+import { prune } from './prune.ts'
 import { type Context, sendAll } from './send.ts'
 import { byPool } from './zfs/names.ts'
 import type { Pools } from './zfs/pool.ts'
@@ -113,6 +115,10 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     { request, deps, fail },
   )
   await tidy(verified, toSend, request, deps)
+  const covered = verified.flatMap(({ source, target }) =>
+    target === null ? [] : [{ source, copy: target }],
+  )
+  await prune(covered, request, deps)
   const sent = verified.filter((task) => toSend.has(task)).length
   return {
     total: set.goals.length + set.missed,
@@ -247,7 +253,8 @@ async function verify(tasks: readonly Task[], { request, deps, fail }: Context):
   const onDisk = byName((await deps.zfs.observeIfPresent(rootOnDisk(request))) ?? [])
   const verified = tasks.filter((task) => {
     const state = stateOf(task)
-    const found = onDisk.get(task.targetName)?.snapshots.some((snapshot) => snapshot.guid === state?.guid)
+    task.target = onDisk.get(task.targetName) ?? null
+    const found = task.target?.snapshots.some((snapshot) => snapshot.guid === state?.guid)
     if (found !== true)
       fail(task.source.name, `@${state?.name} should be on the disk but could not be read back from it`)
     return found === true

@@ -45,6 +45,14 @@ export type WalkawayEvent =
     } & OfDisk)
   | ({ readonly kind: 'dataset-failed'; readonly dataset: DatasetName; readonly reason: string } & OfDisk)
   | ({ readonly kind: 'verified'; readonly datasets: number } & OfDisk)
+  | ({
+      readonly kind: 'pruned'
+      /** Snapshots that were destroyed. */
+      readonly onDisk: number
+      readonly onSource: number
+      /** What stayed although it was to go, and why, in words for a person. */
+      readonly left: readonly string[]
+    } & OfDisk)
   | ({ readonly kind: 'backup-finished'; readonly report: VisitReport } & OfDisk)
   | ({ readonly kind: 'pool-exported' } & OfDisk)
   | ({
@@ -148,6 +156,12 @@ const kinds: { readonly [K in EventKind]: Kind } = {
     subject: 'The backup was read back from the disk',
     explanation:
       'The newest snapshot of each of these datasets is on the disk with the GUID that the source has.',
+  },
+  pruned: {
+    messageId: '7847eb33d1f44fa7a8ddd4028be44063',
+    subject: 'Old snapshots were destroyed',
+    explanation:
+      'On the disk, what keep.disk gives up; on the source, of the snapshots that walkaway took, what keep.source gives up. What a disk needs for its next increment stays, as does what is held. What could not be destroyed goes at a later visit; the backup is complete all the same.',
   },
   'backup-finished': {
     messageId: '154b563f67064a4d84330b6c7b247fe4',
@@ -306,6 +320,13 @@ function describe(event: WalkawayEvent): Told {
         priority: 6,
         sentence: `${plural(event.datasets, 'dataset')} read back from the disk and right`,
       }
+    case 'pruned': {
+      const left = event.left.length === 0 ? '' : `; not all of it: ${event.left.join('; ')}`
+      return {
+        priority: event.left.length === 0 ? 6 : 4,
+        sentence: `${plural(event.onDisk, 'old snapshot')} destroyed on the disk, ${event.onSource} on the source${left}`,
+      }
+    }
     case 'backup-finished':
       return {
         priority: event.report.outcome === 'complete' ? 6 : 4,

@@ -49,6 +49,10 @@ function examples(text: string): {
     })),
     'dataset-failed': [{ kind: 'dataset-failed', ...ofDisk, dataset, reason: text }],
     verified: [{ kind: 'verified', ...ofDisk, datasets: 1 }],
+    pruned: [
+      { kind: 'pruned', ...ofDisk, onDisk: 12, onSource: 1, left: [] },
+      { kind: 'pruned', ...ofDisk, onDisk: 0, onSource: 0, left: [text, '2 are held'] },
+    ],
     'backup-finished': outcomes.map((outcome) => ({
       kind: 'backup-finished',
       ...ofDisk,
@@ -127,6 +131,7 @@ describe('priorities', () => {
     'dataset-sent': [6, 6, 6],
     'dataset-failed': [4],
     verified: [6],
+    pruned: [6, 4],
     'backup-finished': [6, 4, 4, 4],
     'pool-exported': [6],
     'safe-to-remove': [5, 5, 4],

@@ -5,11 +5,14 @@ import { describe, expect, test } from 'vitest'
 import type { VisitResult } from '../src/core/lifecycle.ts'
 import { DeadlineExceeded } from '../src/errors.ts'
 import { EndVisit } from '../src/visit.ts'
-import { type Machine, turn } from './fakes/machine.ts'
+import { type Machine, none, turn } from './fakes/machine.ts'
 import { expectBackedUp, expectHonest, expectTidy, homeMachine, sources, visitOf } from './fakes/visits.ts'
 import { addDataset, type FakeCall, failed } from './fakes/zfsState.ts'
 
-/** First visit: everything is new. Second visit: increments, a new dataset, old bookmarks to tidy up. */
+/**
+ * First visit: everything is new. Second visit: increments, a new dataset, old bookmarks to tidy up. Pruning visit: old
+ * snapshots to destroy on both sides.
+ */
 const beginnings = {
   first: async (): Promise<Machine> => homeMachine(),
   second: async (): Promise<Machine> => {
@@ -17,6 +20,13 @@ const beginnings = {
     await visitOf(machine, 'offsite-1')
     for (const source of sources) machine.write(source, 100)
     addDataset(machine.state, 'tank/new')
+    machine.state.calls.length = 0
+    return machine
+  },
+  pruning: async (): Promise<Machine> => {
+    const machine = await beginnings.second()
+    await visitOf(machine, 'offsite-1')
+    machine.keep = { disk: { ...none, last: 1 }, source: { ...none, last: 1 } }
     machine.state.calls.length = 0
     return machine
   },

@@ -34,6 +34,8 @@ export interface Machine extends FakeZfs {
   readonly block: Block
   readonly disks: ReadonlyMap<string, FakeDisk>
   now: Date
+  /** Part of its configuration; nothing is given up unless it is changed. */
+  keep: Config['keep']
   /** A backup disk with a pool of its own, plugged in. */
   addDisk(name: string): FakeDisk
   disk(name: string): FakeDisk
@@ -46,7 +48,7 @@ export interface Machine extends FakeZfs {
   story(): readonly EventKind[]
 }
 
-const none: KeepPolicy = { last: 0, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 }
+export const none: KeepPolicy = { last: 0, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 }
 
 /** One event loop turn: everything that was ready has run. */
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -105,6 +107,7 @@ export function createMachine(): Machine {
     block,
     disks,
     now: new Date('2026-11-22T21:00:00Z'),
+    keep: { disk: none, source: none },
     addDisk(name) {
       const pool = fake.addPool(name, { imported: false })
       const identity: Disk = {
@@ -149,7 +152,7 @@ export function createMachine(): Machine {
       sources: [{ dataset: datasetName('tank'), place: 'tank', exclude: [] }],
       disks: [...disks.values()].map((one) => one.disk),
       backup: { into: 'nas', snapshots: 'all', parallel: 2, onConflict: 'stop' },
-      keep: { disk: none, source: none },
+      keep: machine.keep,
       finish: { scrubEveryMs: null, spinDown: true },
       remind: { overdueMs: null, takeAwayMs: null, quiet: null },
       notify: [],

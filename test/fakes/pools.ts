@@ -1,8 +1,8 @@
 // The fake's pools: import, presence, suspension, export; and the wedge that an export without a disk is.
-import { DiskVanished, ImportRefused, NotFound, PoolBusy } from '../../src/errors.ts'
+import { DeadlineExceeded, DiskVanished, ImportRefused, NotFound, PoolBusy } from '../../src/errors.ts'
 import { checkDevices, checkPool, checkPoolGuid } from '../../src/zfs/names.ts'
 import { ALTROOT, type ImportedPool, type Pools } from '../../src/zfs/pool.ts'
-import { type FakePool, type FakeState, usablePool, verb, writeOut } from './zfsState.ts'
+import { type FakePool, type FakeState, usablePool, verb } from './zfsState.ts'
 
 export function createFakePools(state: FakeState): Pools {
   const shownPool = ({ name, guid, imported }: FakePool): ImportedPool => ({
@@ -20,6 +20,12 @@ export function createFakePools(state: FakeState): Pools {
     const found = importedPool(pool)
     if (found.suspended) throw new DiskVanished(`${pool} is suspended: its disk does not answer`)
     return found
+  }
+  /** What a command that waits for a transaction group does to a pool without a disk. */
+  function writeOut(pool: FakePool, command: string): void {
+    if (pool.present) return
+    state.wedged = true
+    throw new DeadlineExceeded(command, 1000)
   }
 
   return {
@@ -52,15 +58,15 @@ export function createFakePools(state: FakeState): Pools {
     },
     sync: (pool, isPresent) =>
       verb(state, { verb: 'pools.sync', about: pool }, async () =>
-        writeOut(state, await requireDisk(pool, isPresent), 'zpool sync'),
+        writeOut(await requireDisk(pool, isPresent), 'zpool sync'),
       ),
     exportPool: (pool, isPresent) =>
       verb(state, { verb: 'pools.exportPool', about: pool }, async () => {
         if (state.pools.get(pool)?.imported == null) return
         const found = await requireDisk(pool, isPresent)
-        writeOut(state, found, 'zpool sync')
+        writeOut(found, 'zpool sync')
         await requireDisk(pool, isPresent)
-        writeOut(state, found, 'zpool export')
+        writeOut(found, 'zpool export')
         if (found.busy) throw new PoolBusy(`${pool} is in use`, [])
         found.imported = null
       }),

@@ -10,7 +10,7 @@ import {
   type Snapshot,
   snapshotPath,
 } from '../../src/core/model.ts'
-import { AlreadyExists, BadInput, messageOf, NotFound } from '../../src/errors.ts'
+import { AlreadyExists, BadInput, DeadlineExceeded, messageOf, NotFound } from '../../src/errors.ts'
 import { MAX_DESTROYED_AT_ONCE } from '../../src/zfs/destroy.ts'
 import { failureKind } from '../../src/zfs/failure.ts'
 import {
@@ -43,7 +43,6 @@ import {
   shown,
   usablePool,
   verb,
-  writeOut,
 } from './zfsState.ts'
 
 export interface FakeZfs {
@@ -243,7 +242,12 @@ function createFakeDatasets(state: FakeState): Zfs {
       const [pool] = pools
       if (pool === undefined) return []
       return verb(state, { verb: 'zfs.destroySnapshots', about: pool }, () => {
-        writeOut(state, usablePool(state, pool), 'zfs program')
+        const found = usablePool(state, pool)
+        if (!found.present) {
+          // It waits for a transaction group, and holds nothing that a command on another pool needs.
+          found.suspended = true
+          throw new DeadlineExceeded('zfs program', 1000)
+        }
         return doomed.map((snapshot): SnapshotEnd => {
           const dataset = findDataset(state, snapshot.dataset)
           const found = dataset?.snapshots.find(({ name }) => name === snapshot.name)

@@ -121,13 +121,6 @@ export function usablePool(state: FakeState, path: string): FakePool {
   return pool
 }
 
-/** What a command that waits for a transaction group does to a pool without a disk. */
-export function writeOut(state: FakeState, pool: FakePool, command: string): void {
-  if (pool.present) return
-  state.wedged = true
-  throw new DeadlineExceeded(command, 1000)
-}
-
 export const findDataset = (state: FakeState, name: string): FakeDataset | null =>
   usablePool(state, name).datasets.get(name) ?? null
 

@@ -1,0 +1,125 @@
+// Destroys what the keep policies give up, on the disk and on the source, once a backup was read back. Which snapshots
+// those are is core/retention.ts. What fails here leaves the backup as complete as it is, and is done at a later visit.
+
+import type { BackupDeps, BackupRequest } from './backup.ts'
+import type { Dataset, Snapshot } from './core/model.ts'
+import { keepsEverything, planDiskRetention, planSourceRetention, type Verdict } from './core/retention.ts'
+import { chooseSource } from './core/selection.ts'
+import { messageOf } from './errors.ts'
+import { MAX_DESTROYED_AT_ONCE } from './zfs/destroy.ts'
+import { byPool } from './zfs/names.ts'
+import type { SnapshotEnd } from './zfs/parse.ts'
+
+/** A dataset that is covered by this visit: as it was when the visit began, and its copy as it was read back. */
+export interface Covered {
+  readonly source: Dataset
+  readonly copy: Dataset
+}
+
+/**
+ * Prunes the copies of these datasets, then the datasets themselves. Tells `pruned` if there was anything to give up.
+ * Never throws: told to stop, or without the disk, it ends early and says nothing of the rest.
+ */
+export async function prune(
+  covered: readonly Covered[],
+  request: BackupRequest,
+  deps: BackupDeps,
+): Promise<void> {
+  const { config, isPresent, signal } = request
+  if (keepsEverything(config.keep.disk) && keepsEverything(config.keep.source)) return
+  deps.onPhase('pruning')
+  const onDisk: SnapshotEnd[] = []
+  const onSource: SnapshotEnd[] = []
+  const failures: string[] = []
+  try {
+    const goOn = async (): Promise<boolean> => !signal.aborted && (await isPresent())
+    await destroy(chooseOnDisk(covered, request, deps), { deps, goOn, ends: onDisk })
+    const doomed = await chooseOnSource(covered, request, deps)
+    await destroy(doomed, { deps, goOn: async () => !signal.aborted, ends: onSource })
+  } catch (error) {
+    // A pool that does not answer may be all of ZFS: nothing else is tried.
+    failures.push(messageOf(error))
+  }
+  const left = [...describeRest([...onDisk, ...onSource]), ...failures]
+  const destroyed = (ends: readonly SnapshotEnd[]): number => ends.filter((end) => end === 'destroyed').length
+  const counts = { onDisk: destroyed(onDisk), onSource: destroyed(onSource) }
+  if (counts.onDisk + counts.onSource + left.length > 0)
+    deps.tell({ kind: 'pruned', disk: request.disk.name, pool: request.pool, ...counts, left })
+}
+
+function chooseOnDisk(
+  covered: readonly Covered[],
+  { config }: BackupRequest,
+  { calendar }: BackupDeps,
+): readonly Snapshot[] {
+  const judging = { policy: config.keep.disk, calendar }
+  return covered.flatMap((each) => givenUp(planDiskRetention({ ...each, ...judging })))
+}
+
+async function chooseOnSource(
+  covered: readonly Covered[],
+  request: BackupRequest,
+  deps: BackupDeps,
+): Promise<readonly Snapshot[]> {
+  const { disk, config, signal } = request
+  const judging = { disk, policy: config.keep.source, calendar: deps.calendar }
+  const choose = (each: Covered): readonly Snapshot[] => givenUp(planSourceRetention({ ...each, ...judging }))
+  const worthALook = covered.filter((each) => choose(each).length > 0)
+  if (worthALook.length === 0 || signal.aborted) return []
+  // Much may have happened meanwhile: holds of another disk's visit, bookmarks that came or went.
+  return (await lookAgain(worthALook, request, deps)).flatMap(choose)
+}
+
+/** Those that are still there, as they are now. */
+async function lookAgain(
+  covered: readonly Covered[],
+  { config }: BackupRequest,
+  deps: BackupDeps,
+): Promise<readonly Covered[]> {
+  const roots = new Set(
+    covered.flatMap(({ source }) => chooseSource(config.sources, source.name)?.dataset ?? []),
+  )
+  const now = new Map<string, Dataset>()
+  for (const root of roots)
+    for (const dataset of (await deps.zfs.observeIfPresent(root)) ?? []) now.set(dataset.name, dataset)
+  return covered.flatMap(({ source, copy }) => {
+    const found = now.get(source.name)
+    return found?.guid === source.guid ? [{ source: found, copy }] : []
+  })
+}
+
+const givenUp = (verdicts: readonly Verdict[]): readonly Snapshot[] =>
+  verdicts.flatMap(({ snapshot, keptBecause }) => (keptBecause.length === 0 ? [snapshot] : []))
+
+/** In batches of one pool each, as long as it may go on. */
+async function destroy(
+  doomed: readonly Snapshot[],
+  {
+    deps,
+    goOn,
+    ends,
+  }: {
+    readonly deps: BackupDeps
+    readonly goOn: () => Promise<boolean>
+    /** Grows with each batch, so that it says what was done before one failed. */
+    readonly ends: SnapshotEnd[]
+  },
+): Promise<void> {
+  for (const ofPool of byPool(doomed, ({ dataset }) => dataset).values())
+    for (let at = 0; at < ofPool.length && (await goOn()); at += MAX_DESTROYED_AT_ONCE)
+      ends.push(...(await deps.zfs.destroySnapshots(ofPool.slice(at, at + MAX_DESTROYED_AT_ONCE))))
+}
+
+const staying: { readonly [End in Exclude<SnapshotEnd, 'destroyed' | 'gone' | 'replaced'>]: string } = {
+  held: 'held',
+  'in-use': 'in use',
+  'has-clones': 'with clones',
+  failed: 'that ZFS did not want to destroy',
+}
+
+/** `2 held`, `1 in use`: what stayed although it was to go. */
+const describeRest = (ends: readonly SnapshotEnd[]): readonly string[] =>
+  Object.entries(staying).flatMap(([end, why]) => {
+    const count = ends.filter((each) => each === end).length
+    return count === 0 ? [] : [`${count} ${why}`]
+  })
