@@ -10,6 +10,7 @@ import {
   type ReplicationInput,
   type ReplicationPlan,
 } from './core/replication.ts'
+import { keptOnDisk } from './core/retention.ts'
 import { DeadlineExceeded, messageOf } from './errors.ts'
 
 /** One dataset on its way: where it comes from, what it must reach, where it goes and what the disk has of it. */
@@ -87,6 +88,13 @@ async function read(
     target,
     partial,
     carry: config.backup.snapshots,
+    keptOnDisk: (candidates) =>
+      keptOnDisk({
+        onDisk: target?.snapshots ?? [],
+        candidates,
+        policy: config.keep.disk,
+        calendar: deps.calendar,
+      }),
     poolGuid,
     goalMustTravel: false,
   }
@@ -97,7 +105,5 @@ async function readPartial(
   deps: BackupDeps,
 ): Promise<PartialReceive> {
   const content = await deps.transfer.readToken(token)
-  return content.kind === 'dead'
-    ? content
-    : { kind: 'usable', token, toGuid: content.toGuid, raw: content.raw }
+  return content.kind === 'dead' ? content : { ...content, token }
 }

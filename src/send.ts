@@ -3,9 +3,10 @@
 
 import pLimit from 'p-limit'
 import type { BackupDeps, BackupRequest } from './backup.ts'
+import { explainConflict } from './core/conflict.ts'
 import type { Meter } from './core/meter.ts'
 import type { Dataset, DatasetName } from './core/model.ts'
-import { explainConflict, type Step } from './core/replication.ts'
+import type { Step } from './core/replication.ts'
 import { DiskVanished, messageOf } from './errors.ts'
 import { planAgain, type Task } from './plan.ts'
 import { type FailureKind, failureKind } from './zfs/failure.ts'

@@ -1,6 +1,7 @@
 // What has to be sent so that a dataset on a disk catches up with its source: a pure comparison of two histories by
-// GUID and createtxg. Names and times decide nothing. Executed by visit.ts.
+// GUID and createtxg. Names and times decide nothing. Executed by send.ts.
 
+import type { Conflict } from './conflict.ts'
 import type { Bookmark, Dataset, ResumeToken, Snapshot, SnapshotGuid } from './model.ts'
 
 /** An unfinished receive on the disk, with what its token stands for. */
@@ -9,6 +10,8 @@ export type PartialReceive =
       readonly kind: 'usable'
       readonly token: ResumeToken
       readonly toGuid: SnapshotGuid
+      /** null: a full stream. */
+      readonly fromGuid: SnapshotGuid | null
       readonly raw: boolean
     }
   | { readonly kind: 'dead'; readonly reason: string }
@@ -25,21 +28,20 @@ export type Step =
       readonly intermediates: boolean
     }
 
-export type Conflict =
-  | { readonly kind: 'diverged'; readonly common: Snapshot; readonly onDisk: Snapshot }
-  | { readonly kind: 'no-common-base'; readonly onDisk: Snapshot }
-  | { readonly kind: 'name-taken' }
-  | { readonly kind: 'type-differs'; readonly onDisk: Dataset['type'] }
-  | { readonly kind: 'encryption-differs'; readonly onDisk: boolean }
-
 export type ReplicationPlan =
   /** The disk has the goal, or something newer of the same line: `state`. */
   | { readonly kind: 'up-to-date'; readonly state: Snapshot | Bookmark }
   /** Nothing was written since `state`, which the disk has: it holds what the goal holds, and nothing is sent. */
   | { readonly kind: 'unchanged'; readonly state: Snapshot | Bookmark }
   /** Look and plan again after a `resume` or a `discard-partial`: it is then the only step. */
-  | { readonly kind: 'steps'; readonly steps: readonly Step[]; readonly estimatedBytes: number }
+  | ({ readonly kind: 'steps'; readonly steps: readonly Step[] } & Size)
   | { readonly kind: 'conflict'; readonly conflict: Conflict }
+
+interface Size {
+  readonly estimatedBytes: number
+  /** What it takes on the disk at the very least, as far as the source's own figures tell. */
+  readonly leastBytes: number
+}
 
 export interface ReplicationInput {
   readonly source: Dataset
@@ -50,6 +52,8 @@ export interface ReplicationInput {
   readonly partial: PartialReceive | null
   /** Which snapshots travel besides the goal: every one, or walkaway's own only. */
   readonly carry: 'all' | 'own'
+  /** Which of these, newer than all that the disk has, its retention would keep; the others need not travel. */
+  readonly keptOnDisk: (candidates: readonly Snapshot[]) => ReadonlySet<SnapshotGuid>
   /** The disk's pool: whose bookmarks are its own. */
   readonly poolGuid: string
   /** Bytes of the goal that were written since the base, if that is the one in question; null: ZFS could not tell. */
@@ -138,10 +142,10 @@ function compare({
 
   const newest = target.snapshots.at(-1)
   if (newest === undefined) return conflict({ kind: 'name-taken' })
-  if (target.encrypted !== source.encrypted)
-    return conflict({ kind: 'encryption-differs', onDisk: target.encrypted })
+  // The other way round is how a plain source lies on an encrypted disk.
+  if (source.encrypted && !target.encrypted) return conflict({ kind: 'copy-not-encrypted' })
   const base = findBase(source, newest.guid, poolGuid)
-  if (base === null) return conflict(explainMissingBase(source, target, newest))
+  if (base === null) return conflict(explainMissingBase(source, target, newest, goal))
   return { kind: base.createtxg >= goal.createtxg ? 'up-to-date' : 'behind', base }
 }
 
@@ -175,25 +179,24 @@ const snapshotsBetween = (source: Dataset, base: Bookmark | null, goal: Snapshot
   source.snapshots.filter((s) => s.createtxg > (base?.createtxg ?? -1n) && s.createtxg <= goal.createtxg)
 
 function planPartial({ source, target }: ReplicationInput, partial: PartialReceive): ReplicationPlan {
-  const alone = (step: Step, estimatedBytes: number): ReplicationPlan => ({
+  const discard = (reason: string): ReplicationPlan => ({
     kind: 'steps',
-    steps: [step],
-    estimatedBytes,
+    steps: [{ kind: 'discard-partial', reason }],
+    estimatedBytes: 0,
+    leastBytes: 0,
   })
-  if (partial.kind === 'dead') return alone({ kind: 'discard-partial', reason: partial.reason }, 0)
+  if (partial.kind === 'dead') return discard(partial.reason)
+  // Found by GUID, as `zfs send -t` finds it (guid_to_name()): it may have another name by now.
   const to = source.snapshots.find((snapshot) => snapshot.guid === partial.toGuid)
-  if (to === undefined)
-    return alone(
-      { kind: 'discard-partial', reason: 'the snapshot that it was receiving is not on the source any more' },
-      0,
-    )
+  if (to === undefined) return discard('the snapshot that it was receiving is not on the source any more')
   if (partial.raw !== source.encrypted)
-    return alone(
-      { kind: 'discard-partial', reason: 'it was begun with another kind of stream (raw or not)' },
-      0,
-    )
-  const estimate = (target?.snapshots.length ?? 0) === 0 ? to.referencedBytes : to.writtenBytes
-  return alone({ kind: 'resume', token: partial.token, to }, Number(estimate))
+    return discard('it was begun with another kind of stream (raw or not)')
+  const newest = target?.snapshots.at(-1)?.guid ?? null
+  if (partial.fromGuid !== newest) return discard('it does not go on from what the disk has')
+  const estimatedBytes = Number(newest === null ? to.referencedBytes : to.writtenBytes)
+  const step: Step = { kind: 'resume', token: partial.token, to }
+  // How much of it is there already is not known here.
+  return { kind: 'steps', steps: [step], estimatedBytes, leastBytes: 0 }
 }
 
 /** A snapshot serves best; of several bookmarks, the one that nobody else destroys. */
@@ -206,77 +209,91 @@ function findBase(source: Dataset, guid: SnapshotGuid, poolGuid: string): Snapsh
   )
 }
 
-function explainMissingBase(source: Dataset, target: Dataset, onDisk: Snapshot): Conflict {
+function explainMissingBase(source: Dataset, target: Dataset, onDisk: Snapshot, goal: Snapshot): Conflict {
   const known = new Set([...source.snapshots, ...source.bookmarks].map(({ guid }) => guid))
   const common = target.snapshots.findLast(({ guid }) => known.has(guid))
-  return common === undefined ? { kind: 'no-common-base', onDisk } : { kind: 'diverged', common, onDisk }
+  if (common === undefined) return { kind: 'no-common-base', onDisk }
+  // What walkaway took was on the source once: then it is the source that went back.
+  const wasOnSource = isOwnSnapshotName(onDisk.name) || common.guid === goal.guid
+  return { kind: wasOnSource ? 'target-newer' : 'diverged', common, onDisk }
 }
 
-function planSends(
-  { source, goal, carry, writtenSinceBase }: ReplicationInput,
-  base: Snapshot | Bookmark | null,
-): ReplicationPlan {
+function planSends(input: ReplicationInput, base: Snapshot | Bookmark | null): ReplicationPlan {
+  const { source, goal, carry, keptOnDisk } = input
   const between = snapshotsBetween(source, base, goal)
-  const wanted = between.filter((s) => carry === 'all' || isOwnSnapshotName(s.name) || s.guid === goal.guid)
-  const [first = goal, ...rest] = wanted
-
+  const candidates = between.filter((s) => carry === 'all' || isOwnSnapshotName(s.name))
+  const wanted = new Set([...keptOnDisk(candidates), goal.guid])
+  const mayTravel = new Set(candidates.map(({ guid }) => guid)).add(goal.guid)
+  const runs = runsOf(between, ({ guid }) => wanted.has(guid) && mayTravel.has(guid))
   const steps: Step[] = []
-  let from: Snapshot
-  let remaining: readonly Snapshot[]
-  if (base === null) {
-    steps.push({ kind: 'full', to: first })
-    from = first
-    remaining = rest
-  } else if ('holds' in base) {
-    from = base
-    remaining = wanted
-  } else {
-    // A bookmark serves `send -i` but not `-I`: one step to the oldest snapshot, then on from there.
-    steps.push({ kind: 'incremental', from: base, to: first, intermediates: false })
-    from = first
-    remaining = rest
+  let from = base
+  for (const run of runs) {
+    const [first, ...more] = run
+    if (first === undefined) continue
+    // `-I` carries a whole run. It needs a snapshot to go on from, right before the run: a bookmark serves `-i` only.
+    const isNext = from !== null && 'holds' in from && from === base && first === between[0]
+    if (from === null) steps.push({ kind: 'full', to: first })
+    else if (!isNext) steps.push({ kind: 'incremental', from, to: first, intermediates: false })
+    const rest = isNext ? run : more
+    const last = rest.at(-1) ?? first
+    if (rest.length > 0)
+      steps.push({
+        kind: 'incremental',
+        from: isNext && from !== null ? from : first,
+        to: last,
+        intermediates: rest.length > 1,
+      })
+    from = last
   }
-  steps.push(...planIncrementals(from, remaining, wanted.length === between.length, goal))
-  const askedOfZfs = base !== null && !('holds' in base) ? writtenSinceBase : null
-  const estimatedBytes = askedOfZfs ?? estimate(between, base === null ? first : null)
-  return { kind: 'steps', steps, estimatedBytes: Number(estimatedBytes) }
+  return { kind: 'steps', steps, ...sizeOf(steps, between, input) }
 }
 
-function planIncrementals(
-  from: Snapshot,
-  remaining: readonly Snapshot[],
-  everySnapshotIsWanted: boolean,
-  goal: Snapshot,
-): readonly Step[] {
-  if (remaining.length === 0) return []
-  if (everySnapshotIsWanted && remaining.length > 1)
-    return [{ kind: 'incremental', from, to: goal, intermediates: true }]
-  return remaining.map((to, index) => ({
-    kind: 'incremental',
-    from: remaining[index - 1] ?? from,
-    to,
-    intermediates: false,
-  }))
+/** Those that are wanted, in runs with nothing between them that is not. */
+function runsOf(
+  snapshots: readonly Snapshot[],
+  isWanted: (snapshot: Snapshot) => boolean,
+): readonly (readonly Snapshot[])[] {
+  const runs: Snapshot[][] = []
+  let run: Snapshot[] | null = null
+  for (const snapshot of snapshots) {
+    if (!isWanted(snapshot)) run = null
+    else if (run !== null) run.push(snapshot)
+    else {
+      run = [snapshot]
+      runs.push(run)
+    }
+  }
+  return runs
 }
 
-/** What was written since the base, in bytes; for a full send the whole of its first snapshot. */
-const estimate = (between: readonly Snapshot[], full: Snapshot | null): bigint =>
-  between.reduce((bytes, s) => bytes + (s.guid === full?.guid ? s.referencedBytes : s.writtenBytes), 0n)
-
-/** A conflict in words for a person: what is in the way and what can be done about it. */
-export function explainConflict(conflict: Conflict): string {
-  switch (conflict.kind) {
-    case 'diverged':
-      return `the copy on the disk went its own way after @${conflict.common.name} (its newest snapshot is @${conflict.onDisk.name}, GUID ${conflict.onDisk.guid}, which the source does not have); nothing was changed: roll the copy back to @${conflict.common.name} or rename it, then the next visit goes on`
-    case 'no-common-base':
-      return `the source no longer has a snapshot or bookmark in common with the copy on the disk (newest there: @${conflict.onDisk.name}, GUID ${conflict.onDisk.guid}); nothing was changed: rename the copy on the disk and the next visit sends it afresh`
-    case 'name-taken':
-      return 'there is a dataset of this name on the disk that did not come from a backup (it has no snapshots); nothing was changed: rename it on the disk and the next visit sends it afresh'
-    case 'type-differs':
-      return `the disk has a ${conflict.onDisk} of this name; nothing was changed: rename it on the disk and the next visit sends it afresh`
-    case 'encryption-differs':
-      return conflict.onDisk
-        ? 'the copy on the disk is encrypted and the source is not; the two cannot be continued: rename the copy on the disk and the next visit sends it afresh'
-        : 'the source is encrypted and the copy on the disk is not; the two cannot be continued: rename the copy on the disk and the next visit sends it afresh'
+/**
+ * `between`: what the source has after the base, up to the goal. The estimate counts what was written in all of it; what
+ * was written and freed again before a snapshot that travels does not travel, so at least it is what was written in those.
+ */
+function sizeOf(steps: readonly Step[], between: readonly Snapshot[], input: ReplicationInput): Size {
+  const { writtenSinceBase } = input
+  const positions = new Map(between.map((snapshot, at) => [snapshot.guid, at]))
+  const written = (first: number, last: number): bigint =>
+    between.slice(first, last + 1).reduce((sum, snapshot) => sum + snapshot.writtenBytes, 0n)
+  let least = 0n
+  let estimated = 0n
+  let sentTo = -1
+  for (const step of steps) {
+    if (step.kind !== 'full' && step.kind !== 'incremental') continue
+    const at = positions.get(step.to.guid) ?? 0
+    if (step.kind === 'full') {
+      least += step.to.referencedBytes
+      estimated += step.to.referencedBytes
+    } else {
+      estimated += written(sentTo + 1, at)
+      // From a bookmark, what the next snapshot says it wrote counts from an older one.
+      if ('holds' in step.from || at > 0) least += written(step.intermediates ? sentTo + 1 : at, at)
+    }
+    sentTo = at
+  }
+  if (writtenSinceBase === null) return { estimatedBytes: Number(estimated), leastBytes: Number(least) }
+  return {
+    estimatedBytes: Number(writtenSinceBase),
+    leastBytes: Number(steps.length === 1 ? writtenSinceBase : least),
   }
 }

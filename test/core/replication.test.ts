@@ -1,11 +1,10 @@
 import { describe, expect, test } from 'vitest'
+import { type Conflict, explainConflict } from '../../src/core/conflict.ts'
 import type { Bookmark, Dataset, Snapshot } from '../../src/core/model.ts'
 import { datasetName, resumeToken, snapshotGuid } from '../../src/core/model.ts'
 import {
   baseInQuestion,
   bookmarksOf,
-  type Conflict,
-  explainConflict,
   isOwnSnapshotName,
   missingBookmark,
   type PartialReceive,
@@ -54,6 +53,8 @@ interface Given {
   readonly target?: Partial<Dataset>
   readonly writtenSinceBase?: bigint
   readonly goalMustTravel?: boolean
+  /** Names of those that the disk would keep; without it, all. */
+  readonly kept?: string
 }
 
 function input(source: string, target: string | null, given: Given = {}): ReplicationInput {
@@ -64,6 +65,12 @@ function input(source: string, target: string | null, given: Given = {}): Replic
     target: target === null ? null : dataset(target, { name: datasetName('disk/nas/tank'), ...given.target }),
     partial: given.partial ?? null,
     carry: given.carry ?? 'all',
+    keptOnDisk: (candidates) =>
+      new Set(
+        candidates
+          .filter(({ name }) => given.kept?.split(' ').includes(name) ?? true)
+          .map(({ guid }) => guid),
+      ),
     poolGuid: '17',
     writtenSinceBase: given.writtenSinceBase ?? null,
     goalMustTravel: given.goalMustTravel ?? false,
@@ -121,7 +128,32 @@ describe('what is sent', () => {
       '@x -i @OWN1',
       { carry: 'own' },
     ],
+    [
+      'what the disk would give up at once stays behind',
+      '@a @b @c @d @e',
+      '@a',
+      '@a -i @c; @c -i @e',
+      { kept: 'c e' },
+    ],
+    [
+      'what it keeps in a row travels in one stream',
+      '@a @b @c @d @e @f @g',
+      '@a',
+      '@a -I @c; @c -i @e; @e -I @g',
+      { kept: 'b c e f g' },
+    ],
+    ['the goal travels even if the disk would give it up', '@a @b @c', '@a', '@a -i @c', { kept: '' }],
+    ['nothing there, and not the oldest is kept', '@a @b @c @d', null, 'full @b; @b -i @d', { kept: 'b' }],
+    ['from a bookmark to what is kept', '#a @b @c @d @e', '@a', '#a -i @c; @c -I @e', { kept: 'c d' }],
+    [
+      'own only, and of those what the disk keeps',
+      '@own1 @own2 @x @own3 @own4',
+      '@own1',
+      '@OWN1 -i @OWN2; @OWN2 -i @OWN4',
+      { carry: 'own', kept: 'walkaway_20260102T000000Z x' },
+    ],
     ['all: the others travel', '@own1 @x @own2', '@own1', '@OWN1 -I @OWN2'],
+    ['an open source on an encrypted disk', '@a @b', '@a', '@a -i @b', { target: { encrypted: true } }],
   ]
   const ownNames = (text: string): string =>
     text.replaceAll(/OWN(\d)/g, (_, day: string) => `walkaway_2026010${day}T000000Z`)
@@ -215,7 +247,13 @@ describe('what is in the way', () => {
     [
       ['the copy went its own way', '@a @b', '@a @x', 'diverged'],
       ['the copy has the name but not the GUID', '@a @b @c', '@a @b=other', 'diverged'],
-      ['the source was rolled back behind the copy', '@a', '@a @b', 'diverged'],
+      ['the source was rolled back behind the copy', '@a', '@a @b', 'target-newer'],
+      [
+        'the source was rolled back and went on: walkaway took what the disk has',
+        '@a @c',
+        '@a @own2',
+        'target-newer',
+      ],
       ['the common base is a bookmark only, and the copy went on', '#a @c', '@a @x', 'diverged'],
       ['nothing in common', '@c @d', '@a @b', 'no-common-base'],
       ['same names, other GUIDs', '@a @b', '@a=x @b=y', 'no-common-base'],
@@ -229,17 +267,10 @@ describe('what is in the way', () => {
       ],
       ['a file system where a volume is expected', '@a', '', 'type-differs', { source: { type: 'volume' } }],
       [
-        'an encrypted copy of an open source',
-        '@a @b',
-        '@a',
-        'encryption-differs',
-        { target: { encrypted: true } },
-      ],
-      [
         'an open copy of an encrypted source',
         '@a @b',
         '@b',
-        'encryption-differs',
+        'copy-not-encrypted',
         { source: { encrypted: true } },
       ],
       [
@@ -267,26 +298,36 @@ describe('what is in the way', () => {
       { kind: 'no-common-base', onDisk },
       { kind: 'name-taken' },
       { kind: 'type-differs', onDisk: 'volume' },
-      { kind: 'encryption-differs', onDisk: true },
-      { kind: 'encryption-differs', onDisk: false },
+      { kind: 'target-newer', common, onDisk },
+      { kind: 'not-a-backup', onDisk },
+      { kind: 'copy-not-encrypted' },
     ]
-    for (const conflict of conflicts) expect(explainConflict(conflict)).toMatch(/rename|roll/)
-    expect(explainConflict(conflicts[0] as Conflict)).toMatch(/@a .*@b, GUID guid-b/)
+    for (const conflict of conflicts) {
+      expect(explainConflict(conflict)).toMatch(/; nothing was changed: .*(rename|roll)/)
+      if ('onDisk' in conflict && typeof conflict.onDisk !== 'string')
+        expect(explainConflict(conflict)).toContain('@b, GUID guid-b')
+      if ('common' in conflict) expect(explainConflict(conflict)).toContain('@a')
+    }
   })
 })
 
 describe('an unfinished receive', () => {
-  const partial = (to: string, raw = false): PartialReceive => ({
-    kind: 'usable',
-    token: resumeToken('t'),
-    toGuid: snapshotGuid(`guid-${to}`),
-    raw,
-  })
+  /** `a>b`: an increment, `b`: a full stream. */
+  const partial = (what: string, raw = false): PartialReceive => {
+    const [to = '', from] = what.split('>').reverse()
+    return {
+      kind: 'usable',
+      token: resumeToken('t'),
+      toGuid: snapshotGuid(`guid-${to}`),
+      fromGuid: from === undefined ? null : snapshotGuid(`guid-${from}`),
+      raw,
+    }
+  }
   const dead: PartialReceive = { kind: 'dead', reason: 'the snapshot is gone' }
   const encrypted = { encrypted: true }
 
   test.each<[name: string, source: string, target: string, expected: string, Given]>([
-    ['goes on, and is the only step', '@a @b @c', '@a', 'resume @b', { partial: partial('b') }],
+    ['goes on, and is the only step', '@a @b @c', '@a', 'resume @b', { partial: partial('a>b') }],
     [
       'of the first snapshot goes on: the dataset has none yet',
       '@a @b',
@@ -296,41 +337,55 @@ describe('an unfinished receive', () => {
     ],
     [
       'goes on even when the disk has the goal already',
+      '@a @b @c',
       '@a @b',
-      '@a @b',
-      'resume @b',
-      { partial: partial('b') },
+      'resume @c',
+      { partial: partial('b>c'), goal: 'b' },
     ],
     ['follows a renamed snapshot', '@new=b', '', 'resume @new', { partial: partial('b') }],
+    [
+      'that goes on from something else than the disk has is dropped',
+      '@a @b @c',
+      '@a',
+      'discard',
+      { partial: partial('b>c') },
+    ],
+    [
+      'that is a whole copy of what the disk has part of is dropped',
+      '@a @b',
+      '@a',
+      'discard',
+      { partial: partial('b') },
+    ],
     ['that is dead is dropped', '@a @b', '@a', 'discard', { partial: dead }],
-    ['for a snapshot that is gone is dropped', '@a @c', '@a', 'discard', { partial: partial('b') }],
+    ['for a snapshot that is gone is dropped', '@a @c', '@a', 'discard', { partial: partial('a>b') }],
     [
       'for a snapshot that is only a bookmark by now is dropped',
       '@a #b @c',
       '@a',
       'discard',
-      { partial: partial('b') },
+      { partial: partial('a>b') },
     ],
     [
       'that is raw, of a source that is not, is dropped',
       '@a @b',
       '@a',
       'discard',
-      { partial: partial('b', true) },
+      { partial: partial('a>b', true) },
     ],
     [
       'that is not raw, of an encrypted source, is dropped',
       '@a @b',
       '@a',
       'discard',
-      { partial: partial('b'), source: encrypted, target: encrypted },
+      { partial: partial('a>b'), source: encrypted, target: encrypted },
     ],
     [
       'that is raw, of an encrypted source, goes on',
       '@a @b',
       '@a',
       'resume @b',
-      { partial: partial('b', true), source: encrypted, target: encrypted },
+      { partial: partial('a>b', true), source: encrypted, target: encrypted },
     ],
   ])('%s', (_, source, target, expected, given) => {
     expect(plan(source, target, given)).toBe(expected)
@@ -355,8 +410,35 @@ describe('the estimate', () => {
       { carry: 'own' },
     ],
     ['what comes after the goal does not count', '@a @b @c', '@a', 10, { goal: 'b' }],
+    ['a full copy does not count what is before its first', '@a @b @c', null, 1010, { kept: 'b' }],
   ])('%s', (_, source, target, bytes, given) => {
     expect(planReplication(input(source, target, given))).toMatchObject({ estimatedBytes: bytes })
+  })
+})
+
+describe('what it takes at least', () => {
+  test.each<[name: string, source: string, target: string | null, bytes: number, Given?]>([
+    ['a full copy: the first as a whole, then what was written in the others', '@a @b @c', null, 1020],
+    ['what was written in those that travel', '@a @b @c', '@a', 20],
+    [
+      'what was written in one that stays behind may be gone by the next',
+      '@a @b @c',
+      '@a',
+      10,
+      { kept: 'c' },
+    ],
+    ['since a bookmark, nothing is certain', '#a @b', '@a', 0],
+    ['since a bookmark, ZFS knows', '#a @b', '@a', 7, { writtenSinceBase: 7n }],
+    [
+      'since a bookmark, in two steps: what the second wrote',
+      '#a @b @c',
+      '@a',
+      10,
+      { writtenSinceBase: 700n },
+    ],
+    ['of a resumed one nothing is known', '@a @b', '@a', 0, { partial: { kind: 'dead', reason: '' } }],
+  ])('%s', (_, source, target, bytes, given) => {
+    expect(planReplication(input(source, target, given))).toMatchObject({ leastBytes: bytes })
   })
 })
 

@@ -94,6 +94,7 @@ const planOf = ({ source, goal, before, carry }: Case): ReplicationPlan =>
     target: before,
     partial: null,
     carry,
+    keptOnDisk: (candidates) => new Set(candidates.map(({ guid }) => guid)),
     poolGuid: '17',
     writtenSinceBase: null,
     goalMustTravel: false,

@@ -1,0 +1,61 @@
+// Why a copy on a disk cannot be continued, and how that is said to a person. Found by replication.ts. Nothing is ever
+// destroyed to get a conflict out of the way.
+
+import type { Dataset, Snapshot } from './model.ts'
+
+export type Conflict =
+  /** Both sides went on after `common`; `onDisk` is the newest there, which the source does not know. */
+  | { readonly kind: 'diverged'; readonly common: Snapshot; readonly onDisk: Snapshot }
+  /** The disk has what the source had, and the source has only `common` of it: it was rolled back or restored. */
+  | { readonly kind: 'target-newer'; readonly common: Snapshot; readonly onDisk: Snapshot }
+  | { readonly kind: 'no-common-base'; readonly onDisk: Snapshot }
+  /** No snapshot in common, and walkaway did not receive it. */
+  | { readonly kind: 'not-a-backup'; readonly onDisk: Snapshot }
+  /** It has no snapshots at all. */
+  | { readonly kind: 'name-taken' }
+  | { readonly kind: 'type-differs'; readonly onDisk: Dataset['type'] }
+  /** The source is encrypted, and so sent raw; the copy is not. */
+  | { readonly kind: 'copy-not-encrypted' }
+
+/** A conflict in words for a person: what is in the way and what can be done about it. */
+export function explainConflict(conflict: Conflict): string {
+  return `${describe(conflict)}; nothing was changed: ${advise(conflict)}`
+}
+
+function describe(conflict: Conflict): string {
+  switch (conflict.kind) {
+    case 'diverged':
+      return `the copy on the disk went its own way after @${conflict.common.name} (its newest snapshot is ${named(conflict.onDisk)}, which the source does not have)`
+    case 'target-newer':
+      return `the copy on the disk is newer than the source: it has ${named(conflict.onDisk)}, which the source no longer has; what both have is ${named(conflict.common)}. Was the source rolled back or restored?`
+    case 'no-common-base':
+      return `the source no longer has a snapshot or bookmark in common with the copy on the disk (newest there: ${named(conflict.onDisk)})`
+    case 'not-a-backup':
+      return `the dataset of this name on the disk is not a backup of this one: walkaway did not receive it, and no snapshot of it is on the source (newest there: ${named(conflict.onDisk)})`
+    case 'name-taken':
+      return 'there is a dataset of this name on the disk that did not come from a backup (it has no snapshots)'
+    case 'type-differs':
+      return `the disk has a ${conflict.onDisk} of this name`
+    case 'copy-not-encrypted':
+      return 'the source is encrypted and the copy on the disk is not; the two cannot be continued'
+  }
+}
+
+const afresh =
+  'rename the copy on the disk, or set backup.onConflict to set-aside, and the next visit sends it afresh'
+
+function advise(conflict: Conflict): string {
+  switch (conflict.kind) {
+    case 'diverged':
+    case 'target-newer':
+      return `roll the copy back to @${conflict.common.name} to continue it from there; or ${afresh}`
+    case 'no-common-base':
+    case 'not-a-backup':
+    case 'name-taken':
+    case 'type-differs':
+    case 'copy-not-encrypted':
+      return afresh
+  }
+}
+
+const named = ({ name, guid }: Snapshot): string => `@${name}, GUID ${guid}`
