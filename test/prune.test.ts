@@ -91,8 +91,10 @@ describe('a visit prunes', () => {
   })
 
   test('in batches, with a look at the disk before each', async () => {
-    const machine = await machineWith({ disk: { last: 1 } }, 1)
+    const machine = homeMachine()
     for (let at = 0; at < 250; at++) await machine.zfs.snapshotSet([datasetName('tank')], `by-hand-${at}`)
+    await complete(machine)
+    machine.keep = { disk: { ...none, last: 1 }, source: none }
     const looks: string[] = []
     machine.state.interference = { before: ({ verb }) => void looks.push(verb) }
     await complete(machine)
