@@ -138,6 +138,21 @@ export async function snapshotsUnder(machine: Machine, dataset: string): Promise
     .sort()
 }
 
+/**
+ * Those of the source's snapshots that the disk must have after its visit: of the set that was taken for it only those of
+ * datasets that were sent, for in the others nothing was written. `before` is a moment before the visit.
+ */
+export function travelled(snapshots: readonly string[], nas: Machine, before: Mark): readonly string[] {
+  const told = nas.journal.events({ after: before })
+  const sent = new Set(
+    told.map((entry) => entry['WALKAWAY_EVENT'] === 'dataset-sent' && entry['WALKAWAY_DATASET']),
+  )
+  const set = told.find((entry) => entry['WALKAWAY_EVENT'] === 'snapshot-taken')?.['WALKAWAY_SNAPSHOT']
+  return snapshots.filter(
+    (line) => !line.includes(`@${set}\t`) || sent.has(`tank${line.slice(0, line.indexOf('@'))}`),
+  )
+}
+
 /** Every file below a dataset's mount point by its checksum, links and all; `exclude` are paths below it. */
 export async function fingerprintOf(
   machine: Machine,

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { expect } from 'vitest'
 import type { Disk } from './disk.ts'
 import type { BackupDisk, Home } from './home.ts'
-import { fingerprintOf, lookElsewhere, mountCopy, snapshotsUnder } from './home.ts'
+import { fingerprintOf, lookElsewhere, mountCopy, snapshotsUnder, travelled } from './home.ts'
 import type { JournalEntry, Mark } from './journal.ts'
 import type { Machine } from './machine.ts'
 import type { Scenario } from './scenario.ts'
@@ -83,14 +83,15 @@ export async function fingerprintOfImage(disk: Disk): Promise<string> {
 }
 
 /**
- * Looks at the disk from another computer: its snapshots are the source's with the source's GUIDs, up to the one that
- * the last visit took of every dataset, and its files are the source's files as they are now.
+ * Looks at the disk from another computer: its snapshots are the source's with the source's GUIDs, among them the one that
+ * the last visit took of every dataset that it sent, and its files are the source's files as they are now.
  */
 export async function expectFullCopy(s: Scenario, home: Home, disk: BackupDisk): Promise<void> {
   const { nas } = home
-  const goal = nas.journal.events({ event: 'snapshot-taken', disk: disk.name }).at(-1)?.['WALKAWAY_SNAPSHOT']
+  const set = nas.journal.events({ event: 'snapshot-taken', disk: disk.name }).at(-1)
+  if (set === undefined) throw new Error(`no visit of ${disk.name}`)
   const source = await snapshotsUnder(nas, 'tank')
-  const newest = source.filter((snapshot) => snapshot.includes(`@${goal}\t`))
+  const newest = travelled(source, nas, set.index).filter((s) => s.includes(`@${set['WALKAWAY_SNAPSHOT']}\t`))
   expect(newest.length).toBeGreaterThan(0)
   const files = await fingerprintOf(nas, '/tank')
   await lookElsewhere(s, home, disk, async (elsewhere, root) => {

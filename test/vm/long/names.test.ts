@@ -8,6 +8,7 @@ import {
   snapshotsUnder,
   startService,
   takeAway,
+  travelled,
   visitWith,
 } from '../home.ts'
 import { scenario } from '../scenario.ts'
@@ -47,7 +48,7 @@ scenario('dataset names with blanks, dots, colons and 200 characters, and snapsh
   expect(sent.map((entry) => entry['WALKAWAY_DATASET'])).toEqual(expect.arrayContaining(names))
   for (const { MESSAGE } of sent) expect(MESSAGE).toContain('(incremental)')
 
-  const snapshots = await snapshotsUnder(nas, 'tank')
+  const snapshots = travelled(await snapshotsUnder(nas, 'tank'), nas, before)
   for (const name of ['before the move: 1.0', 'between -i visits'])
     expect(snapshots.filter((line) => line.includes(`@${name}\t`))).toHaveLength(2)
   const files = await fingerprintOf(nas, '/tank')

@@ -9,6 +9,7 @@ import {
   startService,
   statusOf,
   takeAway,
+  travelled,
   visitWith,
 } from '../home.ts'
 import type { Machine } from '../machine.ts'
@@ -78,8 +79,10 @@ scenario('snapshots: own leaves the snapshots of others at home', async (s) => {
   for (const { MESSAGE } of nas.journal.events({ event: 'dataset-sent', after: before }))
     expect(MESSAGE).toContain('(incremental)')
 
-  const own = (await snapshotsUnder(nas, 'tank')).filter((line) => line.includes('@walkaway_'))
-  expect(own).toHaveLength(2 * 7)
+  const all = (await snapshotsUnder(nas, 'tank')).filter((line) => line.includes('@walkaway_'))
+  expect(all).toHaveLength(2 * 7)
+  const own = travelled(all, nas, before)
+  expect(own).toHaveLength(7 + 1)
   const files = await fingerprintOf(nas, '/tank')
   await lookElsewhere(s, home, disk, async (elsewhere, root) => {
     expect(await snapshotsUnder(elsewhere, `${root}/tank`)).toEqual(own)

@@ -9,6 +9,7 @@ import {
   snapshotsUnder,
   startService,
   statusOf,
+  travelled,
   visitWith,
 } from '../home.ts'
 import { scenario } from '../scenario.ts'
@@ -71,13 +72,15 @@ scenario('second visit is incremental: the bytes sent are near the bytes changed
   await expectSafe(nas, disk, before)
 
   const { lastVisit } = await statusOf(nas, disk)
+  expect(lastVisit?.['datasets']).toEqual({ total: 7, sent: 2, unchanged: 5, failed: 0 })
   const sentBytes = Number(lastVisit?.['sentBytes'])
   expect(sentBytes).toBeGreaterThan(changedBytes)
   expect(sentBytes).toBeLessThan(changedBytes * 1.2)
-  for (const entry of nas.journal.events({ event: 'dataset-sent', after: before }))
-    expect(entry['MESSAGE']).toContain('incremental')
+  const sent = nas.journal.events({ event: 'dataset-sent', after: before })
+  expect(sent.map((entry) => entry['WALKAWAY_DATASET']).sort()).toEqual(['tank/docs', 'tank/photos'])
+  for (const { MESSAGE } of sent) expect(MESSAGE).toContain('incremental')
 
-  const snapshots = await snapshotsUnder(nas, 'tank')
+  const snapshots = travelled(await snapshotsUnder(nas, 'tank'), nas, before)
   const files = await fingerprintOf(nas, '/tank')
   await lookElsewhere(s, home, disk, async (elsewhere, root) => {
     expect(await snapshotsUnder(elsewhere, `${root}/tank`)).toEqual(snapshots)

@@ -47,7 +47,7 @@ scenario('mount points / and /home: nothing of the disk is mounted at any time',
     zfs set sharenfs=on tank/docs 2>/dev/null || true
     test "$(zfs get -H -o value sharenfs tank/docs)" = on
     zfs set mountpoint=/srv tank/photos
-    echo more > /home/carl/more.txt
+    for file in /home/carl/more.txt /tank/docs/more.txt /srv/more.txt; do echo more > "$file"; done
     zpool sync tank
   `)
   const second = await watchMounts(nas, disk)
