@@ -149,7 +149,7 @@ export function travelled(snapshots: readonly string[], nas: Machine, before: Ma
   )
   const set = told.find((entry) => entry['WALKAWAY_EVENT'] === 'snapshot-taken')?.['WALKAWAY_SNAPSHOT']
   return snapshots.filter(
-    (line) => !line.includes(`@${set}\t`) || sent.has(`tank${line.slice(0, line.indexOf('@'))}`),
+    (line) => !line.includes(`@${set}\t`) || sent.has(`tank${line.slice(0, line.indexOf('@'))}`.trimEnd()),
   )
 }
 

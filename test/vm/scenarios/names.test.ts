@@ -45,7 +45,10 @@ scenario('dataset names with blanks, dots, colons and 200 characters, and snapsh
   await nas.run(['zfs', 'snapshot', '-r', 'tank/my documents@between -i visits'])
   const { before } = await visitWith(home, disk)
   const sent = nas.journal.events({ event: 'dataset-sent', after: before })
-  expect(sent.map((entry) => entry['WALKAWAY_DATASET'])).toEqual(expect.arrayContaining(names))
+  // logger(1), through which the journal gets its fields, takes blanks off their ends.
+  expect(new Set(sent.map((entry) => entry['WALKAWAY_DATASET']))).toEqual(
+    new Set(names.map((name) => name.trimEnd())),
+  )
   for (const { MESSAGE } of sent) expect(MESSAGE).toContain('(incremental)')
 
   const snapshots = travelled(await snapshotsUnder(nas, 'tank'), nas, before)
