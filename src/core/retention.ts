@@ -74,10 +74,8 @@ export function keptOnDisk({
   readonly onDisk: readonly Snapshot[]
   readonly candidates: readonly Snapshot[]
 }): ReadonlySet<SnapshotGuid> {
-  const there = new Set(onDisk.map(({ guid }) => guid))
-  const missing = candidates.filter(({ guid }) => !there.has(guid))
   // Each pool counts its own transaction groups: the two cannot be sorted together.
-  const union = [...onDisk.toSorted(byCreatetxg), ...missing.toSorted(byCreatetxg)]
+  const union = [...onDisk.toSorted(byCreatetxg), ...candidates.toSorted(byCreatetxg)]
   const kept = judge(union, { policy, calendar })
   return new Set(candidates.flatMap(({ guid }) => (kept.has(guid) ? [guid] : [])))
 }

@@ -230,7 +230,6 @@ describe('what a disk would keep of what it lacks', () => {
     ['the newest of each day', 'a=20T08', 'b=20T09 c=20T10 d=21T08 e=21T09', { daily: 9 }, 'c e'],
     ['no older days than the policy counts', 'a=01T08', 'b=18T08 c=19T08 d=20T08', { daily: 2 }, 'c d'],
     ['nothing on the disk', '', 'b=19T08 c=20T08', { last: 1 }, 'c'],
-    ['what is there already is not offered twice', 'a=19T08 b=20T08', 'b=20T08 c=21T08', { last: 2 }, 'b c'],
     ['nothing to offer', 'a=19T08', '', { last: 2 }, ''],
   ])('%s', (_, onDisk, candidates, policy, expected) => {
     expect(names(onDisk, candidates, policy)).toBe(expected)
