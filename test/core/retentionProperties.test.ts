@@ -98,11 +98,7 @@ const copyOf = (snapshots: readonly Snapshot[], fields: Partial<Dataset> = {}): 
 })
 
 /** What the policy alone keeps: all periods are laid out first, each with its newest, then the newest are taken. */
-function expectedByPolicy(
-  ordered: readonly Snapshot[],
-  keep: KeepPolicy,
-  names: Calendar,
-): Set<string> {
+function expectedByPolicy(ordered: readonly Snapshot[], keep: KeepPolicy, names: Calendar): Set<string> {
   const kept = new Set(
     ordered.slice(ordered.length - Math.min(keep.last, ordered.length)).map(({ guid }) => guid),
   )
