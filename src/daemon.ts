@@ -63,19 +63,27 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
 
   const onChange = (): void => deps.notifier.status(statusLine([...runners.values()], deps.now()))
 
-  /** A disk whose entry changed gets a new runner once its visit is over; one that is gone from the file, none. */
+  /**
+   * A disk whose entry changed gets a new runner once its visit is over; one that is gone from the file, none. Whatever
+   * it is called now, a disk never has two runners that may act on it at once.
+   */
   const matchRunners = (): void => {
     for (const [name, runner] of runners) {
       const wanted = config.disks.find((disk) => disk.name === name)
       if (runner.idle() && (wanted === undefined || !isSameDisk(wanted, runner.disk))) runners.delete(name)
     }
     for (const disk of config.disks)
-      if (!runners.has(disk.name))
+      if (
+        ![...runners.values()].some(
+          (runner) => runner.disk.name === disk.name || isOneDevice(runner.disk, disk),
+        )
+      )
         runners.set(
           disk.name,
           createRunner(
             disk,
-            visits.filter((visit) => visit.disk === disk.name),
+            // A pool is of one disk only, and keeps its name when the disk gets another one.
+            visits.filter((visit) => visit.pool === disk.pool),
             () => config,
             {
               ...deps,
@@ -163,6 +171,10 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
 
 const isSameDisk = (a: Disk, b: Disk): boolean =>
   a.pool === b.pool && a.poolGuid === b.poolGuid && a.serials.join('\n') === b.serials.join('\n')
+
+/** Different entries, perhaps, but of one pool or one device. */
+const isOneDevice = (a: Disk, b: Disk): boolean =>
+  a.pool === b.pool || a.poolGuid === b.poolGuid || a.serials.some((serial) => b.serials.includes(serial))
 
 function overdueMsOf(config: Config, name: DiskName): number | null {
   return config.disks.find((disk) => disk.name === name)?.overdueMs ?? null

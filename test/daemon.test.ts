@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { poolGuid, serial } from '../src/core/model.ts'
+import { diskName, poolGuid, serial } from '../src/core/model.ts'
 import { UnreadableAnswer } from '../src/errors.ts'
 import { deviceOf, expectStates, goodVisit, startService, stopTime, tale } from './fakes/service.ts'
 import { expectBackedUp, expectTidy, homeMachine } from './fakes/visits.ts'
@@ -194,6 +194,45 @@ describe('reading the configuration again', () => {
       ...goodVisit,
     ])
     expect(service.notified).toEqual(['ready', 'reloading', 'ready'])
+    await service.daemon.stop('test')
+  })
+
+  test('a disk that gets another name during its visit is not visited twice at once, and stays removable', async () => {
+    const machine = homeMachine()
+    const before = machine.config()
+    const config = { ...before, disks: before.disks.map((disk) => ({ ...disk, name: diskName('blue') })) }
+    const service = await startService(machine, {
+      config: before,
+      reload: async () => ({ kind: 'ok', config }),
+    })
+    let letGo: () => void = () => undefined
+    const hanging = new Promise<void>((resolve) => {
+      letGo = resolve
+    })
+    machine.state.interference = {
+      before: async ({ verb }) => {
+        if (verb !== 'transfer.transfer') return
+        machine.state.interference = {}
+        await hanging
+      },
+    }
+    await service.pass(3000)
+    await service.daemon.reload()
+    await service.pass(65_000)
+    expectStates(service, { 'offsite-1': 'backing-up' })
+    expect(machine.disk('offsite-1').pool.imported).not.toBeNull()
+    letGo()
+    await service.pass(130_000)
+    expectStates(service, { blue: 'removable' })
+    expect(tale(machine)).toEqual([
+      'daemon-started',
+      'disk-arrived',
+      'pool-imported',
+      'config-reloaded',
+      'backup-finished',
+      'pool-exported',
+      'safe-to-remove',
+    ])
     await service.daemon.stop('test')
   })
 
