@@ -107,7 +107,15 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     [...toSend].reduce((sum, task) => sum + (task.plan.kind === 'steps' ? task.plan.estimatedBytes : 0), 0),
     deps.now(),
   )
-  const failedNames = await sendAll(tasks, { request, deps, meter, unfit, fail })
+  const failedNames = await sendAll(tasks, {
+    request,
+    deps,
+    meter,
+    unfit,
+    fail,
+    onDisk: new Set(targets.keys()),
+    reserved: new Set(set.missed.map((name) => targetOf(config, { pool }, name))),
+  })
   signal.throwIfAborted()
 
   const verified = await verify(
@@ -121,7 +129,7 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   await prune(covered, request, deps)
   const sent = verified.filter((task) => toSend.has(task)).length
   return {
-    total: set.goals.length + set.missed,
+    total: set.goals.length + set.missed.length,
     sent,
     unchanged: verified.length - sent,
     sentBytes: meter.sentBytes(),
@@ -139,8 +147,8 @@ const byName = (datasets: readonly Dataset[]): ReadonlyMap<string, Dataset> =>
 interface SnapshotSet {
   readonly name: string
   readonly goals: readonly { readonly source: Dataset; readonly goal: Snapshot }[]
-  /** Sources that could not be read at all. */
-  readonly missed: number
+  /** Sources that have no goal: they could not be read, or were deprived of it. */
+  readonly missed: readonly DatasetName[]
 }
 
 /** Takes one set for each source pool, atomic in itself, and looks at what the sources then have. */
@@ -173,7 +181,7 @@ async function takeSnapshotSet(
           ...lost.map((dataset) => ({ dataset: dataset.name, reason: `@${name} was destroyed at once` })),
         ]
         for (const { dataset, reason } of missing) fail(dataset, reason)
-        return { name, goals, missed: missing.length }
+        return { name, goals, missed: missing.map(({ dataset }) => dataset) }
       } catch (error) {
         // A dataset was destroyed, or a set of this very second exists: nothing was taken, look and try again.
         if (!(error instanceof NotFound || error instanceof AlreadyExists) || attempt === attempts)

@@ -5,14 +5,20 @@ import pLimit from 'p-limit'
 import type { BackupDeps, BackupRequest } from './backup.ts'
 import { explainConflict } from './core/conflict.ts'
 import type { Meter } from './core/meter.ts'
-import type { Dataset, DatasetName } from './core/model.ts'
+import { type Dataset, type DatasetName, datasetName } from './core/model.ts'
 import type { Step } from './core/replication.ts'
 import { DiskVanished, messageOf } from './errors.ts'
 import { planAgain, type Task } from './plan.ts'
 import { type FailureKind, failureKind } from './zfs/failure.ts'
 import type { SendSource } from './zfs/transfer.ts'
 
-const parentOf = (name: DatasetName): string => name.slice(0, name.lastIndexOf('/'))
+const parentOf = (name: string): string => name.slice(0, name.lastIndexOf('/'))
+
+/** Everything above it, the nearest first, without the pool's own root. */
+function ancestorsOf(name: string): readonly string[] {
+  const parent = parentOf(name)
+  return parent.includes('/') ? [parent, ...ancestorsOf(parent)] : []
+}
 
 export interface Context {
   readonly request: BackupRequest
@@ -28,30 +34,32 @@ export async function sendAll(
   context: Sending & {
     /** Datasets that may not be sent, and why. */
     readonly unfit: ReadonlyMap<DatasetName, string>
+    /** Names of all that the disk has. */
+    readonly onDisk: ReadonlySet<string>
+    /** Where the sources belong that are not sent this time: their places are to stay free. */
+    readonly reserved: ReadonlySet<string>
   },
 ): Promise<ReadonlySet<DatasetName>> {
-  const { request, deps, unfit, fail } = context
+  const { request, deps, unfit, fail, onDisk, reserved } = context
   const limit = pLimit(request.config.backup.parallel)
   const failed = new Set<DatasetName>()
   const ended = new Map<string, Promise<boolean>>()
-  const containers = new Set(tasks.map((task) => task.targetName))
-  const present = new Set<string>(
-    tasks.flatMap(({ target, targetName }) => (target === null ? [] : [targetName])),
-  )
 
   const attempt = async (task: Task): Promise<boolean> => {
     const reason = unfit.get(task.source.name)
     if (reason !== undefined) return giveUp(task, reason)
-    const parent = ended.get(parentOf(task.targetName))
-    // A parent that failed but is there from earlier visits is in nobody's way.
-    const mustWait = task.target === null && !present.has(parentOf(task.targetName))
-    if (mustWait && parent !== undefined && !(await parent))
+    // What is there from earlier visits is in nobody's way, whether it fails this time or not. What is to be received
+    // above it, however far above, must come first: a container in its place would be in its way for ever.
+    const missing =
+      task.target === null ? ancestorsOf(task.targetName).filter((name) => !onDisk.has(name)) : []
+    const sender = missing.map((name) => ended.get(name)).find((sending) => sending !== undefined)
+    if (missing.some((name) => reserved.has(name)) || (sender !== undefined && !(await sender)))
       return giveUp(task, 'the dataset above it is not on the disk')
     return limit(async () => {
       try {
         request.signal.throwIfAborted()
-        // Created one after another: two children may want the same missing parents.
-        if (parent === undefined && task.target === null) await makeRoom(task.targetName, containers, deps)
+        const parent = missing[0]
+        if (parent !== undefined && !ended.has(parent)) await deps.zfs.createContainer(datasetName(parent))
         return await sendDataset(task, context)
       } catch (error) {
         request.signal.throwIfAborted()
@@ -70,11 +78,6 @@ export async function sendAll(
   const results = await Promise.allSettled(ended.values())
   for (const result of results) if (result.status === 'rejected') throw result.reason
   return failed
-}
-
-async function makeRoom(target: DatasetName, backups: ReadonlySet<string>, deps: BackupDeps): Promise<void> {
-  const parent = parentOf(target)
-  if (parent.includes('/') && !backups.has(parent)) await deps.zfs.createContainer(parent as DatasetName)
 }
 
 /** Brings one dataset up to its goal. Throws what is in the way. */

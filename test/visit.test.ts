@@ -125,6 +125,41 @@ describe('a visit', () => {
   })
 })
 
+describe('sources with a gap between them', () => {
+  test('a source below what another one excludes: nothing takes the place of what is still to be received', async () => {
+    const machine = homeMachine()
+    for (const name of ['tank/vm', 'tank/vm/db']) addDataset(machine.state, name)
+    const config = machine.config({
+      sources: [
+        { dataset: datasetName('tank'), place: 'tank', exclude: ['tank/vm'] },
+        { dataset: datasetName('tank/vm/db'), place: 'tank/vm/db', exclude: [] },
+      ],
+    })
+    for (let visits = 0; visits < 2; visits++) {
+      expect((await visitOf(machine, 'offsite-1', { config })).report).toMatchObject({
+        outcome: 'complete',
+        failures: [],
+      })
+      expectBackedUp(machine, 'offsite-1', [...sources, 'tank/vm/db'])
+    }
+    expect(datasetOf(machine, 'offsite-1/nas/tank/vm').properties.get('canmount')?.value).toBe('off')
+  })
+
+  test('a new dataset that lost its snapshot at once keeps its place free for the next visit', async () => {
+    const machine = homeMachine()
+    machine.state.interference = {
+      after: ({ verb }) => {
+        if (verb === 'zfs.snapshotSet') datasetOf(machine, 'tank/home').snapshots = []
+      },
+    }
+    const { report } = await visitOf(machine, 'offsite-1')
+    expect(report).toMatchObject({ outcome: 'partial', datasets: { total: 3, sent: 1, failed: 2 } })
+    machine.state.interference = {}
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({ report: { outcome: 'complete' } })
+    expectBackedUp(machine, 'offsite-1')
+  })
+})
+
 describe('rotation', () => {
   test('two disks in turn, the snapshots between destroyed meanwhile: bookmarks are the bases', async () => {
     const machine = homeMachine()
