@@ -13,19 +13,15 @@ import type {
   PoolName,
   Progress,
   Snapshot,
+  SnapshotGuid,
   VisitPhase,
 } from './core/model.ts'
 import { snapshotPath } from './core/model.ts'
-import {
-  bookmarksOf,
-  holdTagFor,
-  isOwnSnapshotName,
-  missingBookmark,
-  snapshotNameAt,
-} from './core/replication.ts'
+import { bookmarksOf, missingBookmark, snapshotNameAt } from './core/replication.ts'
 import { chooseSource, targetOf } from './core/selection.ts'
 import { AlreadyExists, messageOf, NotFound } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
+import { holdWhatTravels, releaseHolds } from './hold.ts'
 import { planAll, stateOf, type Task } from './plan.ts'
 import { prune } from './prune.ts'
 import { type Context, sendAll } from './send.ts'
@@ -93,14 +89,15 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   const targets = byName((await deps.zfs.observeIfPresent(rootOnDisk(request))) ?? [])
   const unplanned = set.goals.map(({ source, goal }) => {
     const targetName = targetOf(config, { pool }, source.name)
-    return { source, goal, targetName, target: targets.get(targetName) ?? null }
+    const target = targets.get(targetName) ?? null
+    return { source, goal, targetName, target, held: new Set<SnapshotGuid>() }
   })
   const tasks = [...(await planAll(unplanned, request, deps, fail))]
   // With `as`, a dataset may land below one that is configured after it; on the disk the parent comes first.
   tasks.sort((a, b) => (a.targetName < b.targetName ? -1 : 1))
   tellPlan(tasks, request, deps)
   const toSend = new Set(tasks.filter((task) => task.plan.kind === 'steps'))
-  await holdGoals([...toSend], request, deps)
+  await holdWhatTravels([...toSend], request, deps)
   const unfit = await bookmarkStates(tasks, request, deps)
 
   const meter = createMeter(
@@ -122,7 +119,7 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     tasks.filter((task) => !failedNames.has(task.source.name)),
     { request, deps, fail },
   )
-  await tidy(verified, toSend, request, deps)
+  await tidy(verified, request, deps)
   const covered = verified.flatMap(({ source, target }) =>
     target === null ? [] : [{ source, copy: target }],
   )
@@ -205,14 +202,6 @@ async function observeSources(config: Config, deps: BackupDeps) {
   return { datasets, missing }
 }
 
-/** A goal that is gone by now fails when it is sent, and stops no other dataset. */
-async function holdGoals(tasks: readonly Task[], { disk }: BackupRequest, deps: BackupDeps): Promise<void> {
-  const paths = tasks.map((task) => snapshotPath(task.goal))
-  await deps.zfs.hold(holdTagFor(disk.poolGuid), paths).catch((error: unknown) => {
-    if (!(error instanceof NotFound)) throw error
-  })
-}
-
 /**
  * Every state that the disk has or will have gets a bookmark of this disk, before anything is sent: it is the base of the
  * next visit, whatever becomes of the snapshot. Returns why a dataset did not get its own; that one is not sent.
@@ -275,23 +264,13 @@ async function verify(tasks: readonly Task[], { request, deps, fail }: Context):
 }
 
 /** Drops the bookmarks and holds that the verified states have replaced. Each step may be done twice. */
-async function tidy(
-  verified: readonly Task[],
-  toSend: ReadonlySet<Task>,
-  { disk }: BackupRequest,
-  deps: BackupDeps,
-): Promise<void> {
-  const held = verified.flatMap((task) =>
-    task.source.snapshots.filter(
-      (s) => (s.guid === task.goal.guid && toSend.has(task)) || (s.holds > 0 && isOwnSnapshotName(s.name)),
-    ),
-  )
+async function tidy(verified: readonly Task[], request: BackupRequest, deps: BackupDeps): Promise<void> {
   const superseded = verified.flatMap((task) =>
-    bookmarksOf(disk.poolGuid, task.source).filter(({ guid }) => guid !== stateOf(task)?.guid),
+    bookmarksOf(request.disk.poolGuid, task.source).filter(({ guid }) => guid !== stateOf(task)?.guid),
   )
   try {
     await deps.zfs.destroyBookmarks(superseded)
-    await deps.zfs.release(holdTagFor(disk.poolGuid), held.map(snapshotPath))
+    await releaseHolds(verified, request, deps)
   } catch {
     // Everything is on the disk and was read back: that counts. What is left over here goes at the next visit.
   }

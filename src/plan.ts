@@ -2,7 +2,7 @@
 // (tokens, what was written since a bookmark), for all datasets at once. The decisions are core/replication.ts.
 
 import type { BackupDeps, BackupRequest } from './backup.ts'
-import type { Bookmark, Dataset, DatasetName, Snapshot } from './core/model.ts'
+import type { Bookmark, Dataset, DatasetName, Snapshot, SnapshotGuid } from './core/model.ts'
 import {
   baseInQuestion,
   type PartialReceive,
@@ -20,6 +20,8 @@ export interface Task {
   readonly targetName: DatasetName
   target: Dataset | null
   plan: ReplicationPlan
+  /** Snapshots of the source that this visit holds. */
+  readonly held: Set<SnapshotGuid>
 }
 type Unplanned = Omit<Task, 'plan'>
 

@@ -8,6 +8,7 @@ import type { Meter } from './core/meter.ts'
 import { type Dataset, type DatasetName, datasetName } from './core/model.ts'
 import type { Step } from './core/replication.ts'
 import { DiskVanished, messageOf } from './errors.ts'
+import { holdWhatTravels } from './hold.ts'
 import { planAgain, type Task } from './plan.ts'
 import { type FailureKind, failureKind } from './zfs/failure.ts'
 import type { SendSource } from './zfs/transfer.ts'
@@ -107,6 +108,7 @@ async function sendDataset(task: Task, context: Sending): Promise<boolean> {
       }
     }
     task.plan = await planAgain(task, request, deps)
+    await holdWhatTravels([task], request, deps)
   }
   throw new Error('the copy on the disk kept changing while it was received')
 }

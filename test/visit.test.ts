@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { datasetName } from '../src/core/model.ts'
 import { TransferFailed } from '../src/errors.ts'
+import { EndVisit } from '../src/visit.ts'
 import { ZfsFailed } from '../src/zfs/failure.ts'
 import type { Machine } from './fakes/machine.ts'
 import {
@@ -209,6 +210,43 @@ describe('going on where it was', () => {
       'tank/home/ann resumed',
       'tank/home/ann incremental',
     ])
+    expectBackedUp(machine, 'offsite-1')
+    expectTidy(machine, 'offsite-1')
+  })
+
+  test('interrupted among snapshots that another tool prunes: what the disk has newest stays as a base', async () => {
+    const machine = homeMachine()
+    const target = 'offsite-1/nas/tank/home'
+    await visitOf(machine, 'offsite-1')
+    const names = ['autosnap-1', 'autosnap-2', 'autosnap-3', 'autosnap-4', 'autosnap-5']
+    for (const name of names) {
+      machine.write('tank/home', 100)
+      await machine.zfs.snapshotSet([datasetName('tank/home')], name)
+    }
+    /** As sanoid does: what is not held goes. */
+    const prune = () => {
+      const home = datasetOf(machine, 'tank/home')
+      home.snapshots = home.snapshots.filter(({ name, tags }) => tags.size > 0 || !names.includes(name))
+    }
+    for (const reached of ['autosnap-2', 'autosnap-4']) {
+      const controller = new AbortController()
+      const watch = (): void => {
+        if (snapshotsOf(machine, target).includes(reached)) controller.abort(new EndVisit('stopping'))
+        else setImmediate(watch)
+      }
+      machine.state.interference = {
+        before: ({ verb, about }) => {
+          if (verb !== 'transfer.transfer' || about !== target) return
+          machine.state.interference = {}
+          setImmediate(watch)
+        },
+      }
+      const { report } = await visitOf(machine, 'offsite-1', { signal: controller.signal })
+      expect(report.outcome).toBe('interrupted')
+      expect(snapshotsOf(machine, target).at(-1)).toBe(reached)
+      prune()
+    }
+    expect((await visitOf(machine, 'offsite-1')).report).toMatchObject({ outcome: 'complete', failures: [] })
     expectBackedUp(machine, 'offsite-1')
     expectTidy(machine, 'offsite-1')
   })

@@ -18,7 +18,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   control: ['core', 'errors.ts'],
   notify: ['core', 'errors.ts', 'events.ts', 'linux'],
   'plan.ts': ['core', 'errors.ts', 'zfs', 'backup.ts'],
-  'send.ts': ['core', 'errors.ts', 'zfs', 'plan.ts', 'backup.ts'],
+  'hold.ts': ['core', 'errors.ts', 'plan.ts', 'backup.ts'],
+  'send.ts': ['core', 'errors.ts', 'zfs', 'plan.ts', 'hold.ts', 'backup.ts'],
   'prune.ts': ['core', 'errors.ts', 'zfs', 'backup.ts'],
   'backup.ts': [
     'core',
@@ -28,6 +29,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'zfs',
     'linux',
     'plan.ts',
+    'hold.ts',
     'send.ts',
     'prune.ts',
   ],
