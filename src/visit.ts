@@ -129,13 +129,13 @@ async function bringUp(
     const before = (await deps.pools.imported()).find((pool) => pool.guid === disk.poolGuid)
     const found = before ?? (await deps.pools.importPool({ guid: disk.poolGuid, pool: disk.pool, links }))
     const byUs = found.altroot === ALTROOT
-    const recovered =
-      before === undefined ? 'imported' : byUs ? await recover(found, deps) : 'by-somebody-else'
+    const recovered = before === undefined ? 'imported' : await recover(found, deps)
     if (recovered === 'stuck') {
       const reason = 'its pool does not come back'
       return ended({ kind: 'stuck', reason, report: report({ reason }) })
     }
-    deps.tell({ kind: 'pool-imported', disk: disk.name, pool: found.name, how: recovered })
+    const how = byUs ? recovered : 'by-somebody-else'
+    deps.tell({ kind: 'pool-imported', disk: disk.name, pool: found.name, how })
     return { kind: 'imported', pool: found.name, byUs }
   } catch (error) {
     const reason = messageOf(error)
@@ -155,7 +155,7 @@ async function bringUp(
   }
 }
 
-/** Makes a pool that walkaway left imported usable again: its disk may have been away meanwhile. */
+/** Makes a pool that was imported before usable again, by whomever: its disk may have been away meanwhile. */
 async function recover(pool: ImportedPool, deps: VisitDeps): Promise<'left-by-us' | 'came-back' | 'stuck'> {
   const wasSuspended = (await deps.pools.kernelState(pool.name)) === 'SUSPENDED'
   if (wasSuspended) await deps.pools.clear(pool.name)

@@ -52,6 +52,19 @@ describe('how the pool was found', () => {
     expect((await releaseOf(machine, 'offsite-1', result.report)).kind).toBe('released')
   })
 
+  test('imported by somebody else, and its disk was away meanwhile: the pool comes back, and is left imported', async () => {
+    const machine = homeMachine()
+    const { pool } = machine.disk('offsite-1')
+    pool.imported = { altroot: null }
+    pool.suspended = true
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({
+      kind: 'not-released',
+      report: { outcome: 'complete' },
+    })
+    expect(pool).toMatchObject({ suspended: false, imported: { altroot: null } })
+    expectBackedUp(machine, 'offsite-1')
+  })
+
   test('last used by another machine: refused, its name is said, nothing is touched', async () => {
     const machine = homeMachine()
     machine.disk('offsite-1').pool.lastUser = 'attic'
