@@ -40,7 +40,7 @@ export interface Runner {
   progress(): Progress | null
   /** `overdueMs` null: this disk is never overdue. */
   describe(overdueMs: number | null): DiskAnswer
-  /** Ends a running visit in the way that can be resumed, and resolves when it has ended. */
+  /** Ends a running visit in the way that can be resumed, and resolves when it has ended; exports what still is ours. */
   stop(): Promise<void>
   idle(): boolean
 }
@@ -223,8 +223,13 @@ export function createRunner(
     idle: () => running === null && idleStates.has(state.kind),
     async stop() {
       stopping = true
-      running?.controller.abort(new EndVisit('stopping'))
-      await running?.ended
+      if (running !== null) {
+        running.controller.abort(new EndVisit('stopping'))
+        return running.ended
+      }
+      // Between two tries to release it: what is ours is not left imported without a last one.
+      if (state.kind === 'not-removable' && state.imported)
+        await runRelease(state.vdevs, AbortSignal.abort(new EndVisit('stopping')))
     },
   }
 }

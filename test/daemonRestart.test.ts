@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { HistoryRecord } from '../src/linux/history.ts'
+import { ALTROOT } from '../src/zfs/pool.ts'
 import { expectStates, goodVisit, startService, stopTime, tale } from './fakes/service.ts'
 import { expectBackedUp, expectTidy, homeMachine } from './fakes/visits.ts'
 
@@ -35,6 +36,22 @@ describe('stopping', () => {
     expectBackedUp(machine, 'offsite-1')
     expectTidy(machine, 'offsite-1')
     await next.daemon.stop('test')
+  })
+
+  test('while a disk waits to be released: what walkaway imported is exported, what somebody else did is not', async () => {
+    for (const altroot of [ALTROOT, null]) {
+      const machine = homeMachine()
+      const { pool } = machine.disk('offsite-1')
+      if (altroot === null) pool.imported = { altroot }
+      pool.busy = true
+      const service = await startService(machine)
+      await service.pass(5000)
+      expectStates(service, { 'offsite-1': 'not-removable' })
+      pool.busy = false
+      await service.daemon.stop('SIGTERM')
+      expect(pool.imported).toEqual(altroot === null ? { altroot } : null)
+      expect(tale(machine)).not.toContain('safe-to-remove')
+    }
   })
 
   test('while it looks: no visit begins any more, and no timer is left', async () => {
