@@ -1,5 +1,5 @@
-// What happens while a disk's pool is imported: snapshot, observe, plan (plan.ts), send (send.ts), read back, tidy, prune
-// (prune.ts). Which disk, and how it is imported and released, is visit.ts; every decision about what to send is
+// What happens while a disk's pool is imported: snapshot (snapshotSet.ts), observe, plan (plan.ts), send (send.ts), read
+// back, tidy, prune (prune.ts). Which disk, and how it is imported and released, is visit.ts; every decision about what to send is
 // core/replication.ts.
 
 import type { Config } from './config.ts'
@@ -12,20 +12,19 @@ import type {
   Disk,
   PoolName,
   Progress,
-  Snapshot,
   SnapshotGuid,
   VisitPhase,
 } from './core/model.ts'
 import { snapshotPath } from './core/model.ts'
-import { bookmarksOf, missingBookmark, snapshotNameAt } from './core/replication.ts'
-import { chooseSource, targetOf } from './core/selection.ts'
-import { AlreadyExists, messageOf, NotFound } from './errors.ts'
+import { bookmarksOf, missingBookmark } from './core/replication.ts'
+import { targetOf } from './core/selection.ts'
+import { messageOf } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
 import { holdWhatTravels, releaseHolds } from './hold.ts'
 import { planAll, stateOf, type Task } from './plan.ts'
 import { prune } from './prune.ts'
 import { type Context, sendAll } from './send.ts'
-import { byPool } from './zfs/names.ts'
+import { takeSnapshotSet } from './snapshotSet.ts'
 import type { Pools } from './zfs/pool.ts'
 import type { Transfer } from './zfs/transfer.ts'
 import type { Zfs } from './zfs/zfs.ts'
@@ -140,67 +139,6 @@ const rootOnDisk = ({ pool, config }: BackupRequest): DatasetName =>
 
 const byName = (datasets: readonly Dataset[]): ReadonlyMap<string, Dataset> =>
   new Map(datasets.map((dataset) => [dataset.name, dataset]))
-
-interface SnapshotSet {
-  readonly name: string
-  readonly goals: readonly { readonly source: Dataset; readonly goal: Snapshot }[]
-  /** Sources that have no goal: they could not be read, or were deprived of it. */
-  readonly missed: readonly DatasetName[]
-}
-
-/** Takes one set for each source pool, atomic in itself, and looks at what the sources then have. */
-async function takeSnapshotSet(
-  { config }: BackupRequest,
-  deps: BackupDeps,
-  fail: (dataset: DatasetName, reason: string) => void,
-): Promise<SnapshotSet> {
-  return deps.takingSnapshots(async () => {
-    const attempts = 5
-    for (let attempt = 1; ; attempt++) {
-      const name = snapshotNameAt(deps.now())
-      try {
-        const before = await observeSources(config, deps)
-        const names = before.datasets.map((dataset) => dataset.name)
-        for (const datasets of byPool(names, (dataset) => dataset).values())
-          await deps.zfs.snapshotSet(datasets, name)
-        const after = await observeSources(config, deps)
-        const goals = after.datasets.flatMap((source) => {
-          const goal = source.snapshots.find((snapshot) => snapshot.name === name)
-          return goal === undefined ? [] : [{ source, goal }]
-        })
-        // A dataset that was made since has no snapshot in this set; one that had it was deprived of it.
-        const had = new Set(before.datasets.map((dataset) => dataset.guid))
-        const lost = after.datasets.filter(
-          ({ guid, snapshots }) => had.has(guid) && !snapshots.some((snapshot) => snapshot.name === name),
-        )
-        const missing = [
-          ...after.missing,
-          ...lost.map((dataset) => ({ dataset: dataset.name, reason: `@${name} was destroyed at once` })),
-        ]
-        for (const { dataset, reason } of missing) fail(dataset, reason)
-        return { name, goals, missed: missing.map(({ dataset }) => dataset) }
-      } catch (error) {
-        // A dataset was destroyed, or a set of this very second exists: nothing was taken, look and try again.
-        if (!(error instanceof NotFound || error instanceof AlreadyExists) || attempt === attempts)
-          throw error
-        await deps.nextSecond()
-      }
-    }
-  })
-}
-
-async function observeSources(config: Config, deps: BackupDeps) {
-  const datasets: Dataset[] = []
-  const missing: DatasetFailure[] = []
-  for (const source of config.sources) {
-    const found = await deps.zfs.observeIfPresent(source.dataset)
-    if (found === null)
-      missing.push({ dataset: source.dataset, reason: 'there is no such dataset on this machine' })
-    // What one source excludes another one may have: each dataset counts once, with the source that it is of.
-    else datasets.push(...found.filter((dataset) => chooseSource(config.sources, dataset.name) === source))
-  }
-  return { datasets, missing }
-}
 
 /**
  * Every state that the disk has or will have gets a bookmark of this disk, before anything is sent: it is the base of the

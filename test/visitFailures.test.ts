@@ -87,6 +87,63 @@ describe('one failure stays one', () => {
     })
   })
 
+  test('a source pool that cannot be read, or not be snapshotted, does not stop the other source', async () => {
+    for (const broken of ['zfs.observe', 'zfs.snapshotSet']) {
+      const machine = homeMachine()
+      machine.addPool('pond')
+      const pond = { dataset: datasetName('pond'), place: 'pond', exclude: [] }
+      const config = machine.config({ sources: [pond, ...machine.config().sources] })
+      const { snapshotSet } = machine.zfs
+      if (broken === 'zfs.observe')
+        machine.state.interference = {
+          before: ({ verb, about }) => {
+            if (verb === broken && about === 'pond') throw new Error('pool I/O is currently suspended')
+          },
+        }
+      else
+        Object.assign(machine.deps.zfs, {
+          snapshotSet: async (datasets: Parameters<typeof snapshotSet>[0], name: string) => {
+            if (datasets.includes(pond.dataset)) throw new Error('out of space')
+            return snapshotSet(datasets, name)
+          },
+        })
+      const { kind, report } = await visitOf(machine, 'offsite-1', { config })
+      expect([kind, report.outcome, report.failures.map(({ dataset }) => dataset)]).toEqual([
+        'released',
+        'partial',
+        ['pond'],
+      ])
+      expect(report.failures[0]?.reason).toMatch(/suspended|out of space/)
+      expectBackedUp(machine, 'offsite-1')
+    }
+  })
+
+  test('a source that appears while the set is taken is not in it, and the backup is not called complete', async () => {
+    const machine = homeMachine()
+    const pool = machine.addPool('pond', { imported: false })
+    const pond = { dataset: datasetName('pond'), place: 'pond', exclude: [] }
+    const config = machine.config({ sources: [...machine.config().sources, pond] })
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb === 'zfs.snapshotSet') pool.imported = { altroot: null }
+      },
+    }
+    const { report } = await visitOf(machine, 'offsite-1', { config })
+    expect(report).toMatchObject({ outcome: 'partial', failures: [{ dataset: 'pond' }] })
+  })
+
+  test('a dataset with a name too long for a snapshot of it, or a bookmark, does not stop the others', async () => {
+    for (const length of [209, 240, 255]) {
+      const machine = homeMachine()
+      const long = `tank/${'x'.repeat(length - 5)}`
+      addDataset(machine.state, long)
+      const { report } = await visitOf(machine, 'offsite-1')
+      expect([report.outcome, report.failures.map(({ dataset }) => dataset)]).toEqual(['partial', [long]])
+      expect(report.failures[0]?.reason).toContain('too long')
+      expectBackedUp(machine, 'offsite-1')
+    }
+  })
+
   test('a copy that went its own way is left as it is', async () => {
     const machine = homeMachine()
     await visitOf(machine, 'offsite-1')

@@ -72,7 +72,7 @@ export const snapshotNameAt = (at: Date): string =>
   `walkaway_${at.toISOString().replace(/[-:]/g, '').slice(0, 15)}Z`
 
 /** The bookmark that stands in for a snapshot as the base of the disk with this pool GUID. */
-export const bookmarkNameFor = (poolGuid: string, snapshot: Snapshot): string =>
+export const bookmarkNameFor = (poolGuid: string, snapshot: Pick<Snapshot, 'name'>): string =>
   `walkaway_${poolGuid}_${snapshot.name.replace(/^walkaway_/, '')}`
 
 /**

@@ -3,8 +3,8 @@
 import type { DatasetName } from '../core/model.ts'
 import { BadInput } from '../errors.ts'
 
-/** ZFS's limit for a whole name, snapshot included (ZFS_MAX_DATASET_NAME_LEN less the final zero). */
-const MAX_NAME_LENGTH = 255
+/** ZFS's limit for a whole name, snapshot or bookmark included (ZFS_MAX_DATASET_NAME_LEN less the final zero). */
+export const MAX_NAME_LENGTH = 255
 const component = /^[A-Za-z0-9_.: -]+$/
 
 const isComponent = (text: string): boolean => component.test(text) && text !== '.' && text !== '..'

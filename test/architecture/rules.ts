@@ -21,6 +21,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'hold.ts': ['core', 'errors.ts', 'plan.ts', 'backup.ts'],
   'send.ts': ['core', 'errors.ts', 'zfs', 'plan.ts', 'hold.ts', 'backup.ts'],
   'prune.ts': ['core', 'errors.ts', 'zfs', 'backup.ts'],
+  'snapshotSet.ts': ['core', 'errors.ts', 'config.ts', 'zfs', 'backup.ts'],
   'backup.ts': [
     'core',
     'errors.ts',
@@ -28,6 +29,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'config.ts',
     'zfs',
     'linux',
+    'snapshotSet.ts',
     'plan.ts',
     'hold.ts',
     'send.ts',

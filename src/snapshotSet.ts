@@ -1,0 +1,127 @@
+// The sources of a visit: what they have, and one snapshot set for each of their pools, atomic in itself. A source that
+// cannot be read or snapshotted keeps no other from being backed up.
+
+import type { BackupDeps, BackupRequest } from './backup.ts'
+import type { Config } from './config.ts'
+import type { Dataset, DatasetFailure, DatasetName, Snapshot } from './core/model.ts'
+import { bookmarkNameFor, snapshotNameAt } from './core/replication.ts'
+import { chooseSource, targetOf } from './core/selection.ts'
+import { AlreadyExists, DeadlineExceeded, messageOf, NotFound } from './errors.ts'
+import { byPool, MAX_NAME_LENGTH } from './zfs/names.ts'
+
+interface SnapshotSet {
+  readonly name: string
+  readonly goals: readonly { readonly source: Dataset; readonly goal: Snapshot }[]
+  /** Sources that have no goal: they could not be read or snapshotted, or were deprived of it. */
+  readonly missed: readonly DatasetName[]
+}
+
+/**
+ * Takes the sets, and looks at what the sources then have. Those that are missed were told to `fail`. Throws
+ * `DeadlineExceeded`, and `NotFound` or `AlreadyExists` when the sources kept changing.
+ */
+export async function takeSnapshotSet(
+  request: BackupRequest,
+  deps: BackupDeps,
+  fail: (dataset: DatasetName, reason: string) => void,
+): Promise<SnapshotSet> {
+  const { config } = request
+  return deps.takingSnapshots(async () => {
+    const attempts = 5
+    for (let attempt = 1; ; attempt++) {
+      const name = snapshotNameAt(deps.now())
+      try {
+        const before = await observeSources(config, deps)
+        const reasons = await snapshotAll(before.datasets, name, request, deps)
+        const after = await observeSources(config, deps)
+        const goals = after.datasets.flatMap((source) => {
+          const goal = source.snapshots.find((snapshot) => snapshot.name === name)
+          return goal === undefined ? [] : [{ source, goal }]
+        })
+        // A dataset that was made since has no snapshot in this set; one that had it was deprived of it.
+        const had = new Set(before.datasets.map((dataset) => dataset.guid))
+        const lost = after.datasets.filter(
+          ({ guid, snapshots }) => had.has(guid) && !snapshots.some((snapshot) => snapshot.name === name),
+        )
+        const unread = new Set(after.missing.map(({ dataset }) => dataset))
+        const missing = [
+          ...after.missing,
+          // One that answers again by now has no snapshot all the same.
+          ...before.missing.filter(({ dataset }) => !unread.has(dataset)),
+          ...lost.map((dataset) => ({
+            dataset: dataset.name,
+            reason: reasons.get(dataset.name) ?? `@${name} was destroyed at once`,
+          })),
+        ]
+        for (const { dataset, reason } of missing) fail(dataset, reason)
+        return { name, goals, missed: missing.map(({ dataset }) => dataset) }
+      } catch (error) {
+        // A dataset was destroyed, or a set of this very second exists: look and try again.
+        if (!isOutdated(error) || attempt === attempts) throw error
+        await deps.nextSecond()
+      }
+    }
+  })
+}
+
+const isOutdated = (error: unknown): boolean => error instanceof NotFound || error instanceof AlreadyExists
+
+/** What is no fault of one source: the set has to be taken anew, or ZFS does not answer. */
+const concernsAll = (error: unknown): boolean => isOutdated(error) || error instanceof DeadlineExceeded
+
+/** Says why a dataset did not get its snapshot. */
+async function snapshotAll(
+  datasets: readonly Dataset[],
+  snapshot: string,
+  request: BackupRequest,
+  deps: BackupDeps,
+): Promise<ReadonlyMap<DatasetName, string>> {
+  const reasons = new Map<DatasetName, string>()
+  const fit: DatasetName[] = []
+  for (const { name } of datasets) {
+    const fault = findNameFault(name, snapshot, request)
+    if (fault === null) fit.push(name)
+    else reasons.set(name, fault)
+  }
+  for (const ofPool of byPool(fit, (name) => name).values())
+    await deps.zfs.snapshotSet(ofPool, snapshot).catch((error: unknown) => {
+      if (concernsAll(error)) throw error
+      for (const name of ofPool) reasons.set(name, messageOf(error))
+    })
+  return reasons
+}
+
+/** One name that is too long must not keep a whole set from being taken. */
+function findNameFault(
+  dataset: DatasetName,
+  snapshot: string,
+  { disk, pool, config }: BackupRequest,
+): string | null {
+  const names = [
+    `${dataset}#${bookmarkNameFor(disk.poolGuid, { name: snapshot })}`,
+    `${targetOf(config, { pool }, dataset)}@${snapshot}`,
+  ]
+  const over = Math.max(...names.map((name) => name.length)) - MAX_NAME_LENGTH
+  return over > 0 ? `its name is ${over} characters too long for a snapshot, bookmark or copy of it` : null
+}
+
+async function observeSources(config: Config, deps: BackupDeps) {
+  const datasets: Dataset[] = []
+  const missing: DatasetFailure[] = []
+  for (const source of config.sources) {
+    let found: readonly Dataset[] | null
+    try {
+      found = await deps.zfs.observeIfPresent(source.dataset)
+    } catch (error) {
+      // A source pool that is suspended or damaged does not keep the others from being backed up.
+      if (concernsAll(error)) throw error
+      missing.push({ dataset: source.dataset, reason: messageOf(error) })
+      continue
+    }
+    if (found === null)
+      missing.push({ dataset: source.dataset, reason: 'there is no such dataset on this machine' })
+    // What one source excludes another one may have: each dataset counts once, with the source that it is of.
+    else datasets.push(...found.filter((dataset) => chooseSource(config.sources, dataset.name) === source))
+  }
+  return { datasets, missing }
+}
