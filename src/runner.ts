@@ -58,6 +58,8 @@ export function createRunner(
   let state: DiskState = { kind: 'absent' }
   let since: Date | null = null
   let progress: Progress | null = null
+  /** Whoever imports it by hand may give it another name. */
+  let nameInKernel = disk.pool
   let firstLook = true
   let shownAt = 0
   let stopping = false
@@ -86,7 +88,7 @@ export function createRunner(
         running?.controller.abort(new EndVisit('device-gone'))
         break
       case 'reopen-pool':
-        inBackground('zpool reopen', deps.pools.reopen(disk.pool))
+        inBackground('zpool reopen', deps.pools.reopen(nameInKernel))
         break
       case 'start-visit':
         start((signal) => runVisit(effect.vdevs, signal))
@@ -204,13 +206,15 @@ export function createRunner(
     disk,
     async looked(sighting) {
       const before = state
-      const imported = (await deps.pools.kernelState(disk.pool)) !== null
+      const name = await deps.pools.nameOf(disk.poolGuid, disk.pool)
+      const imported = name !== null
       let sameDevices = true
       for (const vdev of 'vdevs' in before ? before.vdevs : [])
         sameDevices &&= await deps.block.isSameDevice(vdev)
       if (stopping) return
       // A visit went on while this was looked up: it is old by now.
       if (state !== before) return deps.lookAgain(0)
+      nameInKernel = name ?? disk.pool
       if (firstLook) recallReleased(sighting, imported)
       // One that only settles yet may be the disk that was released.
       firstLook &&= sighting.kind === 'settling'

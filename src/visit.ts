@@ -78,9 +78,9 @@ export async function visit(request: VisitRequest, deps: VisitDeps): Promise<Vis
 }
 
 /** True also when it cannot be told: what is not known to be free is not free. */
-const mayBeImported = (pool: PoolName, { pools }: VisitDeps): Promise<boolean> =>
-  pools.kernelState(pool).then(
-    (state) => state !== null,
+const mayBeImported = ({ poolGuid, pool }: Disk, { pools }: VisitDeps): Promise<boolean> =>
+  pools.nameOf(poolGuid, pool).then(
+    (name) => name !== null,
     () => true,
   )
 
@@ -141,7 +141,7 @@ async function bringUp(
     const reason = messageOf(error)
     const failed = report({ reason })
     if (error instanceof DeadlineExceeded) return ended({ kind: 'stuck', reason, report: failed })
-    const imported = await mayBeImported(disk.pool, deps)
+    const imported = await mayBeImported(disk, deps)
     // Asked before anything is made of what ZFS says: without the disk, it says that there is no such pool.
     if (!imported && !(await isPresent(vdevs, deps)))
       return ended({ kind: 'gone', report: { ...failed, outcome: 'interrupted' } })
@@ -203,12 +203,12 @@ const isStopping = ({ aborted, reason }: AbortSignal): boolean =>
 
 async function explainExport(
   error: unknown,
-  { vdevs, pool, report }: ReleaseRequest,
+  { disk, vdevs, pool, report }: ReleaseRequest,
   deps: VisitDeps,
 ): Promise<VisitResult> {
   const hint = 'it is tried again by itself'
   if (!(await isPresent(vdevs, deps)))
-    return { kind: (await mayBeImported(pool, deps)) ? 'pulled' : 'gone', report }
+    return { kind: (await mayBeImported(disk, deps)) ? 'pulled' : 'gone', report }
   if (error instanceof DiskVanished)
     return { kind: 'not-released', report, reason: 'it is plugged in but does not answer', hint }
   if (error instanceof DeadlineExceeded) return { kind: 'stuck', report, reason: messageOf(error) }

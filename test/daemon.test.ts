@@ -113,6 +113,39 @@ describe('the life of a disk', () => {
     await service.daemon.stop('test')
   })
 
+  test('imported by hand under another name: it is not safe to remove any more', async () => {
+    const machine = homeMachine()
+    const service = await startService(machine)
+    await service.pass(5000)
+    expectStates(service, { 'offsite-1': 'removable' })
+    const { pool } = machine.disk('offsite-1')
+    // As `zpool import offsite-1 blue` leaves it.
+    machine.state.pools.delete('offsite-1')
+    machine.state.pools.set('blue', Object.assign(pool, { name: 'blue', imported: { altroot: null } }))
+    tale(machine)
+    await service.pass(65_000)
+    expectStates(service, { 'offsite-1': 'not-removable' })
+    expect(tale(machine)).toContain('not-safe-to-remove')
+    await service.daemon.stop('test')
+  })
+
+  test('a stranger with a pool of that name, imported by hand: the word that it is safe stands', async () => {
+    const machine = homeMachine()
+    const service = await startService(machine)
+    await service.pass(5000)
+    tale(machine)
+    const own = machine.disk('offsite-1').pool
+    machine.state.pools.delete('offsite-1')
+    machine.addPool('offsite-1')
+    machine.state.pools.set('offsite-1 on its disk', own)
+    await service.pass(130_000)
+    expectStates(service, { 'offsite-1': 'removable' })
+    await service.unplug('offsite-1').catch(() => undefined)
+    expect(tale(machine)).toEqual(['disk-removed'])
+    expect(machine.state.calls.some(({ verb }) => verb === 'pools.reopen')).toBe(false)
+    await service.daemon.stop('test')
+  })
+
   test('a clock that is set back does not keep it waiting', async () => {
     const machine = homeMachine()
     machine.disk('offsite-1').pool.busy = true
@@ -162,11 +195,11 @@ describe('looking', () => {
   test('a disk whose state cannot be read does not keep the others from being looked at', async () => {
     const machine = homeMachine()
     machine.addDisk('offsite-2')
-    const { kernelState } = machine.pools
+    const { nameOf } = machine.pools
     Object.assign(machine.deps.pools, {
-      kernelState: async (pool: Parameters<typeof kernelState>[0]) => {
+      nameOf: async (...[guid, pool]: Parameters<typeof nameOf>) => {
         if (pool === 'offsite-1') throw new UnreadableAnswer('a state nobody knows')
-        return kernelState(pool)
+        return nameOf(guid, pool)
       },
     })
     const service = await startService(machine)

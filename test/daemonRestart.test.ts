@@ -76,13 +76,13 @@ describe('stopping', () => {
     const machine = homeMachine()
     const service = await startService(machine)
     await service.pass(1000)
-    const { kernelState } = machine.pools
+    const { nameOf } = machine.pools
     // At the second look from now on it has settled.
     let looks = 0
     Object.assign(machine.deps.pools, {
-      kernelState: async (pool: Parameters<typeof kernelState>[0]) => {
+      nameOf: async (...[guid, pool]: Parameters<typeof nameOf>) => {
         if (++looks === 2) await service.daemon.stop('SIGTERM')
-        return kernelState(pool)
+        return nameOf(guid, pool)
       },
     })
     await service.pass(10_000)

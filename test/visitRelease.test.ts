@@ -178,10 +178,10 @@ describe('how the disk is left', () => {
         if (verb === 'pools.importPool' || verb === 'pools.exportPool') throw new Error('no answer')
       },
     }
-    const kernelState = async (): Promise<never> => {
+    const nameOf = async (): Promise<never> => {
       throw new Error('cannot be read')
     }
-    const deps = { ...machine.deps, pools: { ...machine.pools, kernelState } }
+    const deps = { ...machine.deps, pools: { ...machine.pools, nameOf } }
     const blind: Machine = { ...machine, deps }
     expect((await visitOf(blind, 'offsite-1')).kind).toBe('stuck')
   })

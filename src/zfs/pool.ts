@@ -1,8 +1,8 @@
 // Pools: import by GUID from exact partitions, what the kernel says of them, the guarded export, and the recovery of a
 // suspended pool. What must never be run when a disk is gone is refused here, whoever asks.
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { PoolGuid, PoolName } from '../core/model.ts'
+import { type PoolGuid, type PoolName, poolName } from '../core/model.ts'
 import { DeadlineExceeded, DiskVanished, ImportRefused, messageOf, NotFound, PoolBusy } from '../errors.ts'
 import type { Run } from '../linux/run.ts'
 import { classified, parseLastUser } from './complaint.ts'
@@ -47,6 +47,11 @@ export interface Pools {
   ): Promise<ImportedPool>
   /** The kernel's own word; null: the pool is not imported. Reads a file that never blocks; starts no program. */
   kernelState(pool: PoolName): Promise<KernelState | null>
+  /**
+   * The name under which the kernel has this very pool, `expected` or another one; null: it is not imported. A pool that
+   * only has the same name is another one. Reads files that never block; starts no program.
+   */
+  nameOf(guid: PoolGuid, expected: PoolName): Promise<PoolName | null>
   /** Writes everything out. Throws `DiskVanished`, running nothing, if `isPresent` says no or the pool is suspended. */
   sync(pool: PoolName, isPresent: () => Promise<boolean>): Promise<void>
   /**
@@ -139,6 +144,28 @@ export function createPools({
     }
   }
 
+  /** Null: the kernel has no pool of that name, or is older than OpenZFS 2.3 and does not say. */
+  async function kernelGuid(name: string): Promise<string | null> {
+    try {
+      return (await readFile(join(kstatRoot, name, 'guid'), 'utf8')).trim()
+    } catch (error) {
+      if (isMissingFile(error)) return null
+      throw error
+    }
+  }
+
+  async function nameOf(guid: PoolGuid, expected: PoolName): Promise<PoolName | null> {
+    checkPoolGuid(guid)
+    checkPool(expected)
+    const found = await kernelGuid(expected)
+    if (found === guid) return expected
+    // Where GUIDs are not shown, the name is all there is to go by.
+    if (found === null && (await kernelState(expected)) !== null) return expected
+    for (const name of await readdir(kstatRoot).catch(() => []))
+      if ((await kernelGuid(name)) === guid) return poolName(name)
+    return null
+  }
+
   /** Throws unless writing to the pool can come to an end. */
   async function requireDisk(pool: PoolName, isPresent: () => Promise<boolean>): Promise<void> {
     if (!(await isPresent()))
@@ -208,6 +235,7 @@ export function createPools({
     imported,
     importPool,
     kernelState,
+    nameOf,
     sync,
     exportPool,
     reopen,
@@ -265,4 +293,4 @@ function throwNotFound(error: unknown): never {
 }
 
 const isMissingFile = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ENOENT'
+  error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')

@@ -56,6 +56,11 @@ export function createFakePools(state: FakeState): Pools {
       if (found?.imported == null) return null
       return found.suspended ? 'SUSPENDED' : 'ONLINE'
     },
+    async nameOf(guid) {
+      return (
+        [...state.pools.values()].find((pool) => pool.guid === guid && pool.imported !== null)?.name ?? null
+      )
+    },
     sync: (pool, isPresent) =>
       verb(state, { verb: 'pools.sync', about: pool }, async () =>
         writeOut(await requireDisk(pool, isPresent), 'zpool sync'),

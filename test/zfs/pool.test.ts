@@ -165,3 +165,17 @@ describe('what the kernel says', () => {
     ).rejects.toThrow()
   })
 })
+
+test('a pool is known by its GUID, whatever its name; where the kernel shows none, by its name', async () => {
+  const { pools } = poolsOn(() => '')
+  const guid = poolGuid('17000000000000000001')
+  writeFileSync(join(kstatRoot, 'arcstats'), 'not a pool\n')
+  expect(await pools.nameOf(guid, pool)).toBe(null)
+  kernelHas('ONLINE')
+  expect(await pools.nameOf(guid, pool)).toBe(pool)
+  writeFileSync(join(kstatRoot, pool, 'guid'), '4711\n')
+  expect(await pools.nameOf(guid, pool)).toBe(null)
+  mkdirSync(join(kstatRoot, 'blue'))
+  writeFileSync(join(kstatRoot, 'blue', 'guid'), `${guid}\n`)
+  expect(await pools.nameOf(guid, pool)).toBe('blue')
+})
