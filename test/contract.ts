@@ -831,7 +831,7 @@ const transfers: readonly Case[] = [
     },
   },
   {
-    name: 'a copy that has a snapshot of its own is left as it is',
+    name: 'a copy with a snapshot of its own but nothing written goes on from the base',
     async run(world) {
       const { from, to } = await ready(world)
       const a = await take(world, from, 'a')
@@ -839,12 +839,26 @@ const transfers: readonly Case[] = [
       await take(world, to, 'mine')
       await world.hand.write(from, 0.1 * MB)
       const b = await take(world, from, 'b')
+      await send(world, { kind: 'incremental', from: a, to: b, intermediates: false }, to)
+      assert.deepEqual(names((await look(world, to)).snapshots), ['a', 'mine', 'b'])
+    },
+  },
+  {
+    name: 'a copy that does not have the base is left as it is',
+    async run(world) {
+      const { from, to } = await ready(world)
+      const a = await take(world, from, 'a')
+      await world.hand.write(from, 0.1 * MB)
+      const b = await take(world, from, 'b')
+      await world.hand.write(from, 0.1 * MB)
+      const c = await take(world, from, 'c')
+      await send(world, { kind: 'full', to: a }, to)
       await fails(
-        send(world, { kind: 'incremental', from: a, to: b, intermediates: false }, to),
+        send(world, { kind: 'incremental', from: b, to: c, intermediates: false }, to),
         'receive',
         'no-base',
       )
-      assert.deepEqual(names((await look(world, to)).snapshots), ['a', 'mine'])
+      assert.deepEqual(names((await look(world, to)).snapshots), ['a'])
     },
   },
   {
