@@ -200,9 +200,9 @@ const kinds: { readonly [K in EventKind]: Kind } = {
   },
   'disk-stuck': {
     messageId: 'ee81d78f83694f8aac10942d8376d1c5',
-    subject: 'The kernel does not let go of a backup disk',
+    subject: 'A backup disk hangs',
     explanation:
-      'A ZFS command on its pool did not end. Plug the disk in again; if that does not help, the machine needs a reboot. Other disks are served as far as the kernel allows.',
+      'A ZFS command on its pool did not end, or the disk does not answer although it is plugged in. Plug it out and in again: the backup goes on where it was. If that does not help, the machine needs a reboot. Other disks are served as far as the kernel allows.',
   },
 }
 
@@ -357,7 +357,7 @@ function describe(event: WalkawayEvent): Told {
     case 'disk-stuck':
       return {
         priority: 3,
-        sentence: `the kernel does not let go of the disk (${event.reason}); plug it in again, and if that does not help, reboot`,
+        sentence: `it hangs (${event.reason}); plug it out and in again, and if that does not help, reboot`,
       }
   }
 }

@@ -3,19 +3,11 @@
 
 import type { Config } from './config.ts'
 import type { DiskAnswer } from './control/protocol.ts'
+import type { DiskState, Effect, Input, PoolInKernel, Tale, Vdevs, VisitResult } from './core/diskState.ts'
 import { expectedSpeed, judgeFreshness } from './core/freshness.ts'
 import { type Alarm, describeAlarm, describeRefusal, type Sighting } from './core/identity.ts'
-import {
-  type DiskState,
-  defaultTiming,
-  type Effect,
-  type Input,
-  type Tale,
-  transition,
-  type Vdevs,
-  type VisitResult,
-} from './core/lifecycle.ts'
-import type { Disk, Progress } from './core/model.ts'
+import { defaultTiming, transition } from './core/lifecycle.ts'
+import type { Disk, PoolName, Progress } from './core/model.ts'
 import { messageOf } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
 import type { History, HistoryRecord } from './linux/history.ts'
@@ -174,13 +166,19 @@ export function createRunner(
       deps.warn(`${disk.name}: this visit could not be recorded: ${result.reason}`)
   }
 
+  const poolInKernel = async (name: PoolName): Promise<PoolInKernel> => {
+    const found = await deps.pools.kernelState(name)
+    if (found === null) return 'none'
+    return found === 'SUSPENDED' ? 'suspended' : 'imported'
+  }
+
   const deviceKey = (vdevs: Vdevs): string =>
     [deps.bootId, ...new Set(vdevs.map(({ diskSeq }) => diskSeq))].join(' ')
 
   /** A disk that was told to be safe stays so over a restart of the daemon: a person may be taking it right now. */
-  const recallReleased = (sighting: Sighting, imported: boolean): void => {
+  const recallReleased = (sighting: Sighting, pool: PoolInKernel): void => {
     const last = visits.at(-1)
-    if (sighting.kind !== 'present' || imported || last === undefined) return
+    if (sighting.kind !== 'present' || pool !== 'none' || last === undefined) return
     if (last.outcome === 'complete' && last.device === deviceKey(sighting.vdevs)) {
       state = { kind: 'removable', outcome: last.outcome, vdevs: sighting.vdevs }
       since = last.finishedAt
@@ -207,7 +205,7 @@ export function createRunner(
     async looked(sighting) {
       const before = state
       const name = await deps.pools.nameOf(disk.poolGuid, disk.pool)
-      const imported = name !== null
+      const pool = name === null ? 'none' : await poolInKernel(name)
       let sameDevices = true
       for (const vdev of 'vdevs' in before ? before.vdevs : [])
         sameDevices &&= await deps.block.isSameDevice(vdev)
@@ -215,11 +213,11 @@ export function createRunner(
       // A visit went on while this was looked up: it is old by now.
       if (state !== before) return deps.lookAgain(0)
       nameInKernel = name ?? disk.pool
-      if (firstLook) recallReleased(sighting, imported)
+      if (firstLook) recallReleased(sighting, pool)
       // One that only settles yet may be the disk that was released.
       firstLook &&= sighting.kind === 'settling'
       if (sighting.kind === 'present') tellAlarms(sighting.alarms)
-      apply({ kind: 'looked', sighting, sameDevices, imported })
+      apply({ kind: 'looked', sighting, sameDevices, pool })
     },
     state: () => state,
     progress: () => progress,

@@ -1,7 +1,7 @@
 // The one line that `systemctl status walkaway` shows: what is going on right now, always true.
 
 import prettyBytes from 'pretty-bytes'
-import type { DiskState } from './core/lifecycle.ts'
+import type { DiskState } from './core/diskState.ts'
 import type { Disk, Progress } from './core/model.ts'
 
 interface Shown {

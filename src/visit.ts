@@ -3,7 +3,7 @@
 
 import { type BackupDeps, type BackupResult, backUp } from './backup.ts'
 import type { Config } from './config.ts'
-import type { Vdevs, VisitResult } from './core/lifecycle.ts'
+import type { Vdevs, VisitResult } from './core/diskState.ts'
 import type { Disk, PoolName, VisitReport } from './core/model.ts'
 import { DeadlineExceeded, DiskVanished, ImportRefused, messageOf, PoolBusy } from './errors.ts'
 import type { Block } from './linux/block.ts'
@@ -210,7 +210,12 @@ async function explainExport(
   if (!(await isPresent(vdevs, deps)))
     return { kind: (await mayBeImported(disk, deps)) ? 'pulled' : 'gone', report }
   if (error instanceof DiskVanished)
-    return { kind: 'not-released', report, reason: 'it is plugged in but does not answer', hint }
+    return {
+      kind: 'not-released',
+      report,
+      reason: 'it is plugged in but does not answer',
+      hint: `${hint}; if it stays so, plug it out and in again: the backup goes on where it was`,
+    }
   if (error instanceof DeadlineExceeded) return { kind: 'stuck', report, reason: messageOf(error) }
   if (error instanceof PoolBusy) {
     const holders = error.holders.length > 0 ? error.holders : await deps.block.holders({ pool })

@@ -46,6 +46,43 @@ test('plugged in again while its last visit still hangs: the next one waits for 
   await service.daemon.stop('test')
 })
 
+test('its disk hangs though it is plugged in: told once; plugged in again, the backup goes on', async () => {
+  const machine = homeMachine()
+  const { pool } = machine.disk('offsite-1')
+  const service = await startService(machine)
+  machine.state.interference = {
+    before: ({ verb }) => {
+      if (verb !== 'transfer.transfer') return
+      machine.state.interference = {}
+      setImmediate(() => {
+        pool.suspended = true
+      })
+    },
+  }
+  await service.pass(3000)
+  await service.pass(180_000)
+  expectStates(service, { 'offsite-1': 'stuck' })
+  expect(service.status().disks[0]?.reason).toContain('does not answer')
+  expect(tale(machine)).toEqual([
+    'daemon-started',
+    'disk-arrived',
+    'pool-imported',
+    'disk-stuck',
+    'backup-finished',
+  ])
+  expect(machine.state.wedged).toBe(false)
+
+  await service.unplug('offsite-1')
+  await service.pass(5000)
+  await service.plugIn('offsite-1')
+  await service.pass(10_000)
+  expectStates(service, { 'offsite-1': 'removable' })
+  expect(tale(machine)).toEqual(goodVisit)
+  expectBackedUp(machine, 'offsite-1')
+  expectTidy(machine, 'offsite-1')
+  await service.daemon.stop('test')
+})
+
 test('while a visit runs, its phase and how far it is can be seen', async () => {
   const machine = homeMachine()
   const service = await startService(machine)

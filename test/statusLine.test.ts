@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { DiskState } from '../src/core/lifecycle.ts'
+import type { DiskState } from '../src/core/diskState.ts'
 import {
   type Disk,
   datasetName,

@@ -2,7 +2,7 @@
 // told to stop. Whatever the visit makes of it, it must be honest, and the next visit must complete the backup.
 
 import { describe, expect, test } from 'vitest'
-import type { VisitResult } from '../src/core/lifecycle.ts'
+import type { VisitResult } from '../src/core/diskState.ts'
 import { DeadlineExceeded } from '../src/errors.ts'
 import { EndVisit } from '../src/visit.ts'
 import { type Machine, none, turn } from './fakes/machine.ts'

@@ -1,118 +1,26 @@
 // The life of one backup disk as a pure state machine: what was seen or happened, and the state it was in, give the
 // next state and what to do. daemon.ts looks and acts; nothing here does.
 
-import type { RefusalReason, Sighting, VdevDevice } from './identity.ts'
-import type { Outcome, VisitPhase, VisitReport } from './model.ts'
-
-/** The very devices that a disk consists of right now; changes with every plugging in. */
-export type Vdevs = readonly VdevDevice[]
-
-/** Why a disk is not touched: not the right one, or ZFS would import its pool only by force. */
-export type Refusal = RefusalReason | { readonly kind: 'import-refused'; readonly sentence: string }
-
-/** Fingerprints of what was refused since it was plugged in: each is said once, whatever udev does in between. */
-type Told = readonly string[]
-
-export type DiskState =
-  | { readonly kind: 'absent' }
-  | {
-      readonly kind: 'arriving'
-      /** What was seen; the disk has settled when it stays the same for a while. */
-      readonly fingerprint: string
-      readonly stableSince: Date
-      readonly waitingFor: string
-      readonly told: Told
-    }
-  | { readonly kind: 'refused'; readonly fingerprint: string; readonly reason: Refusal; readonly told: Told }
-  | { readonly kind: 'visiting'; readonly phase: VisitPhase; readonly vdevs: Vdevs }
-  | { readonly kind: 'removable'; readonly outcome: Outcome; readonly vdevs: Vdevs }
-  | {
-      readonly kind: 'not-removable'
-      readonly outcome: Outcome
-      readonly vdevs: Vdevs
-      readonly reason: string
-      readonly retryAt: Date
-      readonly retries: number
-      /** Its pool was in the kernel when last looked: once somebody has exported it by hand, nobody waits for `retryAt`. */
-      readonly imported: boolean
-    }
-  | {
-      readonly kind: 'pulled'
-      readonly vdevs: Vdevs
-      readonly returning: { readonly fingerprint: string; readonly stableSince: Date } | null
-      readonly told: Told
-    }
-  | { readonly kind: 'stuck'; readonly vdevs: Vdevs; readonly reason: string }
-
-export type Input =
-  | {
-      readonly kind: 'looked'
-      readonly sighting: Sighting
-      /** The devices that the state speaks of are still the same ones (by DISKSEQ). */
-      readonly sameDevices: boolean
-      /** The kernel has the disk's pool imported. */
-      readonly imported: boolean
-    }
-  | { readonly kind: 'phase'; readonly phase: VisitPhase }
-  | { readonly kind: 'visit-ended'; readonly result: VisitResult }
-
-/** How a visit, or a later try to release the disk, left the disk. The report says how the backup went. */
-export type VisitResult =
-  | {
-      readonly kind: 'released'
-      readonly report: VisitReport
-      readonly stopped: boolean
-      readonly note: string | null
-    }
-  | {
-      readonly kind: 'not-released'
-      readonly report: VisitReport
-      readonly reason: string
-      readonly hint: string
-    }
-  /** Its device went away after the pool was exported, or before it was imported. */
-  | { readonly kind: 'gone'; readonly report: VisitReport }
-  /** Its device went away while the pool was imported. */
-  | { readonly kind: 'pulled'; readonly report: VisitReport }
-  | { readonly kind: 'stuck'; readonly report: VisitReport; readonly reason: string }
-  | { readonly kind: 'refused'; readonly report: VisitReport; readonly sentence: string }
-  /** The daemon stops: the pool was exported and nothing is said about taking the disk. */
-  | { readonly kind: 'stopped'; readonly report: VisitReport }
-
-export type Effect =
-  | { readonly kind: 'start-visit'; readonly vdevs: Vdevs }
-  | { readonly kind: 'end-visit' }
-  /** Makes ZFS notice that the device is gone: the pool becomes suspended and harmless. */
-  | { readonly kind: 'reopen-pool' }
-  | { readonly kind: 'try-release'; readonly vdevs: Vdevs }
-  | { readonly kind: 'look-again'; readonly inMs: number }
-  | { readonly kind: 'tell'; readonly what: Tale }
-
-/** What a person is told; daemon.ts makes the event of it. */
-export type Tale =
-  | { readonly kind: 'disk-arrived' }
-  | { readonly kind: 'disk-refused'; readonly reason: Refusal }
-  | {
-      readonly kind: 'safe-to-remove'
-      readonly report: VisitReport
-      readonly stopped: boolean
-      readonly note: string | null
-    }
-  | { readonly kind: 'not-safe-to-remove'; readonly reason: string; readonly hint: string }
-  | { readonly kind: 'disk-removed' }
-  | { readonly kind: 'disk-pulled' }
-  | { readonly kind: 'disk-stuck'; readonly reason: string }
+import type { DiskState, Effect, Input, Refusal, Tale, Told, Vdevs, VisitResult } from './diskState.ts'
+import type { Sighting } from './identity.ts'
 
 export interface Timing {
   /** How long everything that was seen of a disk must stay the same before it is used. */
   readonly settleMs: number
   /** How long a known disk may show no pool before that is said. */
   readonly noPoolMs: number
+  /** How long a pool may stay suspended while its disk is plugged in before that is said. */
+  readonly suspendedMs: number
   /** Pause before a disk that could not be released is tried again; doubles up to 20 times of it. */
   readonly retryReleaseMs: number
 }
 
-export const defaultTiming: Timing = { settleMs: 1500, noPoolMs: 60_000, retryReleaseMs: 15_000 }
+export const defaultTiming: Timing = {
+  settleMs: 1500,
+  noPoolMs: 60_000,
+  suspendedMs: 10_000,
+  retryReleaseMs: 15_000,
+}
 
 export interface Transition {
   readonly state: DiskState
@@ -141,6 +49,8 @@ export function transition(
 
 type Look = Extract<Input, { kind: 'looked' }>
 
+const isImported = ({ pool }: Look): boolean => pool !== 'none'
+
 function afterLook(state: DiskState, look: Look, now: Date, timing: Timing): Transition {
   switch (state.kind) {
     case 'absent':
@@ -148,10 +58,10 @@ function afterLook(state: DiskState, look: Look, now: Date, timing: Timing): Tra
     case 'refused':
       return arrive(state, look.sighting, now, timing)
     case 'visiting':
-      return duringVisit(state, look)
+      return duringVisit(state, look, now, timing)
     case 'removable':
-      if (!look.sameDevices) return look.imported ? pulled(state.vdevs) : left(look.sighting, now, timing)
-      return look.imported ? takeBack(state, now, timing) : stay(state)
+      if (!look.sameDevices) return isImported(look) ? pulled(state.vdevs) : left(look.sighting, now, timing)
+      return isImported(look) ? takeBack(state, now, timing) : stay(state)
     case 'not-removable':
       return whileNotRemovable(state, look, now, timing)
     case 'pulled':
@@ -159,7 +69,7 @@ function afterLook(state: DiskState, look: Look, now: Date, timing: Timing): Tra
     case 'stuck':
       // Plugged in again it has another DISKSEQ: worth another try, the visit itself asks whether ZFS answers.
       if (look.sighting.kind === 'present' && !look.sameDevices) return begin(look.sighting.vdevs)
-      return look.imported || look.sighting.kind !== 'absent' ? stay(state) : stay({ kind: 'absent' })
+      return isImported(look) || look.sighting.kind !== 'absent' ? stay(state) : stay({ kind: 'absent' })
   }
 }
 
@@ -218,7 +128,7 @@ const refuse = (fingerprint: string, reason: Refusal, told: Told): Transition =>
 })
 
 const begin = (vdevs: Vdevs): Transition => ({
-  state: { kind: 'visiting', phase: 'importing', vdevs },
+  state: { kind: 'visiting', phase: 'importing', vdevs, suspendedSince: null },
   effects: [tell({ kind: 'disk-arrived' }), { kind: 'start-visit', vdevs }],
 })
 
@@ -228,11 +138,40 @@ const pulled = (vdevs: Vdevs): Transition => ({
   effects: [{ kind: 'reopen-pool' }, tell({ kind: 'disk-pulled' })],
 })
 
-function duringVisit(state: Extract<DiskState, { kind: 'visiting' }>, look: Look): Transition {
-  if (look.sameDevices) return stay(state)
-  if (!look.imported) return { state, effects: [{ kind: 'end-visit' }] }
+function duringVisit(
+  state: Extract<DiskState, { kind: 'visiting' }>,
+  look: Look,
+  now: Date,
+  timing: Timing,
+): Transition {
+  if (look.sameDevices) return whilePluggedIn(state, look, now, timing)
+  if (!isImported(look)) return { state, effects: [{ kind: 'end-visit' }] }
   const next = pulled(state.vdevs)
   return { state: next.state, effects: [{ kind: 'end-visit' }, ...next.effects] }
+}
+
+/** Nothing comes to an end on a suspended pool: unless another look finds it working again, the disk needs a person. */
+function whilePluggedIn(
+  state: Extract<DiskState, { kind: 'visiting' }>,
+  look: Look,
+  now: Date,
+  { suspendedMs }: Timing,
+): Transition {
+  const { suspendedSince, phase, vdevs } = state
+  // A visit begins with making a pool work again that was left suspended, and judges that itself.
+  if (look.pool !== 'suspended' || phase === 'importing')
+    return stay(suspendedSince === null ? state : { ...state, suspendedSince: null })
+  const suspended = settled(suspendedSince ?? now, now, suspendedMs)
+  if (suspended.inMs > 0)
+    return {
+      state: { ...state, suspendedSince: suspended.since },
+      effects: [{ kind: 'look-again', inMs: suspended.inMs }],
+    }
+  const reason = 'it is plugged in but does not answer, and its pool is suspended'
+  return {
+    state: { kind: 'stuck', vdevs, reason },
+    effects: [{ kind: 'end-visit' }, tell({ kind: 'disk-stuck', reason })],
+  }
 }
 
 /** Taken away after it was released; something else may be in its place already. */
@@ -265,16 +204,19 @@ function whileNotRemovable(
   now: Date,
   timing: Timing,
 ): Transition {
-  if (!look.sameDevices) return look.imported ? pulled(state.vdevs) : left(look.sighting, now, timing)
+  if (!look.sameDevices) return isImported(look) ? pulled(state.vdevs) : left(look.sighting, now, timing)
   const waitMs = state.retryAt.getTime() - now.getTime()
   // Longer than any pause: the clock was set back, and must not keep the disk for as long as it was wrong.
-  const exported = state.imported && !look.imported
+  const exported = state.imported && !isImported(look)
   if (!exported && waitMs > 0 && waitMs <= pauseAfter(state.retries, timing))
-    return { state: { ...state, imported: look.imported }, effects: [{ kind: 'look-again', inMs: waitMs }] }
+    return {
+      state: { ...state, imported: isImported(look) },
+      effects: [{ kind: 'look-again', inMs: waitMs }],
+    }
   const retries = state.retries + 1
   const pauseMs = pauseAfter(retries, timing)
   return {
-    state: { ...state, retries, retryAt: new Date(now.getTime() + pauseMs), imported: look.imported },
+    state: { ...state, retries, retryAt: new Date(now.getTime() + pauseMs), imported: isImported(look) },
     effects: [
       { kind: 'try-release', vdevs: state.vdevs },
       { kind: 'look-again', inMs: pauseMs },
@@ -291,7 +233,7 @@ function whilePulled(
   now: Date,
   timing: Timing,
 ): Transition {
-  if (look.sighting.kind === 'absent' && !look.imported) return stay({ kind: 'absent' })
+  if (look.sighting.kind === 'absent' && !isImported(look)) return stay({ kind: 'absent' })
   const { sighting } = look
   if (sighting.kind === 'absent' || sighting.kind === 'settling') return stay({ ...state, returning: null })
   const fingerprint = fingerprintOf(sighting)

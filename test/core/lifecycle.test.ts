@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { type DiskState, type Input, transition } from '../../src/core/lifecycle.ts'
+import type { DiskState, Input } from '../../src/core/diskState.ts'
+import { transition } from '../../src/core/lifecycle.ts'
 import {
   absent,
   ended,
@@ -31,6 +32,7 @@ function check([, from, input, to, effects, atMs = 0]: Row): void {
 
 const gone = { sameDevices: false }
 const pulledOut = { sameDevices: false, imported: true }
+const suspended = { suspended: true }
 const { arriving, refused, visiting, removable, pulled, stuck } = states
 const notRemovable = states['not-removable']
 
@@ -94,6 +96,7 @@ describe('a look while it is refused', () => {
 })
 
 describe('a look during a visit', () => {
+  const hanging: DiskState = { ...visiting, suspendedSince: start }
   test.each<Row>([
     ['all is well', visiting, looked(present(1), { imported: true }), 'visiting', ''],
     [
@@ -104,6 +107,47 @@ describe('a look during a visit', () => {
       '',
     ],
     ['a scan missed it: the device is the same', visiting, looked(absent), 'visiting', ''],
+    ['suspended, seen once', visiting, looked(present(1), suspended), 'visiting', 'look-again 10000'],
+    [
+      'suspended, and not yet for long',
+      hanging,
+      looked(present(1), suspended),
+      'visiting',
+      'look-again 1',
+      9999,
+    ],
+    [
+      'suspended, and seen again',
+      hanging,
+      looked(present(1), suspended),
+      'stuck',
+      'end-visit, tell disk-stuck',
+      10_000,
+    ],
+    [
+      'suspended, the clock was set back',
+      hanging,
+      looked(present(1), suspended),
+      'visiting',
+      'look-again 10000',
+      -1e9,
+    ],
+    [
+      'suspended, and pulled by now',
+      hanging,
+      looked(absent, { sameDevices: false, suspended: true }),
+      'pulled',
+      'end-visit, reopen-pool, tell disk-pulled',
+      10_000,
+    ],
+    [
+      'suspended from before: the visit makes it work again',
+      { ...visiting, phase: 'importing' },
+      looked(present(1), suspended),
+      'visiting',
+      '',
+      1e6,
+    ],
     ['gone before the import or after the export', visiting, looked(absent, gone), 'visiting', 'end-visit'],
     ['pulled', visiting, looked(absent, pulledOut), 'pulled', 'end-visit, reopen-pool, tell disk-pulled'],
     [
@@ -114,6 +158,13 @@ describe('a look during a visit', () => {
       'end-visit, reopen-pool, tell disk-pulled',
     ],
   ])('%s', (...row) => check(row))
+})
+
+test('suspended for a moment, and again much later: that is not for long', () => {
+  const first = transition(visiting, looked(present(1), suspended), start)
+  const well = transition(first.state, looked(present(1), { imported: true }), later(5000))
+  expect(well).toEqual({ state: visiting, effects: [] })
+  expect(transition(well.state, looked(present(1), suspended), later(1e6)).state.kind).toBe('visiting')
 })
 
 describe('a look after the visit', () => {

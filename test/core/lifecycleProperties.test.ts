@@ -3,14 +3,8 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import {
-  type DiskState,
-  defaultTiming,
-  type Effect,
-  type Input,
-  transition,
-  type VisitResult,
-} from '../../src/core/lifecycle.ts'
+import type { DiskState, Effect, Input, VisitResult } from '../../src/core/diskState.ts'
+import { defaultTiming, transition } from '../../src/core/lifecycle.ts'
 import { visitPhases } from '../../src/core/model.ts'
 import {
   absent,
@@ -36,6 +30,7 @@ type Happening =
         | 'visit-imports'
         | 'somebody-imports'
         | 'pool-goes'
+        | 'disk-hangs'
     }
   | { readonly kind: 'udev-says'; readonly view: View }
   | { readonly kind: 'time'; readonly ms: number }
@@ -60,6 +55,8 @@ class World {
   seq: number | null = null
   view: View = 'present'
   imported = false
+  /** It is plugged in and does not answer; plugged in again it does. */
+  hangs = false
   running: string | null = null
   readonly steps: Step[] = []
   private plugs = 0
@@ -69,8 +66,12 @@ class World {
       case 'plug':
         this.seq ??= ++this.plugs
         break
+      case 'disk-hangs':
+        this.hangs = this.seq !== null
+        break
       case 'unplug':
         this.seq = null
+        this.hangs = false
         break
       case 'arrives':
         this.seq ??= ++this.plugs
@@ -109,7 +110,13 @@ class World {
   look(): readonly Effect[] {
     const known = 'vdevs' in this.state ? this.state.vdevs : []
     const sameDevices = known.every((device) => device.diskSeq === String(this.seq))
-    return this.give(looked(this.sighting(), { sameDevices, imported: this.imported }))
+    return this.give(
+      looked(this.sighting(), {
+        sameDevices,
+        imported: this.imported,
+        suspended: this.imported && this.hangs,
+      }),
+    )
   }
 
   private sighting() {
@@ -158,7 +165,15 @@ class World {
 }
 
 const just = (
-  kind: 'plug' | 'unplug' | 'arrives' | 'look' | 'visit-imports' | 'somebody-imports' | 'pool-goes',
+  kind:
+    | 'plug'
+    | 'unplug'
+    | 'arrives'
+    | 'look'
+    | 'visit-imports'
+    | 'somebody-imports'
+    | 'pool-goes'
+    | 'disk-hangs',
 ) => fc.constant({ kind })
 const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 2, arbitrary: just('plug') },
@@ -168,6 +183,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 3, arbitrary: just('visit-imports') },
   { weight: 1, arbitrary: just('somebody-imports') },
   { weight: 1, arbitrary: just('pool-goes') },
+  { weight: 1, arbitrary: just('disk-hangs') },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('udev-says'), view: fc.constantFrom(...views) }) },
   {
     weight: 5,
@@ -262,7 +278,7 @@ describe('whatever happens', () => {
     everyStep(({ before, input, effects }) => {
       const inUse = ['visiting', 'removable', 'not-removable'].includes(before.kind)
       const gone =
-        (inUse && input.kind === 'looked' && input.imported && !input.sameDevices) ||
+        (inUse && input.kind === 'looked' && input.pool !== 'none' && !input.sameDevices) ||
         ((before.kind === 'visiting' || before.kind === 'not-removable') &&
           input.kind === 'visit-ended' &&
           input.result.kind === 'pulled')
@@ -274,7 +290,7 @@ describe('whatever happens', () => {
   test('removable, the same devices, not imported: nothing ever happens', () => {
     everyStep(({ before, input, after, effects }) => {
       if (before.kind !== 'removable') return
-      if (input.kind === 'looked' && (!input.sameDevices || input.imported)) return
+      if (input.kind === 'looked' && (!input.sameDevices || input.pool !== 'none')) return
       expect(after).toEqual(before)
       expect(effects).toEqual([])
     })
@@ -288,6 +304,16 @@ describe('whatever happens', () => {
           expect(effect.inMs).toBeLessThanOrEqual(20 * defaultTiming.retryReleaseMs)
         }
     })
+  })
+})
+
+test('a disk that hangs during a visit is told once, and never while the visit makes its pool work again', () => {
+  everyStep(({ before, input, after, effects }) => {
+    if (input.kind !== 'looked') return
+    expect(told(effects).includes('disk-stuck')).toBe(before.kind !== 'stuck' && after.kind === 'stuck')
+    if (after.kind === 'stuck' && before.kind !== 'stuck')
+      expect(before).toMatchObject({ kind: 'visiting', suspendedSince: expect.any(Date) })
+    if (before.kind === 'visiting' && before.phase === 'importing') expect(after.kind).not.toBe('stuck')
   })
 })
 
@@ -373,8 +399,8 @@ test('any input in any state is answered', () => {
   )
   const input: fc.Arbitrary<Input> = fc.oneof(
     fc
-      .tuple(sighting, fc.boolean(), fc.boolean())
-      .map(([s, sameDevices, imported]) => looked(s, { sameDevices, imported })),
+      .tuple(sighting, fc.boolean(), fc.boolean(), fc.boolean())
+      .map(([s, sameDevices, imported, suspended]) => looked(s, { sameDevices, imported, suspended })),
     fc.record({ kind: fc.constant('phase'), phase: fc.constantFrom(...visitPhases) }),
     fc.constantFrom(...resultKinds).map((kind): Input => ({ kind: 'visit-ended', result: result(kind) })),
   )

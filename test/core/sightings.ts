@@ -1,7 +1,7 @@
 // What the lifecycle's tests show it: one disk with one vdev, told apart by its sequence number.
 
+import type { DiskState, Effect, Input, VisitResult } from '../../src/core/diskState.ts'
 import type { Sighting, VdevDevice } from '../../src/core/identity.ts'
-import type { DiskState, Effect, Input, VisitResult } from '../../src/core/lifecycle.ts'
 import { poolGuid, poolName, type VisitReport, vdevGuid } from '../../src/core/model.ts'
 
 export const vdev = (seq: number | string): VdevDevice => ({
@@ -90,8 +90,14 @@ export const looked = (
   {
     sameDevices = true,
     imported = false,
-  }: { readonly sameDevices?: boolean; readonly imported?: boolean } = {},
-): Input => ({ kind: 'looked', sighting, sameDevices, imported })
+    suspended = false,
+  }: { readonly sameDevices?: boolean; readonly imported?: boolean; readonly suspended?: boolean } = {},
+): Input => ({
+  kind: 'looked',
+  sighting,
+  sameDevices,
+  pool: suspended ? 'suspended' : imported ? 'imported' : 'none',
+})
 
 export const ended = (kind: VisitResult['kind'], reason?: string): Input => ({
   kind: 'visit-ended',
@@ -118,7 +124,7 @@ export const states = {
     reason: { kind: 'twin', nodes: ['/dev/sd11', '/dev/sd21'] },
     told: ['twin on 1 2'],
   },
-  visiting: { kind: 'visiting', phase: 'backing-up', vdevs },
+  visiting: { kind: 'visiting', phase: 'backing-up', vdevs, suspendedSince: null },
   removable: { kind: 'removable', outcome: 'complete', vdevs },
   'not-removable': {
     kind: 'not-removable',

@@ -3,8 +3,8 @@
 
 import pLimit from 'p-limit'
 import type { Config, ConfiguredDisk } from '../../src/config.ts'
+import type { Vdevs } from '../../src/core/diskState.ts'
 import type { VdevDevice } from '../../src/core/identity.ts'
-import type { Vdevs } from '../../src/core/lifecycle.ts'
 import { type Disk, datasetName, diskName, type Progress, serial, vdevGuid } from '../../src/core/model.ts'
 import type { KeepPolicy } from '../../src/core/retention.ts'
 import type { EventKind, WalkawayEvent } from '../../src/events.ts'

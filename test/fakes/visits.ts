@@ -2,7 +2,7 @@
 
 import { expect } from 'vitest'
 import type { Config } from '../../src/config.ts'
-import type { VisitResult } from '../../src/core/lifecycle.ts'
+import type { VisitResult } from '../../src/core/diskState.ts'
 import type { VisitReport } from '../../src/core/model.ts'
 import { EndVisit, tryRelease, visit } from '../../src/visit.ts'
 import { createMachine, type Machine } from './machine.ts'
