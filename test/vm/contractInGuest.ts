@@ -13,7 +13,7 @@ import { createZfs } from '../../src/zfs/zfs.ts'
 import { cases, type Hand, type World } from '../contract.ts'
 
 const folder = '/var/tmp/walkaway-contract'
-const poolMb = 256
+const poolMb = 600
 const run = createRun()
 const command = async (file: string, ...args: readonly string[]): Promise<string> =>
   (await run(file, args, { deadlineMs: 120_000 })).stdout
