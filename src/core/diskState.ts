@@ -45,6 +45,8 @@ export type DiskState =
   | {
       readonly kind: 'pulled'
       readonly vdevs: Vdevs
+      /** ZFS was made to notice it: that waits while another device answers to the disk's names. */
+      readonly reopened: boolean
       readonly returning: { readonly fingerprint: string; readonly stableSince: Date } | null
       readonly told: Told
     }

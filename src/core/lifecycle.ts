@@ -60,7 +60,8 @@ function afterLook(state: DiskState, look: Look, now: Date, timing: Timing): Tra
     case 'visiting':
       return duringVisit(state, look, now, timing)
     case 'removable':
-      if (!look.sameDevices) return isImported(look) ? pulled(state.vdevs) : left(look.sighting, now, timing)
+      if (!look.sameDevices)
+        return isImported(look) ? pulled(state.vdevs, look) : left(look.sighting, now, timing)
       return isImported(look) ? takeBack(state, now, timing) : stay(state)
     case 'not-removable':
       return whileNotRemovable(state, look, now, timing)
@@ -133,10 +134,19 @@ const begin = (vdevs: Vdevs): Transition => ({
 })
 
 /** Removed while its pool was imported, by whomever. */
-const pulled = (vdevs: Vdevs): Transition => ({
-  state: { kind: 'pulled', vdevs, returning: null, told: [] },
-  effects: [{ kind: 'reopen-pool' }, tell({ kind: 'disk-pulled' })],
-})
+function pulled(vdevs: Vdevs, look: Look): Transition {
+  const reopened = mayReopen(look.sighting)
+  return {
+    state: { kind: 'pulled', vdevs, reopened, returning: null, told: [] },
+    effects: [...(reopened ? [reopenPool] : []), tell({ kind: 'disk-pulled' })],
+  }
+}
+
+const reopenPool: Effect = { kind: 'reopen-pool' }
+
+/** ZFS opens devices by their links, and a copy, or the disk's pool on another device, may have taken them over. */
+const mayReopen = (sighting: Sighting): boolean =>
+  sighting.kind !== 'refused' || !['twin', 'foreign-serial'].includes(sighting.reason.kind)
 
 function duringVisit(
   state: Extract<DiskState, { kind: 'visiting' }>,
@@ -146,7 +156,7 @@ function duringVisit(
 ): Transition {
   if (look.sameDevices) return whilePluggedIn(state, look, now, timing)
   if (!isImported(look)) return { state, effects: [{ kind: 'end-visit' }] }
-  const next = pulled(state.vdevs)
+  const next = pulled(state.vdevs, look)
   return { state: next.state, effects: [{ kind: 'end-visit' }, ...next.effects] }
 }
 
@@ -204,7 +214,8 @@ function whileNotRemovable(
   now: Date,
   timing: Timing,
 ): Transition {
-  if (!look.sameDevices) return isImported(look) ? pulled(state.vdevs) : left(look.sighting, now, timing)
+  if (!look.sameDevices)
+    return isImported(look) ? pulled(state.vdevs, look) : left(look.sighting, now, timing)
   const waitMs = state.retryAt.getTime() - now.getTime()
   // Longer than any pause: the clock was set back, and must not keep the disk for as long as it was wrong.
   const exported = state.imported && !isImported(look)
@@ -228,6 +239,18 @@ const pauseAfter = (retries: number, { retryReleaseMs }: Timing): number =>
   retryReleaseMs * Math.min(2 ** retries, 20)
 
 function whilePulled(
+  state: Extract<DiskState, { kind: 'pulled' }>,
+  look: Look,
+  now: Date,
+  timing: Timing,
+): Transition {
+  if (state.reopened || !isImported(look) || !mayReopen(look.sighting))
+    return whileAway(state, look, now, timing)
+  const next = whileAway({ ...state, reopened: true }, look, now, timing)
+  return { state: next.state, effects: [reopenPool, ...next.effects] }
+}
+
+function whileAway(
   state: Extract<DiskState, { kind: 'pulled' }>,
   look: Look,
   now: Date,
@@ -290,10 +313,12 @@ function afterVisit(state: DiskState, result: VisitResult, now: Date, timing: Ti
         state: { kind: 'absent' },
         effects: [tell({ kind: 'disk-removed' }), { kind: 'look-again', inMs: 0 }],
       }
-    case 'pulled': {
-      const next = pulled(vdevs)
-      return { state: next.state, effects: [...next.effects, { kind: 'look-again', inMs: 0 }] }
-    }
+    case 'pulled':
+      // Reopened by the look that follows: it sees whether another device is in its place.
+      return {
+        state: { kind: 'pulled', vdevs, reopened: false, returning: null, told: [] },
+        effects: [tell({ kind: 'disk-pulled' }), { kind: 'look-again', inMs: 0 }],
+      }
     case 'stuck':
       return {
         state: { kind: 'stuck', vdevs, reason: result.reason },

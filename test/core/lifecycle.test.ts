@@ -4,6 +4,7 @@ import { transition } from '../../src/core/lifecycle.ts'
 import {
   absent,
   ended,
+  foreignSerial,
   inWords,
   later,
   looked,
@@ -305,6 +306,29 @@ describe('a look after it was pulled or got stuck', () => {
     ],
   ])('%s', (...row) => check(row))
 
+  test.each([
+    ['a copy', twin(2, 3)],
+    ['its pool under another serial', foreignSerial(2)],
+  ])('pulled, and %s is in its place: nothing is reopened until that is gone', (_, inItsPlace) => {
+    for (const from of [visiting, removable, notRemovable]) {
+      const first = transition(from, looked(inItsPlace, pulledOut), start)
+      expect(inWords(first.effects)).toMatch(/tell disk-pulled$/)
+      expect(inWords(first.effects)).not.toContain('reopen-pool')
+      const second = transition(first.state, looked(inItsPlace, pulledOut), start)
+      expect(inWords(second.effects)).toBe('look-again 1500')
+      const third = transition(second.state, looked(absent, pulledOut), start)
+      expect(inWords(third.effects)).toBe('reopen-pool')
+      expect(transition(third.state, looked(absent, pulledOut), start).effects).toEqual([])
+    }
+  })
+
+  test('pulled, as the visit found: the look that follows reopens it', () => {
+    const { state } = transition(visiting, ended('pulled'), start)
+    expect(inWords(transition(state, looked(absent, pulledOut), start).effects)).toBe('reopen-pool')
+    expect(inWords(transition(state, looked(absent, gone), start).effects)).toBe('')
+    expect(inWords(transition(state, looked(twin(2, 3), pulledOut), start).effects)).toBe('look-again 1500')
+  })
+
   test('pulled: what comes back is not it: said once, and waited for', () => {
     const first = transition(pulled, looked(otherPool(2), pulledOut), start)
     expect(inWords(first.effects)).toBe('look-again 1500')
@@ -327,7 +351,7 @@ describe('the end of a visit', () => {
       'tell not-safe-to-remove, look-again 15000',
     ],
     ['gone', visiting, ended('gone'), 'absent', 'tell disk-removed, look-again 0'],
-    ['pulled', visiting, ended('pulled'), 'pulled', 'reopen-pool, tell disk-pulled, look-again 0'],
+    ['pulled', visiting, ended('pulled'), 'pulled', 'tell disk-pulled, look-again 0'],
     ['stuck', visiting, ended('stuck'), 'stuck', 'tell disk-stuck'],
     ['refused by the import', visiting, ended('refused'), 'refused', 'tell disk-refused'],
     ['stopped', visiting, ended('stopped'), 'visiting', ''],

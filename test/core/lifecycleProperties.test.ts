@@ -8,6 +8,7 @@ import { defaultTiming, transition } from '../../src/core/lifecycle.ts'
 import { visitPhases } from '../../src/core/model.ts'
 import {
   absent,
+  foreignSerial,
   inWords,
   looked,
   otherPool,
@@ -37,7 +38,7 @@ type Happening =
   | { readonly kind: 'visit-ends'; readonly result: VisitResult['kind']; readonly reason: string }
   | { readonly kind: 'phase'; readonly phase: (typeof visitPhases)[number] }
 
-const views = ['present', 'settling', 'no-pool', 'twin', 'other-pool'] as const
+const views = ['present', 'settling', 'no-pool', 'twin', 'foreign-serial', 'other-pool'] as const
 type View = (typeof views)[number]
 
 interface Step {
@@ -130,6 +131,8 @@ class World {
         return settling('no-pool', this.seq)
       case 'twin':
         return twin(this.seq, 'x')
+      case 'foreign-serial':
+        return foreignSerial(this.seq)
       case 'other-pool':
         return otherPool(this.seq)
     }
@@ -274,16 +277,24 @@ describe('whatever happens', () => {
     )
   })
 
-  test('the pool is reopened exactly when the devices of an imported pool are gone', () => {
-    everyStep(({ before, input, effects }) => {
+  test('the pool is reopened once when its devices are gone, and no other device may be taken for them', () => {
+    everyStep(({ before, input, after, effects }) => {
       const inUse = ['visiting', 'removable', 'not-removable'].includes(before.kind)
-      const gone =
-        (inUse && input.kind === 'looked' && input.pool !== 'none' && !input.sameDevices) ||
-        ((before.kind === 'visiting' || before.kind === 'not-removable') &&
-          input.kind === 'visit-ended' &&
-          input.result.kind === 'pulled')
-      expect(has(effects, 'reopen-pool')).toBe(gone)
-      if (gone) expect(told(effects)).toContain('disk-pulled')
+      const seenGone = inUse && input.kind === 'looked' && input.pool !== 'none' && !input.sameDevices
+      const foundGone =
+        (before.kind === 'visiting' || before.kind === 'not-removable') &&
+        input.kind === 'visit-ended' &&
+        input.result.kind === 'pulled'
+      expect(told(effects).includes('disk-pulled')).toBe(seenGone || foundGone)
+
+      const owed = seenGone || (before.kind === 'pulled' && !before.reopened)
+      const copied =
+        input.kind === 'looked' &&
+        input.sighting.kind === 'refused' &&
+        ['twin', 'foreign-serial'].includes(input.sighting.reason.kind)
+      const imported = input.kind === 'looked' && input.pool !== 'none'
+      expect(has(effects, 'reopen-pool')).toBe(owed && imported && !copied)
+      if (has(effects, 'reopen-pool') && after.kind === 'pulled') expect(after.reopened).toBe(true)
     })
   })
 

@@ -36,6 +36,13 @@ export const twin = (...seqs: readonly (number | string)[]): Sighting => ({
   key: `twin on ${seqs.join(' ')}`,
 })
 
+export const foreignSerial = (seq: number | string): Sighting => ({
+  kind: 'refused',
+  reason: { kind: 'foreign-serial', node: `/dev/sd${seq}1`, serials: [] },
+  devices: [String(seq)],
+  key: `foreign-serial on ${seq}`,
+})
+
 export const otherPool = (seq: number | string): Sighting => ({
   kind: 'refused',
   reason: {
@@ -135,7 +142,7 @@ export const states = {
     retries: 0,
     imported: true,
   },
-  pulled: { kind: 'pulled', vdevs, returning: null, told: [] },
+  pulled: { kind: 'pulled', vdevs, reopened: true, returning: null, told: [] },
   stuck: { kind: 'stuck', vdevs, reason: 'because' },
 } as const satisfies { readonly [K in DiskState['kind']]: Extract<DiskState, { kind: K }> }
 
