@@ -196,9 +196,20 @@ async function verify(tasks: readonly Task[], { request, deps, fail }: Context):
   })
   const { dataErrors } = await deps.pools.health(request.pool)
   if (dataErrors !== null && dataErrors > 0n)
-    fail(rootOnDisk(request), `the disk has ${dataErrors} data errors; look at: zpool status ${request.pool}`)
+    fail(rootOnDisk(request), describeDataErrors(dataErrors, request.pool))
   deps.tell({ kind: 'verified', disk: request.disk.name, pool: request.pool, datasets: verified.length })
   return verified
+}
+
+/** Most are of the moment when the disk was pulled out, and of nothing that was sent again since. */
+function describeDataErrors(count: bigint, pool: PoolName): string {
+  const byHand = ['import -N', 'scrub -w', 'clear', 'export'].map((verb) => `zpool ${verb} ${pool}`)
+  const many = count === 1n ? '1 data error' : `${count} data errors`
+  return (
+    `ZFS remembers ${many} on this disk. After a disk was pulled out in the middle that is common, and mostly nothing ` +
+    `is damaged: once it is safe to remove, check it and make ZFS forget them with: ${byHand.join(' && ')}; ` +
+    'then plug it in again. If they come back, replace the disk'
+  )
 }
 
 /** Drops the bookmarks and holds that the verified states have replaced. Each step may be done twice. */

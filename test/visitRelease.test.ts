@@ -169,6 +169,9 @@ describe('how the disk is left', () => {
     const { report } = await visitOf(machine, 'offsite-1')
     expect(report.outcome).toBe('partial')
     expect(report.reason).toContain('3 data errors')
+    expect(report.reason).toContain(
+      'zpool import -N offsite-1 && zpool scrub -w offsite-1 && zpool clear offsite-1 && zpool export offsite-1',
+    )
   })
 
   test('a kernel that does not say what it has imported: nothing is called released', async () => {
