@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { type PoolGuid, type PoolName, poolName } from '../core/model.ts'
 import { DeadlineExceeded, DiskVanished, ImportRefused, messageOf, NotFound, PoolBusy } from '../errors.ts'
 import type { Run } from '../linux/run.ts'
-import { classified, parseLastUser } from './complaint.ts'
-import { type FailureKind, failureKind, ZfsFailed } from './failure.ts'
+import { classified } from './complaint.ts'
+import { failureKind } from './failure.ts'
+import { importRefused, thenAgain } from './importRefused.ts'
 import { checkDevices, checkPool, checkPoolGuid } from './names.ts'
 import {
   type KernelState,
@@ -119,7 +120,7 @@ export function createPools({
     if (already !== undefined) return already
     if (before.some(({ name }) => name === pool)) {
       throw new ImportRefused(`another pool called ${pool} is imported already`, {
-        hint: `Export or rename one of them: zpool import ${guid} NEW-NAME gives the disk's pool another name.`,
+        hint: `Export or rename one of them (zpool import ${guid} NEW-NAME gives the disk's pool another name). ${thenAgain}`,
       })
     }
     const from = links.flatMap((link) => ['-d', link])
@@ -244,47 +245,6 @@ export function createPools({
     answers,
     availableBytes,
   }
-}
-
-/** Why an import was refused, with what the person can do; other failures as they came. */
-function importRefused(pool: PoolName, error: unknown): unknown {
-  const kind = failureKind(error)
-  const explain = kind === null ? undefined : refusals[kind]
-  if (!(error instanceof ZfsFailed) || explain === undefined) return error
-  const { why, hint } = explain(pool, error.stderr)
-  return new ImportRefused(why, { cause: error, ...(hint !== undefined && { hint }) })
-}
-
-type Explain = (pool: PoolName, stderr: string) => { readonly why: string; readonly hint?: string }
-
-const asZfsSays: Explain = (pool, stderr) => ({ why: `${pool} cannot be imported: ${stderr.trim()}` })
-
-const refusals: { readonly [K in FailureKind]?: Explain } = {
-  'foreign-pool': (pool, stderr) => {
-    const user = parseLastUser(stderr)
-    if (user === null) return { why: `${pool} is or was in use by another machine`, hint: `Export it there.` }
-    const who = `the machine ${user.host} (hostid ${user.hostId})`
-    const there = `Export it on ${user.host} (zpool export ${pool}).`
-    if (user.at === null) return { why: `${pool} is in use by ${who}`, hint: there }
-    const byHand = `zpool import -f -N ${pool} && zpool export ${pool}`
-    return {
-      why: `${pool} was last used by ${who} on ${user.at} and was not exported there`,
-      hint: `${there} If that machine is gone for good, take the pool over by hand: ${byHand}`,
-    }
-  },
-  'missing-devices': (pool) => ({
-    why: `${pool} has devices that are missing or damaged`,
-    hint: 'Plug in all disks of this pool.',
-  }),
-  'unsupported-feature': (pool) => ({
-    why: `${pool} has features that the OpenZFS of this machine does not know`,
-    hint: 'Update OpenZFS on this machine.',
-  }),
-  'not-found': (pool) => ({
-    why: `there is no pool ${pool} with that GUID on this disk, or it was destroyed`,
-  }),
-  exists: asZfsSays,
-  busy: asZfsSays,
 }
 
 function throwNotFound(error: unknown): never {

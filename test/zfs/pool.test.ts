@@ -134,6 +134,21 @@ describe('an import', () => {
     await expect(taken.pools.importPool(what)).rejects.toThrow(ImportRefused)
     expect(taken.ran).toHaveLength(1)
   })
+  test.each([
+    "cannot import 'offsite': pool was previously in use from another system.\nLast accessed by attic (hostid=1) at Sat Nov 21 20:00:00 2026\nThe pool can be imported, use 'zpool import -f' to import the pool.",
+    "cannot import 'offsite': no such pool available",
+    "cannot import 'offsite': one or more devices is currently unavailable",
+    "cannot import 'offsite': unsupported version or feature",
+  ])('that is refused says at last to plug it in again: %s', async (stderr) => {
+    const { pools } = poolsOn((line) =>
+      line.startsWith('zpool import')
+        ? new CommandFailed({ command: ['zpool'], exitCode: 1, signal: null, stderr })
+        : '',
+    )
+    const refused = await pools.importPool(what).catch((error: unknown) => error)
+    expect(refused).toBeInstanceOf(ImportRefused)
+    expect(refused).toMatchObject({ hint: expect.stringMatching(/Then plug the disk in again\.$/) })
+  })
   test('is not believed without the GUID in the kernel', async () => {
     const { pools } = poolsOn((line) => (line.startsWith('zpool list') ? 'other\t18\t-\n' : ''))
     await expect(pools.importPool(what)).rejects.toThrow(ImportRefused)
