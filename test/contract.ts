@@ -30,6 +30,7 @@ import type { Zfs } from '../src/zfs/zfs.ts'
 
 /** What people and other programs do, without walkaway. */
 export interface Hand {
+  /** A volume has a reservation. */
   readonly create: (
     dataset: string,
     options?: { readonly type?: 'filesystem' | 'volume'; readonly encrypted?: boolean },
@@ -636,10 +637,10 @@ const transfers: readonly Case[] = [
         [{ name: 'a b', guid: snapshot.guid }],
       )
       assert.equal(resumeToken, null)
-      const properties = await world.zfs.properties(to, ['readonly', 'canmount'])
+      const properties = await world.zfs.properties(to, ['readonly', 'canmount', 'com.sun:auto-snapshot'])
       assert.deepEqual(
         [...properties.values()].map(({ value }) => value),
-        ['on', 'noauto'],
+        ['on', 'noauto', 'false'],
       )
     },
   },
@@ -753,10 +754,11 @@ const transfers: readonly Case[] = [
         snapshots.map(({ guid }) => guid),
         [a.guid, b.guid],
       )
-      const properties = await world.zfs.properties(to, ['readonly', 'volmode'])
+      const safe = ['readonly', 'volmode', 'reservation', 'com.sun:auto-snapshot']
+      const properties = await world.zfs.properties(to, safe)
       assert.deepEqual(
         [...properties.values()].map(({ value }) => value),
-        ['on', 'none'],
+        ['on', 'none', '0', 'false'],
       )
     },
   },

@@ -277,14 +277,22 @@ function sendArguments({ send, encrypted }: TransferRequest): readonly string[] 
 const set = (assignment: string): readonly string[] => ['-o', assignment]
 const except = (property: string): readonly string[] => ['-x', property]
 
+/** A copy that another program snapshots has gone its own way: what zfs-auto-snapshot and its like go by says no. */
+const unsnapshotted = set('com.sun:auto-snapshot=false')
+
 /** Nothing of the disk is mounted, shared, run or allowed to grow or shrink by what the source had set. */
 const safeProperties = {
   filesystem: [
     ...['readonly=on', 'canmount=noauto', 'setuid=off', 'devices=off', 'exec=off'].flatMap(set),
     ...['mountpoint', 'sharenfs', 'sharesmb'].flatMap(except),
     ...['quota', 'refquota', 'reservation', 'refreservation'].flatMap(except),
+    ...unsnapshotted,
   ],
-  volume: ['readonly=on', 'volmode=none', 'refreservation=none'].flatMap(set),
+  volume: [
+    ...['readonly=on', 'volmode=none', 'refreservation=none'].flatMap(set),
+    ...except('reservation'),
+    ...unsnapshotted,
+  ],
 } as const
 
 function receiveArguments({ encrypted, receive }: TransferRequest): readonly string[] {

@@ -130,9 +130,10 @@ export function createFakeTransfer(state: FakeState): Transfer {
       const created = addDataset(state, receive.target, { type: receive.type, encrypted: stream.raw })
       const safe =
         receive.type === 'volume'
-          ? ['readonly=on', 'volmode=none']
+          ? ['readonly=on', 'volmode=none', 'reservation=0']
           : ['readonly=on', 'canmount=noauto', 'exec=off']
-      for (const [name = '', value = ''] of safe.map((assignment) => assignment.split('=')))
+      const all = [...safe, 'com.sun:auto-snapshot=false']
+      for (const [name = '', value = ''] of all.map((assignment) => assignment.split('=')))
         created.properties.set(name, { value, source: 'local' })
       return created
     }

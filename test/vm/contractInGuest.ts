@@ -39,7 +39,7 @@ function createHand(mountRoot: string): Hand {
       const key = join(folder, 'key')
       if (encrypted) await writeFile(key, randomBytes(32))
       const encryption = ['-o', 'encryption=on', '-o', 'keyformat=raw', '-o', `keylocation=file://${key}`]
-      const volume = ['-s', '-V', `${poolMb / 4}M`]
+      const volume = ['-s', '-V', `${poolMb / 4}M`, '-o', 'reservation=1M']
       await command(
         'zfs',
         'create',

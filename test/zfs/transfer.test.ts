@@ -102,6 +102,7 @@ describe('what is run', () => {
       '-o setuid=off',
       '-o devices=off',
       '-o exec=off',
+      '-o com.sun:auto-snapshot=false',
     ])
       expect(said).toContain(` ${flag} `)
     for (const property of [
@@ -123,7 +124,7 @@ describe('what is run', () => {
     await ask(world, { encrypted: true, type: 'volume' })
     expect(world.said('send')).toBe('send -vP -w -p tank/my docs@b')
     expect(world.said('receive')).toBe(
-      'receive -s -u -v -o readonly=on -o volmode=none -o refreservation=none disk/host/my docs',
+      'receive -s -u -v -o readonly=on -o volmode=none -o refreservation=none -x reservation -o com.sun:auto-snapshot=false disk/host/my docs',
     )
   })
   test('increments from a snapshot, with and without what is between, and from a bookmark', async () => {
