@@ -16,15 +16,18 @@ import type {
   VisitPhase,
 } from './core/model.ts'
 import { snapshotPath } from './core/model.ts'
-import { bookmarksOf, missingBookmark } from './core/replication.ts'
-import { targetOf } from './core/selection.ts'
+import { type Arrangement, arrange, describeArrangement, type Placed } from './core/placement.ts'
+import { bookmarksOf, findConflict, missingBookmark } from './core/replication.ts'
+import { sourceOf, targetOf } from './core/selection.ts'
 import { messageOf } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
 import { holdWhatTravels, releaseHolds } from './hold.ts'
+import { moveCopies } from './move.ts'
 import { planAll, stateOf, type Task } from './plan.ts'
 import { prune } from './prune.ts'
 import { type Context, sendAll } from './send.ts'
-import { takeSnapshotSet } from './snapshotSet.ts'
+import { type Goal, type SnapshotSet, takeSnapshotSet } from './snapshotSet.ts'
+import { findUnfitting } from './space.ts'
 import type { Pools } from './zfs/pool.ts'
 import type { Transfer } from './zfs/transfer.ts'
 import type { Zfs } from './zfs/zfs.ts'
@@ -85,19 +88,19 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   deps.tell({ kind: 'snapshot-taken', ...ofDisk, snapshot: set.name, datasets: set.goals.length })
   signal.throwIfAborted()
 
-  const targets = byName((await deps.zfs.observeIfPresent(rootOnDisk(request))) ?? [])
-  const unplanned = set.goals.map(({ source, goal }) => {
-    const targetName = targetOf(config, { pool }, source.name)
-    const target = targets.get(targetName) ?? null
-    return { source, goal, targetName, target, held: new Set<SnapshotGuid>() }
-  })
-  const tasks = [...(await planAll(unplanned, request, deps, fail))]
-  // With `as`, a dataset may land below one that is configured after it; on the disk the parent comes first.
-  tasks.sort((a, b) => (a.targetName < b.targetName ? -1 : 1))
-  tellPlan(tasks, request, deps)
+  const found = (await deps.zfs.observeIfPresent(rootOnDisk(request))) ?? []
+  const arrangement = arrangeCopies(set, found, request)
+  const arranged = arrangement.tasks.map((task) => ({ ...task, held: new Set<SnapshotGuid>() }))
+  const tasks = await planAll(arranged, request, deps, fail)
+  tellPlan(tasks, describeArrangement(arrangement), request, deps)
   const toSend = new Set(tasks.filter((task) => task.plan.kind === 'steps'))
   await holdWhatTravels([...toSend], request, deps)
-  const unfit = await bookmarkStates(tasks, request, deps)
+  const unmarked = await bookmarkStates(tasks, request, deps)
+  const unfitting = await findUnfitting(toSend, request, deps)
+  const reserved = new Set(set.missed.map((name) => targetOf(config, { pool }, name)))
+  const names = new Set<string>(found.map(({ name }) => name))
+  const { unmoved, onDisk } = await moveCopies(tasks, { onDisk: names, reserved }, request, deps)
+  const unfit = new Map([...unmarked, ...unfitting, ...unmoved])
 
   const meter = createMeter(
     [...toSend].reduce((sum, task) => sum + (task.plan.kind === 'steps' ? task.plan.estimatedBytes : 0), 0),
@@ -109,8 +112,8 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     meter,
     unfit,
     fail,
-    onDisk: new Set(targets.keys()),
-    reserved: new Set(set.missed.map((name) => targetOf(config, { pool }, name))),
+    onDisk,
+    reserved,
   })
   signal.throwIfAborted()
 
@@ -140,6 +143,25 @@ const rootOnDisk = ({ pool, config }: BackupRequest): DatasetName =>
 const byName = (datasets: readonly Dataset[]): ReadonlyMap<string, Dataset> =>
   new Map(datasets.map((dataset) => [dataset.name, dataset]))
 
+/** Which copy on the disk is whose, and what has to be moved for that. */
+function arrangeCopies(
+  { name, goals, exists }: SnapshotSet,
+  onDisk: readonly Dataset[],
+  { disk, pool, config }: BackupRequest,
+): Arrangement<Goal & Placed> {
+  return arrange({
+    tasks: goals.map((goal) => ({ ...goal, targetName: targetOf(config, { pool }, goal.source.name) })),
+    onDisk,
+    exists,
+    sourceOf: (place) => sourceOf(config, { pool }, place),
+    inTheWay: ({ source, goal }, target) =>
+      config.backup.onConflict === 'stop'
+        ? null
+        : findConflict({ source, goal, target, poolGuid: disk.poolGuid }),
+    stamp: name.replace(/^walkaway_/, ''),
+  })
+}
+
 /**
  * Every state that the disk has or will have gets a bookmark of this disk, before anything is sent: it is the base of the
  * next visit, whatever becomes of the snapshot. Returns why a dataset did not get its own; that one is not sent.
@@ -164,7 +186,12 @@ async function bookmarkStates(
   )
 }
 
-function tellPlan(tasks: readonly Task[], request: BackupRequest, deps: BackupDeps): void {
+function tellPlan(
+  tasks: readonly Task[],
+  notes: readonly string[],
+  request: BackupRequest,
+  deps: BackupDeps,
+): void {
   const plans = tasks.flatMap((task) => (task.plan.kind === 'steps' ? [task.plan] : []))
   const conflicts = tasks.filter((task) => task.plan.kind === 'conflict').length
   const estimatedBytes = plans.reduce((sum, plan) => sum + plan.estimatedBytes, 0)
@@ -176,6 +203,7 @@ function tellPlan(tasks: readonly Task[], request: BackupRequest, deps: BackupDe
     toSend: plans.length,
     upToDate: tasks.length - plans.length - conflicts,
     resumed: plans.filter((plan) => plan.steps[0]?.kind === 'resume').length,
+    notes,
     estimatedBytes,
     readyAt: speed === null ? null : new Date(deps.now().getTime() + (estimatedBytes / speed) * 1000),
   })

@@ -51,6 +51,9 @@ export class DeadlineExceeded extends Failure {
 /** The disk's device is gone while it was needed. Nothing may be exported, synced or destroyed on its pool now. */
 export class DiskVanished extends Failure {}
 
+/** The disk has no room for the rest of a stream. */
+export class DiskFull extends Failure {}
+
 /** The pool could not be exported because something uses it. */
 export class PoolBusy extends Failure {
   readonly holders: readonly string[]

@@ -32,6 +32,8 @@ export type WalkawayEvent =
       readonly toSend: number
       readonly upToDate: number
       readonly resumed: number
+      /** What else it does or leaves, in a few words each: renamed, set aside, gone from the source. */
+      readonly notes: readonly string[]
       readonly estimatedBytes: number
       /** From the speed of earlier visits; null when there was none. */
       readonly readyAt: Date | null
@@ -289,13 +291,17 @@ function describe(event: WalkawayEvent): Told {
         fields: { WALKAWAY_SNAPSHOT: event.snapshot },
       }
     case 'plan-made': {
+      const notes = event.notes.map((note) => `; ${note}`).join('')
       if (event.toSend === 0)
-        return { priority: 6, sentence: `nothing to send, ${plural(event.upToDate, 'dataset')} up to date` }
+        return {
+          priority: 6,
+          sentence: `nothing to send, ${plural(event.upToDate, 'dataset')} up to date${notes}`,
+        }
       const resumed = event.resumed === 0 ? '' : `, ${event.resumed} of them resumed`
       const ready = event.readyAt === null ? '' : `, ready about ${clockTime(event.readyAt)}`
       return {
         priority: 6,
-        sentence: `sending ${plural(event.toSend, 'dataset')}, about ${bytes(event.estimatedBytes)}${resumed}${ready}`,
+        sentence: `sending ${plural(event.toSend, 'dataset')}, about ${bytes(event.estimatedBytes)}${resumed}${ready}${notes}`,
         fields: { WALKAWAY_BYTES: String(event.estimatedBytes) },
       }
     }

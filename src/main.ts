@@ -2,7 +2,7 @@
 //
 //   config.example.yaml       what a user says
 //   core/lifecycle.ts         the life of a disk, as a pure state machine
-//   visit.ts                  one visit: import, back up (backup.ts, plan.ts, send.ts), export, release
+//   visit.ts                  one visit: import, back up (backup.ts, plan.ts, move.ts, send.ts), export, release
 //   core/replication.ts       what has to be sent, decided by GUID
 //   cli/daemon.ts             how the real parts are put together; daemon.ts is the loop
 //

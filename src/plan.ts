@@ -3,6 +3,7 @@
 
 import type { BackupDeps, BackupRequest } from './backup.ts'
 import type { Bookmark, Dataset, DatasetName, Snapshot, SnapshotGuid } from './core/model.ts'
+import type { Move } from './core/placement.ts'
 import {
   baseInQuestion,
   type PartialReceive,
@@ -22,8 +23,10 @@ export interface Task {
   plan: ReplicationPlan
   /** Snapshots of the source that this visit holds. */
   readonly held: Set<SnapshotGuid>
+  /** What must be done to its copy before anything is sent; null when that is done. */
+  move: Move | null
 }
-type Unplanned = Omit<Task, 'plan'>
+export type Unplanned = Omit<Task, 'plan'>
 
 /** The point of the source that the disk has when this plan was carried out; null: none. */
 export function stateOf({ plan, goal }: Pick<Task, 'plan' | 'goal'>): Snapshot | Bookmark | null {
@@ -59,10 +62,26 @@ export async function planAll(
     return from === null ? [] : [{ from, to: goal }]
   })
   const written = await deps.zfs.writtenSince(questions)
-  return readable.map(([task, input]) => {
+  const tasks: Task[] = []
+  for (const [task, input] of readable) {
     const writtenSinceBase = written.get(task.source.name) ?? null
-    return { ...task, plan: planReplication({ ...input, writtenSinceBase }) }
-  })
+    const plan = planReplication({ ...input, writtenSinceBase })
+    tasks.push({ ...task, plan: await tellStranger(plan, task, deps) })
+  }
+  return tasks
+}
+
+/** A copy without a base may be somebody else's dataset: what walkaway receives says where it is from. */
+async function tellStranger(
+  plan: ReplicationPlan,
+  { targetName }: Unplanned,
+  deps: BackupDeps,
+): Promise<ReplicationPlan> {
+  if (plan.kind !== 'conflict' || plan.conflict.kind !== 'no-common-base') return plan
+  const origin = (await deps.zfs.properties(targetName, ['walkaway:source'])).get('walkaway:source')
+  // Below a copy it is inherited, and a stream brings the one of its own source.
+  if (origin?.source === 'local') return plan
+  return { kind: 'conflict', conflict: { ...plan.conflict, kind: 'not-a-backup' } }
 }
 
 /** Another plan for a dataset of which something was sent already. */

@@ -6,20 +6,15 @@ import type { BackupDeps, BackupRequest } from './backup.ts'
 import { explainConflict } from './core/conflict.ts'
 import type { Meter } from './core/meter.ts'
 import { type Dataset, type DatasetName, datasetName } from './core/model.ts'
+import { ancestorsOf } from './core/placement.ts'
 import type { Step } from './core/replication.ts'
-import { DiskVanished, messageOf } from './errors.ts'
+import { DiskFull, DiskVanished, messageOf } from './errors.ts'
 import { holdWhatTravels } from './hold.ts'
+import { carryOutMove } from './move.ts'
 import { planAgain, type Task } from './plan.ts'
+import { explainFullDisk } from './space.ts'
 import { type FailureKind, failureKind } from './zfs/failure.ts'
 import type { SendSource } from './zfs/transfer.ts'
-
-const parentOf = (name: string): string => name.slice(0, name.lastIndexOf('/'))
-
-/** Everything above it, the nearest first, without the pool's own root. */
-function ancestorsOf(name: string): readonly string[] {
-  const parent = parentOf(name)
-  return parent.includes('/') ? [parent, ...ancestorsOf(parent)] : []
-}
 
 export interface Context {
   readonly request: BackupRequest
@@ -49,10 +44,11 @@ export async function sendAll(
   const attempt = async (task: Task): Promise<boolean> => {
     const reason = unfit.get(task.source.name)
     if (reason !== undefined) return giveUp(task, reason)
-    // What is there from earlier visits is in nobody's way, whether it fails this time or not. What is to be received
-    // above it, however far above, must come first: a container in its place would be in its way for ever.
-    const missing =
-      task.target === null ? ancestorsOf(task.targetName).filter((name) => !onDisk.has(name)) : []
+    // What is there from earlier visits is in nobody's way, whether it fails this time or not. What is to be received, or
+    // brought to its place, above it, however far above, must come first: a container there would be in its way for ever.
+    const missing = onDisk.has(task.targetName)
+      ? []
+      : ancestorsOf(task.targetName).filter((name) => !onDisk.has(name))
     const sender = missing.map((name) => ended.get(name)).find((sending) => sending !== undefined)
     if (missing.some((name) => reserved.has(name)) || (sender !== undefined && !(await sender)))
       return giveUp(task, 'the dataset above it is not on the disk')
@@ -61,6 +57,7 @@ export async function sendAll(
         request.signal.throwIfAborted()
         const parent = missing[0]
         if (parent !== undefined && !ended.has(parent)) await deps.zfs.createContainer(datasetName(parent))
+        await carryOutMove(task, deps)
         return await sendDataset(task, context)
       } catch (error) {
         request.signal.throwIfAborted()
@@ -98,6 +95,11 @@ async function sendDataset(task: Task, context: Sending): Promise<boolean> {
       await lookAtTarget(task, deps)
     } catch (error) {
       const kind = failureKind(error)
+      // What was received of it would keep the disk full, and the others out.
+      if (kind === 'no-space') await deps.zfs.abortReceive(task.targetName)
+      const onDisk = task.target?.snapshots.at(-1)
+      if (kind === 'diverged' && onDisk !== undefined)
+        throw new Error(explainConflict({ kind: 'modified', onDisk }), { cause: error })
       if (kind === null || !outdatedPlan.has(kind)) throw error
       request.signal.throwIfAborted()
       await lookAtTarget(task, deps)
@@ -150,15 +152,21 @@ async function execute(step: Step, task: Task, context: Sending): Promise<void> 
   const send: SendSource = step.kind === 'resume' ? { kind: 'resume', token: step.token } : step
   const startedAt = deps.now()
   const stream = meter.begin()
-  const { receivedBytes } = await deps.transfer.transfer({
+  let leftBytes: number | null = null
+  const transfer = deps.transfer.transfer({
     send,
     encrypted: task.source.encrypted,
     receive: { target: task.targetName, type: task.source.type },
     signal: request.signal,
-    onProgress: ({ sentBytes }) => {
+    onProgress: ({ sentBytes, totalBytes }) => {
+      leftBytes = totalBytes === null ? null : Math.max(0, totalBytes - sentBytes)
       stream.advance(sentBytes)
       deps.onProgress({ phase: 'backing-up', dataset: task.source.name, ...meter.read(deps.now()) })
     },
+  })
+  const { receivedBytes } = await transfer.catch((error: unknown) => {
+    if (failureKind(error) !== 'no-space') throw error
+    throw new DiskFull(explainFullDisk(leftBytes), { cause: error })
   })
   stream.end(receivedBytes)
   deps.tell({

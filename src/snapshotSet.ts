@@ -5,15 +5,22 @@ import type { BackupDeps, BackupRequest } from './backup.ts'
 import type { Config } from './config.ts'
 import type { Dataset, DatasetFailure, DatasetName, Snapshot } from './core/model.ts'
 import { bookmarkNameFor, snapshotNameAt } from './core/replication.ts'
-import { chooseSource, targetOf } from './core/selection.ts'
+import { chooseSource, isWithin, targetOf } from './core/selection.ts'
 import { AlreadyExists, DeadlineExceeded, messageOf, NotFound } from './errors.ts'
 import { byPool, MAX_NAME_LENGTH } from './zfs/names.ts'
 
-interface SnapshotSet {
+export interface Goal {
+  readonly source: Dataset
+  readonly goal: Snapshot
+}
+
+export interface SnapshotSet {
   readonly name: string
-  readonly goals: readonly { readonly source: Dataset; readonly goal: Snapshot }[]
+  readonly goals: readonly Goal[]
   /** Sources that have no goal: they could not be read or snapshotted, or were deprived of it. */
   readonly missed: readonly DatasetName[]
+  /** Whether such a dataset is there, backed up or not; true also below a source that cannot be read. */
+  readonly exists: (dataset: string) => boolean
 }
 
 /**
@@ -54,7 +61,9 @@ export async function takeSnapshotSet(
           })),
         ]
         for (const { dataset, reason } of missing) fail(dataset, reason)
-        return { name, goals, missed: missing.map(({ dataset }) => dataset) }
+        const exists = (dataset: string): boolean =>
+          after.names.has(dataset) || missing.some((source) => isWithin(dataset, source.dataset))
+        return { name, goals, missed: missing.map(({ dataset }) => dataset), exists }
       } catch (error) {
         // A dataset was destroyed, or a set of this very second exists: look and try again.
         if (!isOutdated(error) || attempt === attempts) throw error
@@ -108,6 +117,7 @@ function findNameFault(
 async function observeSources(config: Config, deps: BackupDeps) {
   const datasets: Dataset[] = []
   const missing: DatasetFailure[] = []
+  const names = new Set<string>()
   for (const source of config.sources) {
     let found: readonly Dataset[] | null
     try {
@@ -118,10 +128,11 @@ async function observeSources(config: Config, deps: BackupDeps) {
       missing.push({ dataset: source.dataset, reason: messageOf(error) })
       continue
     }
+    for (const { name } of found ?? []) names.add(name)
     if (found === null)
       missing.push({ dataset: source.dataset, reason: 'there is no such dataset on this machine' })
     // What one source excludes another one may have: each dataset counts once, with the source that it is of.
     else datasets.push(...found.filter((dataset) => chooseSource(config.sources, dataset.name) === source))
   }
-  return { datasets, missing }
+  return { datasets, missing, names }
 }

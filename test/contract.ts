@@ -39,6 +39,8 @@ export interface Hand {
   readonly write: (dataset: string, bytes: number) => Promise<void>
   /** A dataset, snapshot or bookmark. */
   readonly destroy: (path: string) => Promise<void>
+  /** A snapshot, within its dataset. */
+  readonly rename: (from: string, to: string) => Promise<void>
 }
 
 export interface World {
@@ -504,6 +506,38 @@ const datasets: readonly Case[] = [
       const one = await take(world, dataset, 'one')
       const two = await take(world, dataset, 'two')
       assert.deepEqual([two.writtenBytes, two.referencedBytes], [0n, one.referencedBytes])
+    },
+  },
+  {
+    name: 'a dataset gets another name, with everything below it, and only if that is free',
+    async run(world) {
+      const { zfs, hand, source } = world
+      const at = (path: string): DatasetName => inside(source, path)
+      for (const path of ['a', 'a/b c', 'new', 'taken']) await hand.create(at(path))
+      const snapshot = await take(world, at('a/b c'), 'one')
+      const type = 'filesystem'
+      await zfs.rename({ from: at('a'), to: at('new/a_diverged_20261122T210000Z'), type })
+      assert.equal(await zfs.observeIfPresent(at('a')), null)
+      const moved = await look(world, at('new/a_diverged_20261122T210000Z/b c'))
+      assert.deepEqual(
+        moved.snapshots.map(({ guid }) => guid),
+        [snapshot.guid],
+      )
+      await zfs.rename({ from: moved.name, to: at('b'), type })
+      await assert.rejects(zfs.rename({ from: at('b'), to: at('taken'), type }), AlreadyExists)
+      await assert.rejects(zfs.rename({ from: at('b'), to: at('no/parent'), type }), NotFound)
+      await assert.rejects(zfs.rename({ from: at('gone'), to: at('c'), type }), NotFound)
+      assert.equal((await look(world, at('b'))).snapshots.length, 1)
+    },
+  },
+  {
+    name: 'a volume gets another name',
+    async run({ zfs, hand, source }) {
+      const [from, to] = [inside(source, 'vm disk'), inside(source, 'vm')]
+      await hand.create(from, { type: 'volume' })
+      await zfs.rename({ from, to, type: 'volume' })
+      assert.equal((await zfs.observe(to))[0]?.type, 'volume')
+      assert.equal(await zfs.observeIfPresent(from), null)
     },
   },
   {
@@ -980,6 +1014,25 @@ const transfers: readonly Case[] = [
       const { snapshots, resumeToken } = await look(world, to)
       assert.deepEqual(names(snapshots), ['a'])
       assert.equal(resumeToken, null)
+    },
+  },
+  {
+    name: 'a token whose snapshot and dataset have other names by now goes on all the same',
+    async run(world) {
+      const { from, to } = await ready(world, 40 * MB)
+      const a = await take(world, from, 'a')
+      await sendHalf(world, { kind: 'full', to: a }, to)
+      const { resumeToken } = await look(world, to)
+      assert.ok(resumeToken !== null)
+      await world.hand.rename(snapshotPath(a), `${from}@new name`)
+      await world.zfs.rename({ from, to: inside(world.source, 'other'), type: 'filesystem' })
+      const content = await world.transfer.readToken(resumeToken)
+      assert.ok(content.kind === 'usable' && content.toGuid === a.guid)
+      await send(world, { kind: 'resume', token: resumeToken }, to)
+      assert.deepEqual(
+        (await look(world, to)).snapshots.map(({ guid }) => guid),
+        [a.guid],
+      )
     },
   },
   {

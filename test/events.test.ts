@@ -28,12 +28,22 @@ function examples(text: string): {
       { kind: 'snapshot-taken', ...ofDisk, snapshot: 'walkaway_20261122T210000Z', datasets: 3 },
     ],
     'plan-made': [
-      { kind: 'plan-made', ...ofDisk, toSend: 0, upToDate: 3, resumed: 0, estimatedBytes: 0, readyAt: null },
+      {
+        kind: 'plan-made',
+        ...ofDisk,
+        toSend: 0,
+        upToDate: 3,
+        resumed: 0,
+        notes: [],
+        estimatedBytes: 0,
+        readyAt: null,
+      },
       {
         kind: 'plan-made',
         ...ofDisk,
         toSend: 2,
         upToDate: 1,
+        notes: ['one thing', 'another'],
         resumed: 1,
         estimatedBytes: 5_000_000,
         readyAt: new Date(2026, 10, 22, 18, 40),

@@ -8,8 +8,10 @@ export type Conflict =
   | { readonly kind: 'diverged'; readonly common: Snapshot; readonly onDisk: Snapshot }
   /** The disk has what the source had, and the source has only `common` of it: it was rolled back or restored. */
   | { readonly kind: 'target-newer'; readonly common: Snapshot; readonly onDisk: Snapshot }
+  /** ZFS alone sees this one, when it receives: what is newest on the disk fits, but the copy was changed since. */
+  | { readonly kind: 'modified'; readonly onDisk: Snapshot }
   | { readonly kind: 'no-common-base'; readonly onDisk: Snapshot }
-  /** No snapshot in common, and walkaway did not receive it. */
+  /** No snapshot in common, and nothing on it says that walkaway received it. */
   | { readonly kind: 'not-a-backup'; readonly onDisk: Snapshot }
   /** It has no snapshots at all. */
   | { readonly kind: 'name-taken' }
@@ -19,19 +21,22 @@ export type Conflict =
 
 /** A conflict in words for a person: what is in the way and what can be done about it. */
 export function explainConflict(conflict: Conflict): string {
-  return `${describe(conflict)}; nothing was changed: ${advise(conflict)}`
+  return `${describeConflict(conflict)}; nothing was changed: ${advise(conflict)}`
 }
 
-function describe(conflict: Conflict): string {
+/** What is in the way, without what to do about it. */
+export function describeConflict(conflict: Conflict): string {
   switch (conflict.kind) {
     case 'diverged':
       return `the copy on the disk went its own way after @${conflict.common.name} (its newest snapshot is ${named(conflict.onDisk)}, which the source does not have)`
     case 'target-newer':
       return `the copy on the disk is newer than the source: it has ${named(conflict.onDisk)}, which the source no longer has; what both have is ${named(conflict.common)}. Was the source rolled back or restored?`
+    case 'modified':
+      return `the copy on the disk was changed after its newest snapshot, ${named(conflict.onDisk)}`
     case 'no-common-base':
       return `the source no longer has a snapshot or bookmark in common with the copy on the disk (newest there: ${named(conflict.onDisk)})`
     case 'not-a-backup':
-      return `the dataset of this name on the disk is not a backup of this one: walkaway did not receive it, and no snapshot of it is on the source (newest there: ${named(conflict.onDisk)})`
+      return `the dataset of this name on the disk does not seem to be a backup of this one: it has no snapshot in common with it (newest there: ${named(conflict.onDisk)}), and no property walkaway:source`
     case 'name-taken':
       return 'there is a dataset of this name on the disk that did not come from a backup (it has no snapshots)'
     case 'type-differs':
@@ -49,6 +54,8 @@ function advise(conflict: Conflict): string {
     case 'diverged':
     case 'target-newer':
       return `roll the copy back to @${conflict.common.name} to continue it from there; or ${afresh}`
+    case 'modified':
+      return `roll the copy back to @${conflict.onDisk.name}, or rename it, and the next visit goes on`
     case 'no-common-base':
     case 'not-a-backup':
     case 'name-taken':

@@ -119,6 +119,15 @@ export function baseInQuestion(input: Omit<ReplicationInput, 'writtenSinceBase'>
   return standing.kind === 'behind' && !('holds' in standing.base) ? standing.base : null
 }
 
+/** Why this copy cannot be continued; null: it can, or an unfinished receive must be seen to first. */
+export function findConflict(
+  input: Pick<ReplicationInput, 'source' | 'goal' | 'poolGuid'> & { readonly target: Dataset },
+): Conflict | null {
+  if (input.target.resumeToken !== null && input.target.type === input.source.type) return null
+  const standing = compare({ ...input, partial: null })
+  return standing.kind === 'conflict' ? standing.conflict : null
+}
+
 /** How the copy on the disk stands to its source. `base`: the newest on the disk, as the source has it. */
 type Standing =
   | { readonly kind: 'conflict'; readonly conflict: Conflict }
@@ -133,7 +142,7 @@ function compare({
   target,
   partial,
   poolGuid,
-}: Omit<ReplicationInput, 'writtenSinceBase'>): Standing {
+}: Pick<ReplicationInput, 'source' | 'goal' | 'target' | 'partial' | 'poolGuid'>): Standing {
   const conflict = (found: Conflict): Standing => ({ kind: 'conflict', conflict: found })
   if (target !== null && target.type !== source.type)
     return conflict({ kind: 'type-differs', onDisk: target.type })

@@ -78,6 +78,24 @@ export function targetOf(
   return datasetName(`${disk.pool}/${config.backup.into}/${placeOf(source, dataset)}`)
 }
 
+/**
+ * The dataset whose copy would be at this place of the disk's pool, whether there is such a dataset or not; null where
+ * no source's copies are.
+ */
+export function sourceOf(
+  config: Placement,
+  disk: { readonly pool: PoolName },
+  place: DatasetName,
+): DatasetName | null {
+  const root = `${disk.pool}/${config.backup.into}/`
+  if (!place.startsWith(root)) return null
+  const inside = place.slice(root.length)
+  const found = config.sources
+    .filter((source) => isWithin(inside, source.place))
+    .toSorted((a, b) => b.place.length - a.place.length)[0]
+  return found === undefined ? null : datasetName(found.dataset + inside.slice(found.place.length))
+}
+
 /** Where a dataset of this source lies below `into`. */
 function placeOf(source: Pick<Source, 'dataset' | 'place'>, dataset: string): string {
   return source.place + dataset.slice(source.dataset.length)

@@ -40,6 +40,12 @@ export interface Holder {
   readonly tag: string
 }
 
+export interface RenamedDataset {
+  readonly from: DatasetName
+  readonly to: DatasetName
+  readonly type: Dataset['type']
+}
+
 /**
  * Every verb may throw `CommandFailed` (a `ZfsFailed` with its `kind`), `DeadlineExceeded`, `UnreadableAnswer` and,
  * for a name that ZFS would not take, `BadInput`. `NotFound` and `AlreadyExists` are named where they can happen.
@@ -73,6 +79,11 @@ export interface Zfs extends Bookmarks {
    * Returns what it made, parents first; empty if it was all there.
    */
   createContainer(dataset: DatasetName): Promise<readonly DatasetName[]>
+  /**
+   * Gives a dataset, with everything below it, another name in its pool; nothing is mounted. Throws `AlreadyExists` if
+   * that name is taken, `NotFound` if it, or what shall be above it, is not there.
+   */
+  rename(dataset: RenamedDataset): Promise<void>
   /** Throws away an unfinished receive into this dataset. Fine if there is none or the dataset is gone. */
   abortReceive(dataset: DatasetName): Promise<void>
   /** Properties as they are, with where they come from. Throws `NotFound`. */
@@ -188,6 +199,13 @@ export function createZfs(run: Run): Zfs {
     return missing
   }
 
+  async function rename({ from, to, type }: RenamedDataset): Promise<void> {
+    checkDatasets(from, to)
+    // `-u` looks for file systems only; a volume has nothing to mount.
+    const options = type === 'filesystem' ? ['-u'] : []
+    await zfs(['rename', ...options, from, to], CHANGE_MS).catch(throwNamed)
+  }
+
   async function abortReceive(dataset: DatasetName): Promise<void> {
     checkDatasets(dataset)
     try {
@@ -220,6 +238,7 @@ export function createZfs(run: Run): Zfs {
     holders,
     destroySnapshots: (doomed) => destroySnapshots(zfs, doomed),
     createContainer,
+    rename,
     abortReceive,
     properties,
   }

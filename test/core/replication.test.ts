@@ -299,6 +299,7 @@ describe('what is in the way', () => {
       { kind: 'name-taken' },
       { kind: 'type-differs', onDisk: 'volume' },
       { kind: 'target-newer', common, onDisk },
+      { kind: 'modified', onDisk },
       { kind: 'not-a-backup', onDisk },
       { kind: 'copy-not-encrypted' },
     ]

@@ -69,8 +69,11 @@ export function createFakeTransfer(state: FakeState): Transfer {
   function findToken(token: ResumeToken): Stream | { readonly dead: string } {
     const known = tokens.get(token)
     if (known === undefined) return { dead: 'cannot resume send: resume token is corrupt' }
-    const [name = ''] = known.toName.split('@')
-    const source = findDataset(state, name)
+    // By GUID, in all of the pool: dataset and snapshot may have other names by now (guid_to_name()).
+    const source =
+      [...usablePool(state, known.toName).datasets.values()].find(({ snapshots }) =>
+        snapshots.some((snapshot) => snapshot.guid === known.toGuid),
+      ) ?? null
     const to = source?.snapshots.find((snapshot) => snapshot.guid === known.toGuid)
     if (source === null || to === undefined)
       return { dead: `cannot resume send: '${known.toName}' used in the initial send no longer exists` }

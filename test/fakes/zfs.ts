@@ -302,6 +302,24 @@ function createFakeDatasets(state: FakeState): Zfs {
         return missing.map(datasetName)
       })
     },
+    async rename({ from, to, type }) {
+      checkDatasets(from, to)
+      return verb(state, { verb: 'zfs.rename', about: `${from} ${to}` }, () =>
+        namedAll(() => {
+          const { datasets } = usablePool(state, from)
+          if (requireDataset(state, from).type !== type)
+            throw failed('other', `cannot open '${from}': operation not applicable to datasets of this type`)
+          requireDataset(state, to.slice(0, Math.max(0, to.lastIndexOf('/'))))
+          if (datasets.has(to)) throw failed('exists', `cannot rename '${from}': dataset already exists`)
+          if (isBelow(from, to)) throw failed('other', `cannot rename '${from}': new name is below it`)
+          for (const found of [...datasets.values()].filter(({ name }) => isBelow(from, name))) {
+            datasets.delete(found.name)
+            found.name = to + found.name.slice(from.length)
+            datasets.set(found.name, found)
+          }
+        }),
+      )
+    },
     async abortReceive(dataset) {
       checkDatasets(dataset)
       return verb(state, { verb: 'zfs.abortReceive', about: dataset }, () => {

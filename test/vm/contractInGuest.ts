@@ -62,6 +62,9 @@ function createHand(mountRoot: string): Hand {
       await volume.close()
       volumes.set(dataset, at + bytes)
     },
+    async rename(from, to) {
+      await command('zfs', 'rename', from, to)
+    },
     async destroy(path) {
       await command('zfs', 'destroy', ...(/[@#]/.test(path) ? [] : ['-r']), path)
     },

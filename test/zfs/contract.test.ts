@@ -26,6 +26,15 @@ function makeWorld(): World {
         addDataset(fake.state, dataset, options)
       },
       write: async (dataset, bytes) => fake.write(dataset, bytes),
+      rename: async (from, to) => {
+        const [dataset, found] = [
+          requireDataset(fake.state, from.split('@', 1)[0] ?? ''),
+          requireSnapshot(fake.state, from),
+        ]
+        dataset.snapshots = dataset.snapshots.map((snapshot) =>
+          snapshot === found ? { ...found, name: to.split('@')[1] ?? '' } : snapshot,
+        )
+      },
       destroy: async (path) => {
         const [name = '', snapshot] = path.split('@')
         if (snapshot === undefined) {
