@@ -8,7 +8,7 @@ import { identify } from './core/identity.ts'
 import type { Disk, DiskName } from './core/model.ts'
 import { messageOf } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
-import type { History, HistoryRecord } from './linux/history.ts'
+import { type History, type HistoryRecord, isVisitTo, mergeVisits } from './linux/history.ts'
 import type { Notifier } from './linux/systemd.ts'
 import type { Udev } from './linux/udev.ts'
 import { createRunner, type Runner, type RunnerDeps } from './runner.ts'
@@ -48,11 +48,11 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
   let stopping = false
   const startedAt = deps.now()
   const runners = new Map<DiskName, Runner>()
-  const visits = [...past]
+  let visits = past
   const history: History = {
     ...deps.history,
     append(record) {
-      visits.push(record)
+      visits = mergeVisits([...visits, record])
       return deps.history.append(record)
     },
   }
@@ -82,8 +82,7 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
           disk.name,
           createRunner(
             disk,
-            // A pool is of one disk only, and keeps its name when the disk gets another one.
-            visits.filter((visit) => visit.pool === disk.pool),
+            visits.filter((visit) => isVisitTo(disk, visit)),
             () => config,
             {
               ...deps,

@@ -10,7 +10,7 @@ import { defaultTiming, transition } from './core/lifecycle.ts'
 import type { Disk, PoolName, Progress } from './core/model.ts'
 import { messageOf } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
-import type { History, HistoryRecord } from './linux/history.ts'
+import { type History, type HistoryRecord, mergeVisits } from './linux/history.ts'
 import type { Inhibitor } from './linux/systemd.ts'
 import { EndVisit, tryRelease, type VisitDeps, visit } from './visit.ts'
 
@@ -46,7 +46,7 @@ export function createRunner(
   config: () => Config,
   deps: RunnerDeps,
 ): Runner {
-  const visits = [...past]
+  let visits = past
   let state: DiskState = { kind: 'absent' }
   let since: Date | null = null
   let progress: Progress | null = null
@@ -146,21 +146,30 @@ export function createRunner(
   const isCurrent = (signal: AbortSignal): boolean =>
     state.kind === 'visiting' && running?.controller.signal === signal
 
-  const runRelease = (vdevs: Vdevs, signal: AbortSignal): Promise<VisitResult> => {
+  const runRelease = async (vdevs: Vdevs, signal: AbortSignal): Promise<VisitResult> => {
     const report = visits.at(-1)
     // Only a visit leaves a disk in the state that is tried again, and every visit is remembered.
     if (report === undefined) throw new Error('no visit to release the disk of')
-    return tryRelease(
+    const result = await tryRelease(
       { disk, vdevs, config: config(), report, signal },
       { ...deps, onPhase: ignore, onProgress: ignore },
     )
+    // Said again of the same visit, which counts once: now its disk is released.
+    if (result.kind === 'released') await remember(result, vdevs)
+    return result
   }
 
   /** The device is noted only when it was released: that is what `recallReleased` goes by. */
   const remember = async ({ kind, report }: VisitResult, vdevs: Vdevs): Promise<void> => {
     const device = kind === 'released' ? deviceKey(vdevs) : null
-    const record: HistoryRecord = { ...report, disk: disk.name, pool: disk.pool, device }
-    visits.push(record)
+    const record: HistoryRecord = {
+      ...report,
+      disk: disk.name,
+      pool: disk.pool,
+      poolGuid: disk.poolGuid,
+      device,
+    }
+    visits = mergeVisits([...visits, record])
     const result = await deps.history.append(record)
     if (result.kind === 'failed')
       deps.warn(`${disk.name}: this visit could not be recorded: ${result.reason}`)

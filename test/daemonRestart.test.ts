@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { HistoryRecord } from '../src/linux/history.ts'
+import { type HistoryRecord, mergeVisits } from '../src/linux/history.ts'
 import { ALTROOT } from '../src/zfs/pool.ts'
 import { expectStates, goodVisit, startService, stopTime, tale } from './fakes/service.ts'
 import { expectBackedUp, expectTidy, homeMachine } from './fakes/visits.ts'
@@ -52,6 +52,29 @@ describe('stopping', () => {
       expect(pool.imported).toEqual(altroot === null ? { altroot } : null)
       expect(tale(machine)).not.toContain('safe-to-remove')
     }
+  })
+
+  test('after a later try released the disk: the next daemon knows that, and the visit counts once', async () => {
+    const machine = homeMachine()
+    const past: HistoryRecord[] = []
+    const { pool } = machine.disk('offsite-1')
+    pool.busy = true
+    const service = await startService(machine, { past })
+    await service.pass(5000)
+    expectStates(service, { 'offsite-1': 'not-removable' })
+    pool.busy = false
+    await service.pass(60_000)
+    expectStates(service, { 'offsite-1': 'removable' })
+    await service.daemon.stop('test')
+    expect(past).toMatchObject([{ device: null }, { device: 'boot 1' }])
+    expect(mergeVisits(past)).toEqual([past[1]])
+
+    tale(machine)
+    const next = await startService(machine, { past })
+    await next.pass(5000)
+    expectStates(next, { 'offsite-1': 'removable' })
+    expect(tale(machine)).toEqual(['daemon-started'])
+    await next.daemon.stop('test')
   })
 
   test('while it looks: no visit begins any more, and no timer is left', async () => {

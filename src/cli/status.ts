@@ -88,7 +88,10 @@ function rememberedDisks(visits: readonly HistoryRecord[]): readonly RememberedD
     dueBy: null,
     lastComplete:
       visits
-        .findLast(({ disk, outcome }) => disk === last.disk && outcome === 'complete')
+        .findLast(
+          ({ disk, poolGuid, outcome }) =>
+            disk === last.disk && poolGuid === last.poolGuid && outcome === 'complete',
+        )
         ?.finishedAt.toISOString() ?? null,
     lastVisit: answerOf(last),
     progress: null,

@@ -4,6 +4,9 @@
 import type { DiskState, Effect, Input, Refusal, Tale, Told, Vdevs, VisitResult } from './diskState.ts'
 import type { Sighting } from './identity.ts'
 
+/** Why a disk is not released whose pool walkaway did not import. */
+export const importedByOthers = 'its pool was imported by somebody else and stays imported'
+
 export interface Timing {
   /** How long everything that was seen of a disk must stay the same before it is used. */
   readonly settleMs: number
@@ -196,7 +199,8 @@ function takeBack(
   now: Date,
   timing: Timing,
 ): Transition {
-  const reason = 'its pool was imported by somebody after it was safe to remove'
+  // As the next try to release it will say: it is told once.
+  const reason = importedByOthers
   const hint = 'export it, and it is released again by itself'
   const retryAt = new Date(now.getTime() + timing.retryReleaseMs)
   return {

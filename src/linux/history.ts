@@ -1,16 +1,19 @@
-// One line per visit in history.jsonl: what was, for reports and reminders only. It never decides what to do with a
-// disk; a crash, a torn line or a full /var may lose lines of it and nothing else.
+// One line per visit in history.jsonl, and another one of the same visit when its disk was released later: what was, for
+// reports and reminders only. It never decides what to do with a disk; a crash, a torn line or a full /var may lose lines of it and nothing else.
 
 import { constants } from 'node:fs'
 import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import * as z from 'zod'
 import {
+  type Disk,
   type DiskName,
   datasetName,
   diskName,
   outcomes,
+  type PoolGuid,
   type PoolName,
+  poolGuid,
   poolName,
   type VisitReport,
 } from '../core/model.ts'
@@ -20,9 +23,17 @@ import { isGone } from './sysfs.ts'
 export interface HistoryRecord extends VisitReport {
   readonly disk: DiskName
   readonly pool: PoolName
+  /** null: written by a version that did not note it. */
+  readonly poolGuid: PoolGuid | null
   /** Boot id and DISKSEQ(s) of the very device that was visited; null when it is not known. */
   readonly device: string | null
 }
+
+/** Whether this visit was to this very disk, whatever it was called then. A new disk may bear the name of a dead one. */
+export const isVisitTo = (
+  disk: Pick<Disk, 'pool' | 'poolGuid'>,
+  visit: Pick<HistoryRecord, 'pool' | 'poolGuid'>,
+): boolean => (visit.poolGuid === null ? visit.pool === disk.pool : visit.poolGuid === disk.poolGuid)
 
 export type AppendResult =
   /** `warning`: the file grew above its limit and could not be shortened. */
@@ -72,8 +83,8 @@ export function createHistory(
     },
     read: async () => {
       const parsed = (await readLines(file)).map(parseRecord)
-      const visits = parsed.filter((record) => record !== null)
-      return { visits, brokenLines: parsed.length - visits.length }
+      const known = parsed.filter((record) => record !== null)
+      return { visits: mergeVisits(known), brokenLines: parsed.length - known.length }
     },
   }
 }
@@ -106,13 +117,14 @@ async function appendLine(file: string, line: string): Promise<number> {
 /** Keeps the newest lines that fit into `keepBytes`, and the newest complete visit of each disk. */
 async function compact(file: string, keepBytes: number): Promise<void> {
   const kept: string[] = []
-  const hasComplete = new Set<DiskName>()
+  const hasComplete = new Set<PoolGuid | DiskName>()
   let bytes = 0
   for (const line of (await readLines(file)).toReversed()) {
     const record = parseRecord(line)
     if (record === null) continue
-    const isNewestComplete = record.outcome === 'complete' && !hasComplete.has(record.disk)
-    if (isNewestComplete) hasComplete.add(record.disk)
+    const disk = record.poolGuid ?? record.disk
+    const isNewestComplete = record.outcome === 'complete' && !hasComplete.has(disk)
+    if (isNewestComplete) hasComplete.add(disk)
     bytes += Buffer.byteLength(line) + 1
     if (bytes <= keepBytes || isNewestComplete) kept.unshift(line)
   }
@@ -137,6 +149,17 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** One of each visit: what is said of it later takes the place of what was said before. */
+export function mergeVisits(records: readonly HistoryRecord[]): readonly HistoryRecord[] {
+  const visits = new Map<string, HistoryRecord>()
+  for (const record of records) {
+    const key = `${record.startedAt.getTime()} ${record.disk}`
+    visits.delete(key)
+    visits.set(key, record)
+  }
+  return [...visits.values()]
+}
+
 /** Lines that are not empty. */
 async function readLines(file: string): Promise<readonly string[]> {
   try {
@@ -156,6 +179,7 @@ const time = z.iso.datetime().transform((text) => new Date(text))
 const recordSchema = z.object({
   disk: z.string().transform(diskName),
   pool: z.string().transform(poolName),
+  poolGuid: z.string().transform(poolGuid).nullable().default(null),
   device: z.string().nullable(),
   startedAt: time,
   finishedAt: time,

@@ -264,6 +264,7 @@ describe('the command', () => {
       ...completeVisit,
       disk: diskName('offsite-1'),
       pool: poolName('offsite-1'),
+      poolGuid: null,
       device: null,
       failures: [],
     }

@@ -2,8 +2,8 @@ import { appendFile, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { datasetName, diskName, poolName } from '../../src/core/model.ts'
-import { createHistory, type HistoryRecord } from '../../src/linux/history.ts'
+import { datasetName, diskName, poolGuid, poolName } from '../../src/core/model.ts'
+import { createHistory, type HistoryRecord, isVisitTo } from '../../src/linux/history.ts'
 
 let folder: string
 let file: string
@@ -16,6 +16,7 @@ afterEach(() => rm(folder, { recursive: true }))
 const visit = (changes: Partial<HistoryRecord> = {}): HistoryRecord => ({
   disk: diskName('offsite-1'),
   pool: poolName('offsite-1'),
+  poolGuid: poolGuid('17'),
   device: 'boot 14',
   startedAt: new Date('2026-11-22T21:00:00Z'),
   finishedAt: new Date('2026-11-22T21:25:10Z'),
@@ -27,13 +28,40 @@ const visit = (changes: Partial<HistoryRecord> = {}): HistoryRecord => ({
   ...changes,
 })
 
+/** Visits begin at different times. */
+const at = (minute: number) => ({ startedAt: new Date(Date.UTC(2026, 10, 22, 21, minute)) })
+
 test('what was written is read back, a line a visit', async () => {
   const history = createHistory(join(folder, 'new'))
-  const records = [visit(), visit({ outcome: 'complete', failures: [], reason: 'x' })]
+  const records = [visit(), visit({ ...at(1), outcome: 'complete', failures: [], reason: 'x' })]
   for (const record of records)
     expect(await history.append(record)).toEqual({ kind: 'written', warning: null })
   expect(await history.read()).toEqual({ visits: records, brokenLines: 0 })
   expect((await readFile(join(folder, 'new/history.jsonl'), 'utf8')).split('\n')).toHaveLength(3)
+})
+
+test('what is said again of a visit takes its place, and counts once', async () => {
+  const history = createHistory(folder)
+  const later = { startedAt: new Date('2026-11-23T21:00:00Z') }
+  for (const record of [visit({ device: null }), visit({ disk: diskName('b') }), visit(), visit(later)])
+    await history.append(record)
+  const { visits } = await history.read()
+  expect(visits).toEqual([visit({ disk: diskName('b') }), visit(), visit(later)])
+})
+
+test('a visit is of the disk with that pool GUID; where none was noted, of the one with that pool name', () => {
+  const disk = { pool: poolName('offsite-1'), poolGuid: poolGuid('17') }
+  expect(isVisitTo(disk, visit())).toBe(true)
+  expect(isVisitTo(disk, visit({ pool: poolName('before') }))).toBe(true)
+  expect(isVisitTo(disk, visit({ poolGuid: poolGuid('18') }))).toBe(false)
+  expect(isVisitTo(disk, visit({ poolGuid: null }))).toBe(true)
+  expect(isVisitTo(disk, visit({ poolGuid: null, pool: poolName('before') }))).toBe(false)
+})
+
+test('lines of a version that did not note the pool GUID are read', async () => {
+  const { poolGuid: _, ...old } = visit()
+  await writeFile(file, `${JSON.stringify(old)}\n`)
+  expect((await createHistory(folder).read()).visits).toEqual([visit({ poolGuid: null })])
 })
 
 test('no file is an empty history', async () => {
@@ -44,7 +72,7 @@ test('a line torn by a crash is skipped and does not spoil the next one', async 
   const history = createHistory(folder)
   await history.append(visit())
   await appendFile(file, '{"disk":"offsite-1","poo')
-  await history.append(visit({ outcome: 'complete' }))
+  await history.append(visit({ ...at(1), outcome: 'complete' }))
   const { visits, brokenLines } = await history.read()
   expect(visits.map((one) => one.outcome)).toEqual(['partial', 'complete'])
   expect(brokenLines).toBe(1)
@@ -58,7 +86,7 @@ test('lines that are no visits are skipped, keys of a later version are not in t
 
 test('calls at the same time do not mix', async () => {
   const history = createHistory(folder)
-  const many = Array.from({ length: 30 }, (_, sentBytes) => visit({ sentBytes }))
+  const many = Array.from({ length: 30 }, (_, sentBytes) => visit({ ...at(sentBytes), sentBytes }))
   await Promise.all(many.map(history.append))
   expect((await history.read()).visits).toEqual(many)
 })
@@ -87,7 +115,8 @@ test("above its limit the oldest half goes, a disk's newest complete visit stays
   const history = createHistory(folder, { maxBytes: 4_000 })
   const other = visit({ disk: diskName('offsite-2'), outcome: 'complete' })
   await history.append(other)
-  for (let sentBytes = 1; sentBytes <= 40; sentBytes += 1) await history.append(visit({ sentBytes }))
+  for (let sentBytes = 1; sentBytes <= 40; sentBytes += 1)
+    await history.append(visit({ ...at(sentBytes), sentBytes }))
   const { visits, brokenLines } = await history.read()
   expect((await stat(file)).size).toBeLessThanOrEqual(4_000)
   expect(visits[0]).toEqual(other)
