@@ -8,7 +8,7 @@ import type { Meter } from './core/meter.ts'
 import { type Dataset, type DatasetName, datasetName } from './core/model.ts'
 import { ancestorsOf } from './core/placement.ts'
 import type { Step } from './core/replication.ts'
-import { DiskFull, DiskVanished, messageOf } from './errors.ts'
+import { DeadlineExceeded, DiskFull, DiskVanished, messageOf } from './errors.ts'
 import { holdWhatTravels } from './hold.ts'
 import { carryOutMove } from './move.ts'
 import { planAgain, type Task } from './plan.ts'
@@ -24,7 +24,10 @@ export interface Context {
 
 type Sending = Context & { readonly meter: Meter }
 
-/** Sends what the plans say, some datasets at once, a new parent always before its children. Names those that failed. */
+/**
+ * Sends what the plans say, some datasets at once, a new parent always before its children. Names those that failed. Throws
+ * `DeadlineExceeded` when one did not end and ZFS does not answer any more: then nothing else is tried.
+ */
 export async function sendAll(
   tasks: readonly Task[],
   context: Sending & {
@@ -40,6 +43,7 @@ export async function sendAll(
   const limit = pLimit(request.config.backup.parallel)
   const failed = new Set<DatasetName>()
   const ended = new Map<string, Promise<boolean>>()
+  let hangs: DeadlineExceeded | null = null
 
   const attempt = async (task: Task): Promise<boolean> => {
     const reason = unfit.get(task.source.name)
@@ -54,6 +58,7 @@ export async function sendAll(
       return giveUp(task, 'the dataset above it is not on the disk')
     return limit(async () => {
       try {
+        if (hangs !== null) throw hangs
         request.signal.throwIfAborted()
         const parent = missing[0]
         if (parent !== undefined && !ended.has(parent)) await deps.zfs.createContainer(datasetName(parent))
@@ -62,6 +67,9 @@ export async function sendAll(
       } catch (error) {
         request.signal.throwIfAborted()
         if (!(await request.isPresent())) throw new DiskVanished('the disk was removed', { cause: error })
+        if (error instanceof DeadlineExceeded && !(await deps.pools.answers().catch(() => true)))
+          hangs = error
+        if (hangs !== null) throw hangs
         return giveUp(task, messageOf(error))
       }
     })

@@ -4,6 +4,7 @@
 import { type BackupDeps, type BackupResult, backUp } from './backup.ts'
 import type { Config } from './config.ts'
 import type { Vdevs, VisitResult } from './core/diskState.ts'
+import { importedByOthers } from './core/lifecycle.ts'
 import type { Disk, PoolName, VisitReport } from './core/model.ts'
 import { DeadlineExceeded, DiskVanished, ImportRefused, messageOf, PoolBusy } from './errors.ts'
 import type { Block } from './linux/block.ts'
@@ -72,6 +73,10 @@ export async function visit(request: VisitRequest, deps: VisitDeps): Promise<Vis
     const interrupted =
       signal.aborted || error instanceof DiskVanished || !(await isPresent(request.vdevs, deps))
     finished = report({ outcome: interrupted ? 'interrupted' : 'failed', reason: messageOf(error) })
+    if (error instanceof DeadlineExceeded && !(await answersAtAll(deps))) {
+      deps.tell({ kind: 'backup-finished', disk: disk.name, pool, report: finished })
+      return { kind: 'stuck', report: finished, reason: `ZFS does not answer: ${messageOf(error)}` }
+    }
   }
   deps.tell({ kind: 'backup-finished', disk: disk.name, pool, report: finished })
   return letGo({ ...request, pool, byUs, report: finished }, deps)
@@ -83,6 +88,9 @@ const mayBeImported = ({ poolGuid, pool }: Disk, { pools }: VisitDeps): Promise<
     (name) => name !== null,
     () => true,
   )
+
+/** False when nothing more should be started on any pool. One that fails otherwise is not one that hangs. */
+const answersAtAll = ({ pools }: VisitDeps): Promise<boolean> => pools.answers().catch(() => true)
 
 /** True while every device of the disk is the very one that arrived (by DISKSEQ). */
 async function isPresent(vdevs: Vdevs, deps: VisitDeps): Promise<boolean> {
@@ -184,8 +192,12 @@ export interface ReleaseRequest {
 async function letGo(request: ReleaseRequest, deps: VisitDeps): Promise<VisitResult> {
   const { disk, vdevs, config, pool, byUs, report, signal } = request
   if (!byUs) {
-    const reason = 'its pool was imported by somebody else and stays imported'
-    return { kind: 'not-released', report, reason, hint: `to release it: zpool export ${pool}` }
+    return {
+      kind: 'not-released',
+      report,
+      reason: importedByOthers,
+      hint: `to release it: zpool export ${pool}`,
+    }
   }
   deps.onPhase('exporting')
   try {

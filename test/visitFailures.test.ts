@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { datasetName } from '../src/core/model.ts'
+import { DeadlineExceeded } from '../src/errors.ts'
 import {
   datasetOf,
   expectBackedUp,
@@ -7,6 +8,7 @@ import {
   homeMachine,
   interruptAt,
   snapshotsOf,
+  sources,
   visitOf,
 } from './fakes/visits.ts'
 import { addDataset } from './fakes/zfsState.ts'
@@ -141,6 +143,37 @@ describe('one failure stays one', () => {
       expect([report.outcome, report.failures.map(({ dataset }) => dataset)]).toEqual(['partial', [long]])
       expect(report.failures[0]?.reason).toContain('too long')
       expectBackedUp(machine, 'offsite-1')
+    }
+  })
+
+  test('a dataset that does not end fails alone while ZFS answers; otherwise nothing else is tried', async () => {
+    for (const wedged of [false, true]) {
+      const machine = homeMachine()
+      const config = machine.config({ backup: { ...machine.config().backup, parallel: 1 } })
+      await visitOf(machine, 'offsite-1', { config })
+      for (const name of sources) machine.write(name, 10)
+      machine.state.calls.length = 0
+      machine.state.interference = {
+        before: ({ verb, about }) => {
+          if (verb !== 'transfer.transfer' || about !== 'offsite-1/nas/tank') return
+          machine.state.wedged = wedged
+          throw new DeadlineExceeded('zfs receive', 1000)
+        },
+      }
+      const result = await visitOf(machine, 'offsite-1', { config })
+      const verbs = machine.state.calls.map(({ verb }) => verb)
+      const failed = verbs.indexOf('transfer.transfer')
+      const after = verbs.slice(failed + 1).filter((verb) => !verb.startsWith('block.'))
+      if (wedged) {
+        expect(result).toMatchObject({ kind: 'stuck', report: { outcome: 'failed' } })
+        expect(after).toEqual([])
+      } else {
+        expect(result).toMatchObject({
+          kind: 'released',
+          report: { outcome: 'partial', datasets: { failed: 1 } },
+        })
+        expect(after).toContain('transfer.transfer')
+      }
     }
   })
 
