@@ -59,7 +59,7 @@ export type WalkawayEvent =
   | ({ readonly kind: 'pool-exported' } & OfDisk)
   | ({
       readonly kind: 'safe-to-remove'
-      readonly report: VisitReport | null
+      readonly report: VisitReport
       readonly stopped: boolean
       readonly note: string | null
     } & OfDisk)
@@ -343,11 +343,10 @@ function describe(event: WalkawayEvent): Told {
       return { priority: 6, sentence: 'pool exported' }
     case 'safe-to-remove': {
       const spinning = event.note === null ? '' : ` (${event.note})`
-      const about = event.report === null ? 'nothing was backed up' : sentenceAboutVisit(event.report)
       return {
-        priority: event.report === null || event.report.outcome === 'complete' ? 5 : 4,
-        sentence: `SAFE TO REMOVE, take it away; ${about}${spinning}`,
-        fields: event.report === null ? {} : { WALKAWAY_OUTCOME: event.report.outcome },
+        priority: event.report.outcome === 'complete' ? 5 : 4,
+        sentence: `SAFE TO REMOVE, take it away; ${sentenceAboutVisit(event.report)}${spinning}`,
+        fields: { WALKAWAY_OUTCOME: event.report.outcome },
       }
     }
     case 'not-safe-to-remove':

@@ -71,7 +71,7 @@ function examples(text: string): {
     'pool-exported': [{ kind: 'pool-exported', ...ofDisk }],
     'safe-to-remove': [
       { kind: 'safe-to-remove', ...ofDisk, report: report(), stopped: true, note: null },
-      { kind: 'safe-to-remove', ...ofDisk, report: null, stopped: false, note: text },
+      { kind: 'safe-to-remove', ...ofDisk, report: report(), stopped: false, note: text },
       { kind: 'safe-to-remove', ...ofDisk, report: failedReport, stopped: false, note: null },
     ],
     'not-safe-to-remove': [{ kind: 'not-safe-to-remove', ...ofDisk, reason: text, hint: 'wait' }],

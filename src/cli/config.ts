@@ -3,7 +3,8 @@
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config.ts'
 import { renderMistake } from '../config.ts'
-import { CommandFailed } from '../errors.ts'
+import { BadInput, CommandFailed } from '../errors.ts'
+import { groupId } from '../linux/groups.ts'
 import { createRun } from '../linux/run.ts'
 import { createZfs } from '../zfs/zfs.ts'
 import { describeUnmatchedExcludes } from './excludes.ts'
@@ -23,14 +24,31 @@ export async function runConfigCheck(options: {
   for (const warning of result.warnings)
     stderr.write(`${renderMistake({ ...warning, message: `warning: ${warning.message}` })}\n`)
   switch (result.kind) {
-    case 'ok':
+    case 'ok': {
       for (const warning of await describeUnmatched(result.config))
         stderr.write(`${file}: warning: ${warning}\n`)
+      const mistake = await findGroupMistake(result.config)
+      if (mistake !== null) {
+        stderr.write(`${file}: ${mistake}\n`)
+        return 2
+      }
       stdout.write(`${file}: ok: ${renderSize(result.config)}\n`)
       return 0
+    }
     case 'rejected':
       for (const mistake of result.mistakes) stderr.write(`${renderMistake(mistake)}\n`)
       return 2
+  }
+}
+
+/** What keeps the daemon from starting on this machine alone. */
+async function findGroupMistake({ control }: Config): Promise<string | null> {
+  try {
+    await groupId(control.group)
+    return null
+  } catch (error) {
+    if (error instanceof BadInput) return error.message
+    throw error
   }
 }
 

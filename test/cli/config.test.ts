@@ -40,6 +40,13 @@ test('a good file: what is in it, exit code 0', async () => {
   expect(await check()).toEqual({ exitCode: 0, stdout: `${file}: ok: 1 source, 1 disk\n`, stderr: '' })
 })
 
+test('a group that is not there keeps the daemon from starting: exit code 2', async () => {
+  write(file, `${good}control: { group: no-such-group }\n`)
+  const { exitCode, stdout, stderr } = await check()
+  expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
+  expect(stderr).toBe(`${file}: control.group: there is no group no-such-group on this machine\n`)
+})
+
 test('a warning does not fail it', async () => {
   write(file, 'sources: [dataset: tank]\ndisks: {}\n')
   const { exitCode, stdout, stderr } = await check()
