@@ -21,6 +21,7 @@ import { bookmarksOf, findConflict, missingBookmark } from './core/replication.t
 import { sourceOf, targetOf } from './core/selection.ts'
 import { messageOf } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
+import { explainDisk, prepareMarks } from './explain.ts'
 import { holdWhatTravels, releaseHolds } from './hold.ts'
 import { moveCopies } from './move.ts'
 import { planAll, stateOf, type Task } from './plan.ts'
@@ -37,6 +38,8 @@ export interface BackupDeps {
   readonly pools: Pools
   readonly transfer: Transfer
   readonly now: () => Date
+  /** This machine's name, as the disk tells it. */
+  readonly host: string
   /** Of the machine's time zone. */
   readonly calendar: Calendar
   /** Resolves at the next full second: snapshot names have no finer resolution. */
@@ -106,12 +109,14 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     [...toSend].reduce((sum, task) => sum + (task.plan.kind === 'steps' ? task.plan.estimatedBytes : 0), 0),
     deps.now(),
   )
+  const marksOf = await prepareMarks([...toSend], config, deps)
   const failedNames = await sendAll(tasks, {
     request,
     deps,
     meter,
     unfit,
     fail,
+    marksOf,
     onDisk,
     reserved,
   })
@@ -126,6 +131,7 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     target === null ? [] : [{ source, copy: target }],
   )
   await prune(covered, request, deps)
+  await explainDisk({ request, verified, complete: failures.length === 0 }, deps)
   const sent = verified.filter((task) => toSend.has(task)).length
   return {
     total: set.goals.length + set.missed.length,

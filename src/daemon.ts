@@ -26,7 +26,6 @@ export interface DaemonDeps extends Omit<RunnerDeps, 'lookAgain' | 'onChange'> {
   readonly listen: (answer: () => Reply) => Promise<ControlServer>
   readonly tell: (event: WalkawayEvent) => void
   readonly version: string
-  readonly host: string
 }
 
 export interface Daemon {

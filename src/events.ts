@@ -55,6 +55,7 @@ export type WalkawayEvent =
       /** What stayed although it was to go, and why, in words for a person. */
       readonly left: readonly string[]
     } & OfDisk)
+  | ({ readonly kind: 'explain-failed'; readonly reason: string } & OfDisk)
   | ({ readonly kind: 'backup-finished'; readonly report: VisitReport } & OfDisk)
   | ({ readonly kind: 'pool-exported' } & OfDisk)
   | ({
@@ -164,6 +165,12 @@ const kinds: { readonly [K in EventKind]: Kind } = {
     subject: 'Old snapshots were destroyed',
     explanation:
       'On the disk, what keep.disk gives up; on the source, of the snapshots that walkaway took, what keep.source gives up. What a disk needs for its next increment stays, as does what is held. What could not be destroyed goes at a later visit; the backup is complete all the same.',
+  },
+  'explain-failed': {
+    messageId: 'f0fd76a78a634ba695e3206791eb3ef9',
+    subject: 'A backup disk could not be told what is on it',
+    explanation:
+      'The backup itself is not affected. What the disk says of itself (user properties, and the commands that restore it without walkaway) may be out of date; the next visit writes it again.',
   },
   'backup-finished': {
     messageId: '154b563f67064a4d84330b6c7b247fe4',
@@ -333,6 +340,8 @@ function describe(event: WalkawayEvent): Told {
         sentence: `${plural(event.onDisk, 'old snapshot')} destroyed on the disk, ${event.onSource} on the source${left}`,
       }
     }
+    case 'explain-failed':
+      return { priority: 4, sentence: `its restore instructions could not be written: ${event.reason}` }
     case 'backup-finished':
       return {
         priority: event.report.outcome === 'complete' ? 6 : 4,

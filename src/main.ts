@@ -16,6 +16,13 @@ import { version } from './version.ts'
 const configPath = process.env['WALKAWAY_CONFIG'] ?? '/etc/walkaway/config.yaml'
 const streams = { stdout: process.stdout, stderr: process.stderr }
 
+interface RestoreFlags {
+  readonly to?: string
+  readonly at?: string
+  readonly list?: boolean
+  readonly dryRun?: boolean
+}
+
 /** Leaves through process.exit: node-udev must never be closed, and an abandoned child must not hold us. */
 async function main(argv: readonly string[]): Promise<number> {
   let exitCode = 0
@@ -33,6 +40,7 @@ Examples:
   walkaway config check       every mistake in ${configPath}, with its position
   walkaway status             how each disk stands; may it be taken?
   journalctl -u walkaway -f   follow a visit
+  walkaway restore offsite-1 tank/photos --to tank/photos-of-then --at 2026-11-22
 
 Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 the daemon is not running, 4 refused for safety.`,
     )
@@ -69,6 +77,29 @@ Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 the daemon is not ru
     .action(async (options: { json?: boolean }) => {
       const { runDisks } = await import('./cli/disks.ts')
       exitCode = await runDisks({ json: options.json === true, configFile: file(), ...streams })
+    })
+
+  program
+    .command('restore')
+    .argument('<disk>', 'a configured disk; without a configuration the name or GUID of its pool')
+    .argument('[dataset]', "the source's name, or a dataset of the disk (default: everything)")
+    .option('--to <dataset>', 'where to; nothing that exists is ever overwritten')
+    .option('--at <time>', 'the newest state at that time (2026-11-22, 2026-11-22T18:30), or a snapshot')
+    .option('--list', 'show what there is: all datasets, or every point in time of one')
+    .option('--dry-run', 'print the commands and change nothing')
+    .description('send a backup back from a disk, properties as they were')
+    .action(async (disk: string, dataset: string | undefined, options: RestoreFlags) => {
+      const { runRestore } = await import('./cli/restore.ts')
+      exitCode = await runRestore({
+        disk,
+        dataset: dataset ?? null,
+        to: options.to ?? null,
+        at: options.at ?? null,
+        list: options.list === true,
+        dryRun: options.dryRun === true,
+        configFile: file(),
+        ...streams,
+      })
     })
 
   const config = program.command('config').description('the configuration file')

@@ -22,7 +22,11 @@ export interface Context {
   readonly fail: (dataset: DatasetName, reason: string) => void
 }
 
-type Sending = Context & { readonly meter: Meter }
+type Sending = Context & {
+  readonly meter: Meter
+  /** What the copy of this source is told about itself. */
+  readonly marksOf: (source: Dataset) => Readonly<Record<string, string>>
+}
 
 /**
  * Sends what the plans say, some datasets at once, a new parent always before its children. Names those that failed. Throws
@@ -155,7 +159,7 @@ async function discardPartial(task: Task, deps: BackupDeps): Promise<void> {
 }
 
 async function execute(step: Step, task: Task, context: Sending): Promise<void> {
-  const { request, deps, meter } = context
+  const { request, deps, meter, marksOf } = context
   if (step.kind === 'discard-partial') return deps.zfs.abortReceive(task.targetName)
   const send: SendSource = step.kind === 'resume' ? { kind: 'resume', token: step.token } : step
   const startedAt = deps.now()
@@ -164,7 +168,7 @@ async function execute(step: Step, task: Task, context: Sending): Promise<void> 
   const transfer = deps.transfer.transfer({
     send,
     encrypted: task.source.encrypted,
-    receive: { target: task.targetName, type: task.source.type },
+    receive: { target: task.targetName, type: task.source.type, marks: marksOf(task.source) },
     signal: request.signal,
     onProgress: ({ sentBytes, totalBytes }) => {
       leftBytes = totalBytes === null ? null : Math.max(0, totalBytes - sentBytes)

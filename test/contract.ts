@@ -1,6 +1,7 @@
 // What zfs/ promises, as cases that run against the in-memory ZFS and against the real one, so that the fake cannot lie.
 // Depends on node:assert only: the real run happens inside a machine, with plain node.
 import assert from 'node:assert/strict'
+import { limitsOf } from '../src/core/marks.ts'
 import {
   type Bookmark,
   type Dataset,
@@ -25,7 +26,7 @@ import {
 import { MAX_DESTROYED_AT_ONCE } from '../src/zfs/destroy.ts'
 import { type FailureKind, failureKind } from '../src/zfs/failure.ts'
 import { ALTROOT, type Pools } from '../src/zfs/pool.ts'
-import type { SendSource, Transfer, TransferProgress } from '../src/zfs/transfer.ts'
+import type { SendSource, Transfer, TransferProgress, TransferRequest } from '../src/zfs/transfer.ts'
 import type { Zfs } from '../src/zfs/zfs.ts'
 
 /** What people and other programs do, without walkaway. */
@@ -93,6 +94,8 @@ async function bookmarked(world: World, snapshot: Snapshot, name: string): Promi
 }
 
 interface Sending {
+  readonly marks?: Readonly<Record<string, string>>
+  readonly properties?: TransferRequest['properties']
   readonly type?: 'filesystem' | 'volume'
   readonly encrypted?: boolean
   readonly signal?: AbortSignal
@@ -106,15 +109,23 @@ function send(
   options: Sending = {},
 ): Promise<{ readonly receivedBytes: number }> {
   const { type = 'filesystem', encrypted = false, signal = never, onProgress = () => undefined } = options
-  return world.transfer.transfer({ send: what, encrypted, receive: { target, type }, signal, onProgress })
+  const { marks = {}, properties = 'masked' } = options
+  const receive = { target, type, marks }
+  return world.transfer.transfer({ send: what, encrypted, receive, properties, signal, onProgress })
 }
 
 /** Sends and breaks off as soon as some of it is on its way; the receiver keeps what it has. */
-async function sendHalf(world: World, what: SendSource, target: DatasetName): Promise<void> {
+async function sendHalf(
+  world: World,
+  what: SendSource,
+  target: DatasetName,
+  options: Sending = {},
+): Promise<void> {
   const stop = new AbortController()
   const reason = new Error('broken off')
   await assert.rejects(
     send(world, what, target, {
+      ...options,
       signal: stop.signal,
       onProgress: ({ sentBytes }) => {
         if (sentBytes > 0) stop.abort(reason)
@@ -1051,4 +1062,280 @@ const transfers: readonly Case[] = [
   },
 ]
 
-export const cases: readonly Case[] = [...datasets, ...poolCases, ...transfers]
+/** Values of these properties, in this order. */
+async function valuesOf(
+  world: World,
+  dataset: DatasetName,
+  ...properties: readonly string[]
+): Promise<readonly (string | undefined)[]> {
+  const seen = await world.zfs.properties(dataset, properties)
+  return properties.map((name) => seen.get(name)?.value)
+}
+
+const marking: readonly Case[] = [
+  {
+    name: 'properties are set on many datasets at once, and read from all of them at once',
+    async run({ zfs, hand, source }) {
+      const [root, a, b] = [datasetName(source), inside(source, 'a'), inside(source, 'a/b c')]
+      await hand.create(a)
+      await hand.create(b, { type: 'volume' })
+      await zfs.setProperties([a, b], { 'walkaway:state': 'one two', 'walkaway:x': 'a=b' })
+      await zfs.setProperties([b], { 'walkaway:state': 'three' })
+      await zfs.setProperties([root], { 'walkaway:host': 'nas' })
+      const names = ['type', 'encryption', 'walkaway:state', 'walkaway:x', 'walkaway:host']
+      const seen = await zfs.propertiesBelow(root, names)
+      assert.deepEqual([...seen.keys()], [root, a, b])
+      assert.deepEqual(seen.get(a)?.get('type')?.value, 'filesystem')
+      assert.deepEqual(seen.get(b)?.get('type')?.value, 'volume')
+      assert.deepEqual(seen.get(a)?.get('encryption')?.value, 'off')
+      assert.deepEqual(seen.get(a)?.get('walkaway:state'), { value: 'one two', source: 'local' })
+      assert.deepEqual(seen.get(b)?.get('walkaway:state'), { value: 'three', source: 'local' })
+      assert.deepEqual(seen.get(b)?.get('walkaway:x'), { value: 'a=b', source: 'local' })
+      assert.deepEqual(seen.get(b)?.get('walkaway:host'), {
+        value: 'nas',
+        source: `inherited from ${source}`,
+      })
+      assert.deepEqual(seen.get(root)?.get('walkaway:x'), { value: '-', source: '-' })
+    },
+  },
+  {
+    name: 'a dataset that is gone keeps none of the others from getting its properties',
+    async run({ zfs, hand, source }) {
+      const [a, gone] = [inside(source, 'a'), inside(source, 'gone')]
+      await hand.create(a)
+      await assert.rejects(zfs.setProperties([gone, a], { 'walkaway:x': '1' }), NotFound)
+      assert.equal((await zfs.properties(a, ['walkaway:x'])).get('walkaway:x')?.value, '1')
+      await assert.rejects(zfs.propertiesBelow(gone, ['walkaway:x']), NotFound)
+    },
+  },
+  {
+    name: 'a value has at most 8191 bytes, and may be a text of many lines',
+    async run({ zfs, source }) {
+      const root = datasetName(source)
+      const text = `${'a line of it\n'.repeat(629)}the end`.padEnd(8191, '.')
+      await zfs.setProperties([root], { 'walkaway:restore': text, 'walkaway:restore-2': '' })
+      const seen = await zfs.properties(root, ['walkaway:restore', 'walkaway:restore-2'])
+      assert.deepEqual(seen.get('walkaway:restore'), { value: text, source: 'local' })
+      assert.deepEqual(seen.get('walkaway:restore-2'), { value: '', source: 'local' })
+      await assert.rejects(zfs.setProperties([root], { 'walkaway:x': `${text}.` }), BadInput)
+      await assert.rejects(zfs.setProperties([root], { '-r': 'x' }), BadInput)
+      await assert.rejects(zfs.setProperties([root], { 'walkaway:x': 'a\0b' }), BadInput)
+    },
+  },
+  {
+    name: 'a pool has a comment of at most 32 characters',
+    async run({ pools, source }) {
+      assert.equal(await pools.comment(source), '-')
+      for (const text of ['zfs get walkaway:restore nas1234', 'x'])
+        await pools.setComment(source, text).then(async () => assert.equal(await pools.comment(source), text))
+      await assert.rejects(pools.setComment(source, 'x'.repeat(33)), BadInput)
+      await assert.rejects(pools.setComment(source, 'a\nb'), BadInput)
+      await assert.rejects(pools.comment(poolName('nopool')), NotFound)
+    },
+  },
+  {
+    name: 'a full stream and an increment set what the copy says of itself, over what came with them',
+    async run(world) {
+      const { from, to } = await ready(world)
+      await world.zfs.setProperties([from], { 'walkaway:source': 'forged', 'org:note': 'mine' })
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to, {
+        marks: { 'walkaway:source': from, 'walkaway:limits': 'none' },
+      })
+      const first = await world.zfs.properties(to, ['walkaway:source', 'walkaway:limits', 'org:note'])
+      assert.deepEqual(first.get('walkaway:source'), { value: from, source: 'local' })
+      assert.deepEqual(first.get('walkaway:limits'), { value: 'none', source: 'local' })
+      assert.deepEqual(first.get('org:note'), { value: 'mine', source: 'received' })
+      const b = await take(world, from, 'b')
+      await send(world, { kind: 'incremental', from: a, to: b, intermediates: false }, to, {
+        marks: { 'walkaway:source': 'other', 'walkaway:limits': 'quota=1 reservation=2' },
+      })
+      assert.deepEqual(await valuesOf(world, to, 'walkaway:source', 'walkaway:limits'), [
+        'other',
+        'quota=1 reservation=2',
+      ])
+    },
+  },
+  {
+    name: 'a raw stream sets what the copy says of itself',
+    async run(world) {
+      const [from, to] = [inside(world.source, 'secret'), inside(world.disk.pool, 'secret')]
+      await world.hand.create(from, { encrypted: true })
+      await world.pools.importPool(world.disk)
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to, { encrypted: true, marks: { 'walkaway:mode': 'raw' } })
+      const b = await take(world, from, 'b')
+      await send(world, { kind: 'incremental', from: a, to: b, intermediates: false }, to, {
+        encrypted: true,
+        marks: { 'walkaway:mode': 'still raw' },
+      })
+      assert.deepEqual(await valuesOf(world, to, 'walkaway:mode'), ['still raw'])
+    },
+  },
+  {
+    name: 'a stream of a volume sets what the copy says of itself',
+    async run(world) {
+      const [from, to] = [inside(world.source, 'vm disk'), inside(world.disk.pool, 'vm disk')]
+      await world.hand.create(from, { type: 'volume' })
+      await world.pools.importPool(world.disk)
+      const a = await take(world, from, 'a')
+      const options = { type: 'volume', marks: { 'walkaway:source': from } } as const
+      await send(world, { kind: 'full', to: a }, to, options)
+      assert.deepEqual(await valuesOf(world, to, 'walkaway:source'), [from])
+    },
+  },
+  {
+    name: 'a resumed stream sets what the copy says of itself',
+    async run(world) {
+      const { from, to } = await ready(world, 40 * MB)
+      const a = await take(world, from, 'a')
+      await sendHalf(world, { kind: 'full', to: a }, to, { marks: { 'walkaway:x': 'first' } })
+      const { resumeToken } = await look(world, to)
+      assert.ok(resumeToken !== null)
+      await send(world, { kind: 'resume', token: resumeToken }, to, { marks: { 'walkaway:x': 'second' } })
+      assert.deepEqual(await valuesOf(world, to, 'walkaway:x'), ['second'])
+    },
+  },
+]
+
+const restoring: readonly Case[] = [
+  {
+    name: 'a pool that is imported read-only is sent from and exported, and cannot be changed',
+    async run(world) {
+      const { from, to } = await ready(world)
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to)
+      await world.pools.exportPool(world.disk.pool, present)
+      await world.pools.importPool(world.disk, { readonly: true })
+      await assert.rejects(world.zfs.setProperties([to], { 'walkaway:x': '1' }), (error) => {
+        assert.equal(failureKind(error), 'read-only')
+        return true
+      })
+      const back = inside(world.source, 'back')
+      const copy = (await look(world, to)).snapshots[0]
+      assert.ok(copy)
+      await send(world, { kind: 'full', to: copy }, back, { properties: 'in-force' })
+      assert.deepEqual(
+        (await look(world, back)).snapshots.map(({ guid }) => guid),
+        [a.guid],
+      )
+      await world.pools.exportPool(world.disk.pool, present)
+      assert.equal(await world.pools.kernelState(world.disk.pool), null)
+    },
+  },
+  {
+    name: 'a copy keeps the time at which its snapshot was taken',
+    async run(world) {
+      const { from, to } = await ready(world)
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to)
+      assert.deepEqual((await look(world, to)).snapshots[0]?.creation, a.creation)
+    },
+  },
+  {
+    name: 'what comes back has the properties of the source in force, and none that masked them on the disk',
+    async run(world) {
+      const { from, to } = await ready(world)
+      const back = inside(world.source, 'back')
+      const set = { compression: 'gzip', readonly: 'off', exec: 'on', canmount: 'on', 'org:note': 'mine' }
+      await world.zfs.setProperties([from], { ...set, mountpoint: '/mnt/elsewhere' })
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to, { marks: { 'walkaway:source': from } })
+      assert.deepEqual(await valuesOf(world, to, 'readonly', 'exec', 'canmount'), ['on', 'off', 'noauto'])
+      const copy = (await look(world, to)).snapshots[0]
+      assert.ok(copy)
+      await send(world, { kind: 'full', to: copy }, back, { properties: 'in-force' })
+      const seen = await world.zfs.properties(back, [...Object.keys(set), 'mountpoint', 'walkaway:source'])
+      for (const [name, value] of Object.entries(set))
+        assert.deepEqual(seen.get(name), { value, source: 'received' })
+      assert.equal(seen.get('mountpoint')?.source, 'received')
+      assert.deepEqual(seen.get('walkaway:source'), { value: '-', source: '-' })
+    },
+  },
+  {
+    name: 'limits of the source are not in force on the disk and do not come back by themselves',
+    async run(world) {
+      const { from, to } = await ready(world)
+      const limits = { quota: '104857600', refreservation: '1048576' }
+      await world.zfs.setProperties([from], limits)
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to)
+      const names = ['quota', 'refquota', 'reservation', 'refreservation']
+      const source = await world.zfs.propertiesBelow(from, names)
+      assert.deepEqual(limitsOf(source.get(from)), limits)
+      const copy = await world.zfs.propertiesBelow(to, names)
+      assert.deepEqual(limitsOf(copy.get(to)), {})
+    },
+  },
+  {
+    name: 'an encrypted copy comes back raw, still encrypted',
+    async run(world) {
+      const [from, to, back] = [
+        inside(world.source, 'secret'),
+        inside(world.disk.pool, 'secret'),
+        inside(world.source, 'back'),
+      ]
+      await world.hand.create(from, { encrypted: true })
+      await world.hand.write(from, 0.1 * MB)
+      await world.pools.importPool(world.disk)
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to, { encrypted: true })
+      const copy = (await look(world, to)).snapshots[0]
+      assert.ok(copy)
+      await send(world, { kind: 'full', to: copy }, back, { encrypted: true, properties: 'in-force' })
+      const { encrypted, snapshots } = await look(world, back)
+      assert.deepEqual([encrypted, snapshots[0]?.guid], [true, a.guid])
+    },
+  },
+  {
+    name: 'a volume comes back, and is a device again',
+    async run(world) {
+      const [from, to, back] = [
+        inside(world.source, 'vm'),
+        inside(world.disk.pool, 'vm'),
+        inside(world.source, 'back'),
+      ]
+      await world.hand.create(from, { type: 'volume' })
+      await world.hand.write(from, 0.1 * MB)
+      await world.zfs.setProperties([from], { volmode: 'dev' })
+      await world.pools.importPool(world.disk)
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to, { type: 'volume' })
+      assert.deepEqual(await valuesOf(world, to, 'volmode'), ['none'])
+      const copy = (await look(world, to)).snapshots[0]
+      assert.ok(copy)
+      await send(world, { kind: 'full', to: copy }, back, { type: 'volume', properties: 'in-force' })
+      assert.deepEqual(await valuesOf(world, back, 'volmode'), ['dev'])
+    },
+  },
+  {
+    name: 'what comes back never goes over an existing dataset, and leaves nothing half when it is broken off',
+    async run(world) {
+      const { from, to } = await ready(world, 40 * MB)
+      const back = inside(world.source, 'back')
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to)
+      const copy = (await look(world, to)).snapshots[0]
+      assert.ok(copy)
+      await fails(
+        send(world, { kind: 'full', to: copy }, from, { properties: 'in-force' }),
+        'receive',
+        'exists',
+      )
+      await sendHalf(world, { kind: 'full', to: copy }, back, { properties: 'in-force' })
+      assert.equal(await world.zfs.observeIfPresent(back), null)
+    },
+  },
+  {
+    name: 'a container of what comes back leaves mountpoints as they are',
+    async run(world) {
+      const path = inside(world.source, 'made')
+      await world.zfs.createContainer(path, { inheritMountpoint: true })
+      const seen = await world.zfs.properties(path, ['canmount', 'mountpoint'])
+      assert.deepEqual(seen.get('canmount'), { value: 'off', source: 'local' })
+      assert.notEqual(seen.get('mountpoint')?.source, 'local')
+    },
+  },
+]
+
+export const cases: readonly Case[] = [...datasets, ...poolCases, ...transfers, ...marking, ...restoring]

@@ -63,6 +63,7 @@ function examples(text: string): {
       { kind: 'pruned', ...ofDisk, onDisk: 12, onSource: 1, left: [] },
       { kind: 'pruned', ...ofDisk, onDisk: 0, onSource: 0, left: [text, '2 are held'] },
     ],
+    'explain-failed': [{ kind: 'explain-failed', ...ofDisk, reason: text }],
     'backup-finished': outcomes.map((outcome) => ({
       kind: 'backup-finished',
       ...ofDisk,
@@ -142,6 +143,7 @@ describe('priorities', () => {
     'dataset-failed': [4],
     verified: [6],
     pruned: [6, 4],
+    'explain-failed': [4],
     'backup-finished': [6, 4, 4, 4],
     'pool-exported': [6],
     'safe-to-remove': [5, 5, 4],

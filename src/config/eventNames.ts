@@ -14,6 +14,7 @@ export const eventNames = [
   'dataset-failed',
   'backup-finished',
   'verified',
+  'explain-failed',
   'pruned',
   'scrub-finished',
   'pool-exported',

@@ -63,6 +63,17 @@ export function checkProperty(name: string): void {
   if (!/^[a-z0-9_@][a-z0-9_:.@/-]{0,254}$/.test(name)) throw new BadInput(`not a property: ${quote(name)}`)
 }
 
+/** Throws `BadInput` unless it could be a property's value (ZAP_MAXVALUELEN, with the final zero). */
+export function checkValue(value: string): void {
+  if (value.includes('\0') || Buffer.byteLength(value) > 8191)
+    throw new BadInput(`not a property's value: ${quote(value)}`)
+}
+
+/** Throws `BadInput` unless it could be a pool's comment (ZPROP_MAX_COMMENT). */
+export function checkComment(text: string): void {
+  if (!/^[\x20-\x7e]{0,32}$/.test(text)) throw new BadInput(`not a comment: ${quote(text)}`)
+}
+
 /** Throws `BadInput` unless it looks like a resume token. */
 export function checkToken(token: string): void {
   if (!/^[0-9a-f]+(-[0-9a-f]+)+$/.test(token)) throw new BadInput(`not a resume token: ${quote(token)}`)

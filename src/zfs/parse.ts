@@ -237,6 +237,29 @@ export function parseProperties(
   return properties
 }
 
+/**
+ * `zfs get -Hp -r -o name,property,value,source` of these properties. Nothing is known of values that somebody else set,
+ * so what is no line of this form, about a property that was asked for, belongs to such a value and is passed over.
+ */
+export function parsePropertyTable(
+  stdout: string,
+  names: readonly string[],
+): ReadonlyMap<DatasetName, ReadonlyMap<string, { readonly value: string; readonly source: string }>> {
+  const table = new Map<DatasetName, Map<string, { readonly value: string; readonly source: string }>>()
+  for (const line of linesOf(stdout)) {
+    const [name = '', property = '', value = '', source, ...more] = line.split('\t')
+    if (source === undefined || more.length > 0 || !names.includes(property)) continue
+    // The clone that an unfinished receive grows in.
+    if (name.includes('/%')) continue
+    const dataset = datasetName(name)
+    const properties = table.get(dataset) ?? new Map()
+    // Each is told once: a second time, it is another one's value that looks like it.
+    if (!properties.has(property)) properties.set(property, { value, source })
+    table.set(dataset, properties)
+  }
+  return table
+}
+
 /** `zpool list -Hp -o name,guid,altroot`. No pool at all is a normal answer. */
 export function parseImported(
   stdout: string,

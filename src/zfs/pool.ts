@@ -8,7 +8,7 @@ import type { Run } from '../linux/run.ts'
 import { classified } from './complaint.ts'
 import { failureKind } from './failure.ts'
 import { importRefused, thenAgain } from './importRefused.ts'
-import { checkDevices, checkPool, checkPoolGuid } from './names.ts'
+import { checkComment, checkDevices, checkPool, checkPoolGuid } from './names.ts'
 import {
   type KernelState,
   type PoolHealth,
@@ -41,10 +41,11 @@ export interface Pools {
    * Imports exactly this pool from exactly these partitions: nothing mounted, not in the cache file, under `ALTROOT`,
    * never forced. Returns it as the kernel then lists it; its name may differ from `pool`, its GUID does not.
    * Throws `ImportRefused` with a hint for the person. Fine if it is imported already (`altroot` tells by whom).
+   * `readonly`: nothing at all is written to the disk, not even that it was imported.
    */
   importPool(
     what: { readonly guid: PoolGuid; readonly pool: PoolName; readonly links: readonly string[] },
-    options?: { readonly signal?: AbortSignal },
+    options?: { readonly signal?: AbortSignal; readonly readonly?: boolean },
   ): Promise<ImportedPool>
   /** The kernel's own word; null: the pool is not imported. Reads a file that never blocks; starts no program. */
   kernelState(pool: PoolName): Promise<KernelState | null>
@@ -56,7 +57,7 @@ export interface Pools {
   /** Writes everything out. Throws `DiskVanished`, running nothing, if `isPresent` says no or the pool is suspended. */
   sync(pool: PoolName, isPresent: () => Promise<boolean>): Promise<void>
   /**
-   * Sync, presence, export, and then sees that the pool is gone from the kernel. Throws `DiskVanished` (nothing was
+   * Sync (of a read-only pool there is none), presence, export, and then sees that the pool is gone from the kernel. Throws `DiskVanished` (nothing was
    * run: an export without the disk blocks all of ZFS until reboot), `PoolBusy`, or `DeadlineExceeded`: stuck.
    */
   exportPool(pool: PoolName, isPresent: () => Promise<boolean>): Promise<void>
@@ -68,6 +69,10 @@ export interface Pools {
   health(pool: PoolName): Promise<PoolHealth>
   /** True if ZFS answers at all; false: something holds it and nothing more should be started. */
   answers(): Promise<boolean>
+  /** What `zpool import` shows beside the pool; `-` if nothing. */
+  comment(pool: PoolName): Promise<string>
+  /** At most 32 printable ASCII characters. */
+  setComment(pool: PoolName, text: string): Promise<void>
   /** Bytes that can still be written into the pool's root dataset. */
   availableBytes(pool: PoolName): Promise<bigint>
 }
@@ -110,7 +115,10 @@ export function createPools({
     return parseImported(await command('zpool', ['list', '-Hp', '-o', 'name,guid,altroot'], LOOK_MS))
   }
 
-  const importPool: Pools['importPool'] = async ({ guid, pool, links }, { signal } = {}) => {
+  const importPool: Pools['importPool'] = async (
+    { guid, pool, links },
+    { signal, readonly = false } = {},
+  ) => {
     checkPool(pool)
     checkPoolGuid(guid)
     checkDevices(links)
@@ -124,7 +132,7 @@ export function createPools({
       })
     }
     const from = links.flatMap((link) => ['-d', link])
-    const safely = ['-N', '-R', ALTROOT, '-o', 'cachefile=none']
+    const safely = ['-N', ...(readonly ? ['-o', 'readonly=on'] : []), '-R', ALTROOT, '-o', 'cachefile=none']
     await command('zpool', ['import', ...safely, ...from, guid], IMPORT_MS, signal).catch(
       (error: unknown) => {
         throw importRefused(pool, error)
@@ -184,7 +192,9 @@ export function createPools({
 
   async function exportPool(pool: PoolName, isPresent: () => Promise<boolean>): Promise<void> {
     if ((await kernelState(pool)) === null) return
-    await sync(pool, isPresent)
+    await sync(pool, isPresent).catch((error: unknown) => {
+      if (failureKind(error) !== 'read-only') throw error
+    })
     await requireDisk(pool, isPresent)
     try {
       await command('zpool', ['export', pool], EXPORT_MS)
@@ -223,6 +233,18 @@ export function createPools({
     }
   }
 
+  async function comment(pool: PoolName): Promise<string> {
+    checkPool(pool)
+    const args = ['get', '-Hp', '-o', 'value', 'comment', pool]
+    return (await command('zpool', args, LOOK_MS).catch(throwNotFound)).replace(/\n$/, '')
+  }
+
+  async function setComment(pool: PoolName, text: string): Promise<void> {
+    checkPool(pool)
+    checkComment(text)
+    await command('zpool', ['set', `comment=${text}`, pool], SYNC_MS).catch(throwNotFound)
+  }
+
   async function availableBytes(pool: PoolName): Promise<bigint> {
     checkPool(pool)
     const args = ['get', '-Hp', '-o', 'value', 'available', pool]
@@ -243,6 +265,8 @@ export function createPools({
     clear,
     health,
     answers,
+    comment,
+    setComment,
     availableBytes,
   }
 }

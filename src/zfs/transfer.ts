@@ -11,11 +11,19 @@ import {
   type Snapshot,
   snapshotPath,
 } from '../core/model.ts'
+import { restoreReceiveFlags, restoreSendFlags } from '../core/restoreCommands.ts'
 import { BadInput, DeadlineExceeded, messageOf, TransferFailed } from '../errors.ts'
 import { type Child, commandFailed, type Ending, launch, type Run } from '../linux/run.ts'
 import { classified, saysBrokenPipe } from './complaint.ts'
 import { failureKind } from './failure.ts'
-import { checkBookmark, checkDatasets, checkSnapshots, checkToken } from './names.ts'
+import {
+  checkBookmark,
+  checkDatasets,
+  checkProperty,
+  checkSnapshots,
+  checkToken,
+  checkValue,
+} from './names.ts'
 import {
   parseReceivedBytes,
   parseToken,
@@ -43,7 +51,17 @@ export interface TransferRequest {
   readonly send: SendSource
   /** The source is encrypted: sent raw, for ever (a copy that was once received otherwise cannot go on, #8758). */
   readonly encrypted: boolean
-  readonly receive: { readonly target: DatasetName; readonly type: 'filesystem' | 'volume' }
+  readonly receive: {
+    readonly target: DatasetName
+    readonly type: 'filesystem' | 'volume'
+    /** User properties that the copy gets: what it says of itself. */
+    readonly marks?: Readonly<Record<string, string>>
+  }
+  /**
+   * `masked`, for a backup: what the source had set is kept but not in force. `in-force`, for a restore: as it was on
+   * the source; nothing can be resumed then. Left out: `masked`.
+   */
+  readonly properties?: 'masked' | 'in-force'
   /** Ends the transfer: the sender first, so that the receiver keeps a token. Stalls are for the caller to see. */
   readonly signal: AbortSignal
   readonly onProgress: (progress: TransferProgress) => void
@@ -251,8 +269,9 @@ async function endingOf(child: Child, deadlineMs: number, lastWord: () => void):
 const plainSend = ['-L', '-c', '-p'] as const
 const rawSend = ['-w', '-p'] as const
 
-function sendArguments({ send, encrypted }: TransferRequest): readonly string[] {
-  const flags = ['send', '-vP', ...(encrypted ? rawSend : plainSend)]
+function sendArguments({ send, encrypted, properties }: TransferRequest): readonly string[] {
+  const backup = encrypted ? rawSend : plainSend
+  const flags = ['send', '-vP', ...(properties === 'in-force' ? restoreSendFlags(encrypted) : backup)]
   switch (send.kind) {
     case 'full':
       checkSnapshots([snapshotPath(send.to)])
@@ -280,7 +299,11 @@ const except = (property: string): readonly string[] => ['-x', property]
 /** A copy that another program snapshots has gone its own way: what zfs-auto-snapshot and its like go by says no. */
 const unsnapshotted = set('com.sun:auto-snapshot=false')
 
-/** Nothing of the disk is mounted, shared, run or allowed to grow or shrink by what the source had set. */
+/**
+ * Nothing of the disk is mounted, shared, run or allowed to grow or shrink by what the source had set. Of a file system's
+ * limits not even the received value is kept (-x of what is not inherited drops it): put in force first and overridden
+ * then, one larger than the disk would fail the receive.
+ */
 const safeProperties = {
   filesystem: [
     ...['readonly=on', 'canmount=noauto', 'setuid=off', 'devices=off', 'exec=off'].flatMap(set),
@@ -295,9 +318,24 @@ const safeProperties = {
   ],
 } as const
 
-function receiveArguments({ encrypted, receive }: TransferRequest): readonly string[] {
+function receiveArguments({ encrypted, receive, properties }: TransferRequest): readonly string[] {
   checkDatasets(receive.target)
+  if (properties === 'in-force') return ['receive', '-v', ...restoreReceiveFlags(encrypted), receive.target]
+  const marks = Object.entries(receive.marks ?? {}).flatMap(([name, value]) => {
+    checkProperty(name)
+    checkValue(value)
+    return set(`${name}=${value}`)
+  })
   // A plain stream with properties would be stored in plain text even below an encrypted dataset.
   const encryption = encrypted ? [] : except('encryption')
-  return ['receive', '-s', '-u', '-v', ...safeProperties[receive.type], ...encryption, receive.target]
+  return [
+    'receive',
+    '-s',
+    '-u',
+    '-v',
+    ...safeProperties[receive.type],
+    ...marks,
+    ...encryption,
+    receive.target,
+  ]
 }

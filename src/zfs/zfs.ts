@@ -2,7 +2,7 @@
 // argument is checked before it reaches a command line. Bookmarks are bookmarks.ts, pools pool.ts, streams transfer.ts.
 import { setImmediate } from 'node:timers/promises'
 import { type Dataset, type DatasetName, datasetName, type Snapshot } from '../core/model.ts'
-import { BadInput, NotFound } from '../errors.ts'
+import { BadInput, NotFound, UnreadableAnswer } from '../errors.ts'
 import type { Run } from '../linux/run.ts'
 import { type Bookmarks, createBookmarks } from './bookmarks.ts'
 import {
@@ -19,13 +19,14 @@ import {
 import { parseComplaints, saysNothingToAbort } from './complaint.ts'
 import { destroySnapshots } from './destroy.ts'
 import { failureKind, ZfsFailed } from './failure.ts'
-import { checkDatasets, checkProperty, checkSnapshots, checkTag, poolOf } from './names.ts'
+import { checkDatasets, checkProperty, checkSnapshots, checkTag, checkValue, poolOf } from './names.ts'
 import {
   listingColumns,
   openListing,
   parseHolders,
   parseNumber,
   parseProperties,
+  parsePropertyTable,
   type SnapshotEnd,
 } from './parse.ts'
 
@@ -75,10 +76,14 @@ export interface Zfs extends Bookmarks {
    */
   destroySnapshots(doomed: readonly Snapshot[]): Promise<readonly SnapshotEnd[]>
   /**
-   * Makes a dataset that only contains others (never mounted), and its missing parents likewise; never a pool.
+   * Makes a dataset that only contains others (never mounted), and its missing parents likewise; never a pool. On a
+   * backup disk what lies below it has no mountpoint either; `inheritMountpoint` leaves that as it is above it.
    * Returns what it made, parents first; empty if it was all there.
    */
-  createContainer(dataset: DatasetName): Promise<readonly DatasetName[]>
+  createContainer(
+    dataset: DatasetName,
+    options?: { readonly inheritMountpoint: boolean },
+  ): Promise<readonly DatasetName[]>
   /**
    * Gives a dataset, with everything below it, another name in its pool; nothing is mounted. Throws `AlreadyExists` if
    * that name is taken, `NotFound` if it, or what shall be above it, is not there.
@@ -88,6 +93,16 @@ export interface Zfs extends Bookmarks {
   abortReceive(dataset: DatasetName): Promise<void>
   /** Properties as they are, with where they come from. Throws `NotFound`. */
   properties(dataset: DatasetName, names: readonly string[]): Promise<ReadonlyMap<string, Property>>
+  /**
+   * The same for a dataset and all below it, in one process. A user property with a line break or a tab in its value is
+   * cut there or missing: such values are none of ours. Throws `NotFound` if the root is not there.
+   */
+  propertiesBelow(
+    root: DatasetName,
+    names: readonly string[],
+  ): Promise<ReadonlyMap<DatasetName, ReadonlyMap<string, Property>>>
+  /** Sets these properties on each of these datasets, one process for all. Throws `NotFound`; the others are set. */
+  setProperties(datasets: readonly DatasetName[], values: Readonly<Record<string, string>>): Promise<void>
 }
 
 /** A listing of many thousands of snapshots on a slow, busy disk; a small one takes a fraction of a second. */
@@ -185,7 +200,10 @@ export function createZfs(run: Run): Zfs {
     }
   }
 
-  async function createContainer(dataset: DatasetName): Promise<readonly DatasetName[]> {
+  const createContainer: Zfs['createContainer'] = async (
+    dataset,
+    { inheritMountpoint } = { inheritMountpoint: false },
+  ) => {
     checkDatasets(dataset)
     const missing: DatasetName[] = []
     for (let at = dataset; (await guidOf(at)) === null; at = datasetName(at.slice(0, at.lastIndexOf('/')))) {
@@ -193,7 +211,8 @@ export function createZfs(run: Run): Zfs {
       missing.unshift(at)
     }
     for (const name of missing) {
-      const args = ['create', '-u', '-o', 'canmount=off', '-o', 'mountpoint=none', name]
+      const hidden = inheritMountpoint ? [] : ['-o', 'mountpoint=none']
+      const args = ['create', '-u', '-o', 'canmount=off', ...hidden, name]
       await zfs(args, CHANGE_MS).catch(ignoring('exists')).catch(throwNamed)
     }
     return missing
@@ -228,6 +247,28 @@ export function createZfs(run: Run): Zfs {
     return parseProperties(await zfs(args, LOOK_MS).catch(throwNamed), names)
   }
 
+  const propertiesBelow: Zfs['propertiesBelow'] = async (root, names) => {
+    checkDatasets(root)
+    names.forEach(checkProperty)
+    const args = ['get', '-Hp', '-r', '-t', 'filesystem,volume', '-o', 'name,property,value,source']
+    const stdout = await zfs([...args, names.join(','), root], LIST_MS).catch(throwNamed)
+    const table = parsePropertyTable(stdout, names)
+    if (!table.has(root)) throw new UnreadableAnswer(`zfs get: no answer about ${root}`)
+    return table
+  }
+
+  const setProperties: Zfs['setProperties'] = async (datasets, values) => {
+    checkDatasets(...datasets)
+    const assignments = Object.entries(values).map(([name, value]) => {
+      checkProperty(name)
+      checkValue(value)
+      return `${name}=${value}`
+    })
+    if (assignments.length === 0) return
+    for (const batch of batches(datasets, (dataset) => [dataset]))
+      await zfs(['set', ...assignments, ...batch], CHANGE_MS).catch(throwNamed)
+  }
+
   return {
     ...createBookmarks(zfs),
     observe,
@@ -241,6 +282,8 @@ export function createZfs(run: Run): Zfs {
     rename,
     abortReceive,
     properties,
+    propertiesBelow,
+    setProperties,
   }
 }
 

@@ -168,6 +168,7 @@ export function createMachine(): Machine {
       transfer: fake.transfer,
       block,
       now: () => machine.now,
+      host: 'nas',
       calendar: utc,
       nextSecond: async () => {
         machine.now = new Date(machine.now.getTime() + 1000)

@@ -1,8 +1,8 @@
 // The fake's pools: import, presence, suspension, export; and the wedge that an export without a disk is.
 import { DeadlineExceeded, DiskVanished, ImportRefused, NotFound, PoolBusy } from '../../src/errors.ts'
-import { checkDevices, checkPool, checkPoolGuid } from '../../src/zfs/names.ts'
+import { checkComment, checkDevices, checkPool, checkPoolGuid } from '../../src/zfs/names.ts'
 import { ALTROOT, type ImportedPool, type Pools } from '../../src/zfs/pool.ts'
-import { type FakePool, type FakeState, usablePool, verb } from './zfsState.ts'
+import { type FakePool, type FakeState, usablePool, verb, writablePool } from './zfsState.ts'
 
 export function createFakePools(state: FakeState): Pools {
   const shownPool = ({ name, guid, imported }: FakePool): ImportedPool => ({
@@ -33,7 +33,7 @@ export function createFakePools(state: FakeState): Pools {
       verb(state, { verb: 'pools.imported', about: '' }, () =>
         [...state.pools.values()].filter(({ imported }) => imported !== null).map(shownPool),
       ),
-    async importPool({ guid, pool, links }) {
+    async importPool({ guid, pool, links }, { readonly = false } = {}) {
       checkPool(pool)
       checkPoolGuid(guid)
       checkDevices(links)
@@ -46,7 +46,7 @@ export function createFakePools(state: FakeState): Pools {
           throw new ImportRefused(`${pool} was last used by the machine ${found.lastUser}`, {
             hint: `Export it on ${found.lastUser}`,
           })
-        found.imported = { altroot: ALTROOT }
+        found.imported = { altroot: ALTROOT, readonly }
         return shownPool(found)
       })
     },
@@ -62,14 +62,16 @@ export function createFakePools(state: FakeState): Pools {
       )
     },
     sync: (pool, isPresent) =>
-      verb(state, { verb: 'pools.sync', about: pool }, async () =>
-        writeOut(await requireDisk(pool, isPresent), 'zpool sync'),
-      ),
+      verb(state, { verb: 'pools.sync', about: pool }, async () => {
+        const found = await requireDisk(pool, isPresent)
+        writablePool(state, pool)
+        writeOut(found, 'zpool sync')
+      }),
     exportPool: (pool, isPresent) =>
       verb(state, { verb: 'pools.exportPool', about: pool }, async () => {
         if (state.pools.get(pool)?.imported == null) return
         const found = await requireDisk(pool, isPresent)
-        writeOut(found, 'zpool sync')
+        if (found.imported?.readonly !== true) writeOut(found, 'zpool sync')
         await requireDisk(pool, isPresent)
         writeOut(found, 'zpool export')
         if (found.busy) throw new PoolBusy(`${pool} is in use`, [])
@@ -80,6 +82,15 @@ export function createFakePools(state: FakeState): Pools {
         const found = importedPool(pool)
         if (!found.present) found.suspended = true
       }),
+    comment: (pool) => verb(state, { verb: 'pools.comment', about: pool }, () => importedPool(pool).comment),
+    async setComment(pool, text) {
+      checkPool(pool)
+      checkComment(text)
+      return verb(state, { verb: 'pools.setComment', about: pool }, () => {
+        importedPool(pool)
+        writablePool(state, pool).comment = text
+      })
+    },
     clear: (pool) =>
       verb(state, { verb: 'pools.clear', about: pool }, () => {
         const found = importedPool(pool)

@@ -146,7 +146,6 @@ export async function startService(machine: Machine, options: ServiceOptions = {
     },
     warn: (message) => void warnings.push(message),
     version: '0.0.0',
-    host: 'nas',
   }
   const daemon = createDaemon(options.config ?? machine.config(), [...past], deps)
 

@@ -1,5 +1,7 @@
 // The fake's streams: a receive fits by GUID or is refused, can be interrupted and resumed, and waits while its pool
 // is suspended.
+
+import { limitProperties } from '../../src/core/marks.ts'
 import { type ResumeToken, snapshotGuid } from '../../src/core/model.ts'
 import { BadInput, DeadlineExceeded, messageOf, TransferFailed } from '../../src/errors.ts'
 import { checkDatasets, checkToken } from '../../src/zfs/names.ts'
@@ -20,6 +22,7 @@ import {
   requireDataset,
   usablePool,
   verb,
+  writablePool,
 } from './zfsState.ts'
 
 /** One snapshot on its way. */
@@ -31,6 +34,24 @@ interface Stream {
   readonly raw: boolean
   readonly skipBytes: number
 }
+
+const safeOf: Readonly<Record<FakeDataset['type'], Readonly<Record<string, string>>>> = {
+  filesystem: {
+    readonly: 'on',
+    canmount: 'noauto',
+    setuid: 'off',
+    devices: 'off',
+    exec: 'off',
+    'com.sun:auto-snapshot': 'false',
+  },
+  volume: {
+    readonly: 'on',
+    volmode: 'none',
+    reservation: '0',
+    'com.sun:auto-snapshot': 'false',
+  },
+}
+const excluded: readonly string[] = ['mountpoint', 'sharenfs', 'sharesmb']
 
 /** How many pieces a stream has: between two of them it can be interrupted. */
 const PIECES = 4
@@ -130,15 +151,7 @@ export function createFakeTransfer(state: FakeState): Transfer {
     if (stream.fromGuid === null) {
       if (target !== null)
         throw failed('exists', `destination '${receive.target}' exists\nmust specify -F to overwrite it`)
-      const created = addDataset(state, receive.target, { type: receive.type, encrypted: stream.raw })
-      const safe =
-        receive.type === 'volume'
-          ? ['readonly=on', 'volmode=none', 'reservation=0']
-          : ['readonly=on', 'canmount=noauto', 'exec=off']
-      const all = [...safe, 'com.sun:auto-snapshot=false']
-      for (const [name = '', value = ''] of all.map((assignment) => assignment.split('=')))
-        created.properties.set(name, { value, source: 'local' })
-      return created
+      return addDataset(state, receive.target, { type: receive.type, encrypted: stream.raw })
     }
     if (target === null) throw failed('not-found', `destination '${receive.target}' does not exist`)
     if (target.partial !== null)
@@ -156,6 +169,27 @@ export function createFakeTransfer(state: FakeState): Transfer {
     if (difference(base.content, target.content).length > 0)
       throw failed('diverged', `destination ${target.name} has been modified\nsince most recent snapshot`)
     return target
+  }
+
+  /** What a stream brings, and what the receiver sets or keeps out of force. A resumed stream brings nothing. */
+  function receiveProperties(request: TransferRequest, source: FakeDataset, target: FakeDataset): void {
+    const { send, receive, properties = 'masked' } = request
+    const masked = properties === 'masked'
+    if (send.kind !== 'resume') {
+      const sent = masked
+        ? [...source.properties].map(([name, { value }]): [string, string] => [name, value])
+        : [...source.received]
+      const dropped: readonly string[] = masked ? limitProperties : []
+      target.received = new Map(sent.filter(([name]) => !dropped.includes(name)))
+      for (const [name, { source: from }] of target.properties)
+        if (from === 'received') target.properties.delete(name)
+      for (const [name, value] of target.received)
+        if (target.properties.get(name)?.source !== 'local' && !(masked && excluded.includes(name)))
+          target.properties.set(name, { value, source: 'received' })
+    }
+    const safe = masked ? safeOf[receive.type] : {}
+    for (const [name, value] of Object.entries({ ...safe, ...receive.marks }))
+      target.properties.set(name, { value, source: 'local' })
   }
 
   /** The receiver does not end by itself while its pool is suspended. */
@@ -178,6 +212,8 @@ export function createFakeTransfer(state: FakeState): Transfer {
     const { signal, onProgress } = request
     const target = by('receive', () => openTarget(request, stream))
     if (target === null) return 0
+    by('receive', () => writablePool(state, target.name))
+    receiveProperties(request, stream.source, target)
     const data = difference(stream.fromContent, stream.to.content)
     const bytes = Math.max(0, bytesOf(data) - stream.skipBytes)
     const remember = (receivedBytes: number): void => {
@@ -227,8 +263,16 @@ export function createFakeTransfer(state: FakeState): Transfer {
           0,
         )
         const progress = { sentBytes: 0, totalBytes }
+        const isNew = findDataset(state, receive.target) === null
         let receivedBytes = 0
-        for (const stream of streams) receivedBytes += await receiveOne(request, stream, progress)
+        try {
+          for (const stream of streams) receivedBytes += await receiveOne(request, stream, progress)
+        } catch (error) {
+          // Without a token to keep, nothing is kept.
+          if (request.properties === 'in-force' && isNew)
+            usablePool(state, receive.target).datasets.delete(receive.target)
+          throw error
+        }
         return { receivedBytes }
       })
     },

@@ -19,6 +19,7 @@ import {
   checkProperty,
   checkSnapshots,
   checkTag,
+  checkValue,
   poolOf,
 } from '../../src/zfs/names.ts'
 import type { SnapshotEnd } from '../../src/zfs/parse.ts'
@@ -41,8 +42,10 @@ import {
   requireDataset,
   requireSnapshot,
   shown,
+  shownProperty,
   usablePool,
   verb,
+  writablePool,
 } from './zfsState.ts'
 
 export interface FakeZfs {
@@ -87,6 +90,7 @@ export function createFakeZfs(): FakeZfs {
         scrubbing: false,
         dataErrors: 0n,
         busy: false,
+        comment: '-',
         datasets: new Map(),
       }
       state.pools.set(name, pool)
@@ -170,6 +174,7 @@ function createFakeDatasets(state: FakeState): Zfs {
       return verb(state, { verb: 'zfs.snapshotSet', about: name }, () =>
         namedAll(() => {
           const all = datasets.map((dataset) => requireDataset(state, dataset))
+          writablePool(state, datasets[0] ?? '')
           for (const dataset of all)
             if (dataset.snapshots.some((snapshot) => snapshot.name === name))
               throw failed(
@@ -285,7 +290,7 @@ function createFakeDatasets(state: FakeState): Zfs {
         return answers
       })
     },
-    async createContainer(dataset) {
+    async createContainer(dataset, { inheritMountpoint } = { inheritMountpoint: false }) {
       checkDatasets(dataset)
       return verb(state, { verb: 'zfs.createContainer', about: dataset }, () => {
         const parts = dataset.split('/')
@@ -294,10 +299,11 @@ function createFakeDatasets(state: FakeState): Zfs {
         const missing = parts
           .map((_, at) => parts.slice(0, at + 1).join('/'))
           .filter((name) => findDataset(state, name) === null)
+        if (missing.length > 0) writablePool(state, dataset)
         for (const name of missing) {
           const { properties } = addDataset(state, name)
           properties.set('canmount', { value: 'off', source: 'local' })
-          properties.set('mountpoint', { value: 'none', source: 'local' })
+          if (!inheritMountpoint) properties.set('mountpoint', { value: 'none', source: 'local' })
         }
         return missing.map(datasetName)
       })
@@ -333,9 +339,45 @@ function createFakeDatasets(state: FakeState): Zfs {
       checkDatasets(dataset)
       names.forEach(checkProperty)
       return verb(state, { verb: 'zfs.properties', about: dataset }, () => {
-        const { properties } = namedAll(() => requireDataset(state, dataset))
-        const unset: Property = { value: '-', source: '-' }
-        return new Map(names.map((name) => [name, properties.get(name) ?? unset]))
+        const found = namedAll(() => requireDataset(state, dataset))
+        return new Map(names.map((name) => [name, shownProperty(state, found, name)]))
+      })
+    },
+    async propertiesBelow(root, names) {
+      checkDatasets(root)
+      names.forEach(checkProperty)
+      return verb(state, { verb: 'zfs.propertiesBelow', about: root }, () => {
+        namedAll(() => requireDataset(state, root))
+        const below = [...usablePool(state, root).datasets.values()].filter(({ name }) => isBelow(root, name))
+        return new Map(
+          below
+            .sort((a, b) => (a.name < b.name ? -1 : 1))
+            .map((dataset) => [
+              datasetName(dataset.name),
+              new Map(names.map((name): [string, Property] => [name, shownProperty(state, dataset, name)])),
+            ]),
+        )
+      })
+    },
+    async setProperties(datasets, values) {
+      checkDatasets(...datasets)
+      for (const [name, value] of Object.entries(values)) {
+        checkProperty(name)
+        checkValue(value)
+      }
+      return verb(state, { verb: 'zfs.setProperties', about: datasets.join(' ') }, () => {
+        const missing: unknown[] = []
+        for (const dataset of datasets) {
+          try {
+            const { properties } = requireDataset(state, dataset)
+            writablePool(state, dataset)
+            for (const [name, value] of Object.entries(values))
+              properties.set(name, { value, source: 'local' })
+          } catch (error) {
+            missing.push(error)
+          }
+        }
+        if (missing.length > 0) named(missing[0])
       })
     },
   }

@@ -37,7 +37,10 @@ export interface FakeDataset {
   readonly guid: bigint
   readonly type: 'filesystem' | 'volume'
   readonly encrypted: boolean
+  /** Set on it, here or by a stream. */
   readonly properties: Map<string, Property>
+  /** What streams brought, in force or not. */
+  received: ReadonlyMap<string, string>
   content: Content
   snapshots: FakeSnapshot[]
   bookmarks: FakePoint[]
@@ -49,7 +52,7 @@ export interface FakePool {
   /** Where its disk is when it is plugged in. */
   readonly link: string
   present: boolean
-  imported: { altroot: string | null } | null
+  imported: { altroot: string | null; readonly?: boolean } | null
   /** Writes wait: the kernel has noticed that the disk is gone. */
   suspended: boolean
   /** Set: an import without force is refused, and this machine is named. */
@@ -58,6 +61,7 @@ export interface FakePool {
   scrubbing: boolean
   dataErrors: bigint
   busy: boolean
+  comment: string
   readonly datasets: Map<string, FakeDataset>
 }
 
@@ -121,6 +125,30 @@ export function usablePool(state: FakeState, path: string): FakePool {
   return pool
 }
 
+/** As `usablePool`, for whoever wants to change something. */
+export function writablePool(state: FakeState, path: string): FakePool {
+  const pool = usablePool(state, path)
+  if (pool.imported?.readonly === true)
+    throw failed('read-only', `cannot change '${path}': pool is read-only`)
+  return pool
+}
+
+/** A property as `zfs get` shows it: user properties are inherited. */
+export function shownProperty(state: FakeState, dataset: FakeDataset, name: string): Property {
+  if (name === 'type') return { value: dataset.type, source: '-' }
+  if (name === 'encryption')
+    return dataset.encrypted ? { value: 'aes-256-gcm', source: '-' } : { value: 'off', source: 'default' }
+  const own = dataset.properties.get(name)
+  if (own !== undefined) return own
+  if (!name.includes(':')) return { value: '-', source: '-' }
+  for (let at = dataset.name; at.includes('/'); ) {
+    at = at.slice(0, at.lastIndexOf('/'))
+    const above = requireDataset(state, at).properties.get(name)
+    if (above !== undefined) return { value: above.value, source: `inherited from ${at}` }
+  }
+  return { value: '-', source: '-' }
+}
+
 export const findDataset = (state: FakeState, name: string): FakeDataset | null =>
   usablePool(state, name).datasets.get(name) ?? null
 
@@ -155,6 +183,7 @@ export function addDataset(
     type,
     encrypted: encrypted || above?.encrypted === true,
     properties: new Map(),
+    received: new Map(),
     content: [],
     snapshots: [],
     bookmarks: [],

@@ -1,0 +1,95 @@
+// What has to be written on a disk so that it explains itself: from what it says now and what a visit found, to the
+// properties that differ. Pure. Executed by explain.ts.
+
+import { type Copy, copiesOf, copyProperties, mark, ownValue, type PropertiesOf } from './marks.ts'
+import type { DatasetName, PoolGuid, PoolName } from './model.ts'
+import { commentFor, restoreProperty, restoreText } from './restoreText.ts'
+
+export interface Explanation {
+  /** In this order: what describes the copies comes before the text that is made from it. */
+  readonly writes: readonly {
+    readonly datasets: readonly DatasetName[]
+    readonly values: Readonly<Record<string, string>>
+  }[]
+  /** null: it was written before. */
+  readonly comment: string | null
+}
+
+export interface ExplanationRequest {
+  readonly pool: PoolName
+  readonly guid: PoolGuid
+  /** The dataset that the backups of this host live under. */
+  readonly root: DatasetName
+  readonly host: string
+  /** The whole pool, as the disk says it. */
+  readonly table: ReadonlyMap<DatasetName, PropertiesOf>
+  /** Of each copy that was read back in this visit: the name of its newest snapshot. */
+  readonly states: ReadonlyMap<DatasetName, string>
+  /** When the visit was complete; null: it was not. */
+  readonly completeAt: Date | null
+  readonly fingerprintOf: (text: string) => string
+}
+
+/** Every property that the table must have. */
+export const explanationProperties: readonly string[] = [...copyProperties, mark.complete, mark.text]
+
+/** The least that has to be written; a copy that this visit did not read back keeps what it says. */
+export function planExplanation(request: ExplanationRequest): Explanation {
+  const { pool, table, states } = request
+  const copies = copiesOf(table).map(
+    (copy): Copy => ({ ...copy, state: states.get(copy.name) ?? copy.state }),
+  )
+  const changed = new Map<string, DatasetName[]>()
+  for (const { name, state } of copies)
+    if (state !== null && state !== ownValue(table.get(name), mark.state))
+      changed.set(state, [...(changed.get(state) ?? []), name])
+  const stateWrites = [...changed].map(([state, datasets]) => ({ datasets, values: { [mark.state]: state } }))
+
+  const before = readSaid(ownValue(table.get(rootDataset(pool, table)), mark.text))
+  const parts = restoreText({ pool, guid: request.guid, copies: withHost(copies, request) })
+  const comment = commentFor(pool)
+  const said = `${parts.length} ${request.fingerprintOf(parts.join('\n'))} ${comment}`
+  const textValues: Record<string, string> = { [mark.text]: said }
+  for (const [at, text] of parts.entries()) textValues[restoreProperty(at)] = text
+  // A property cannot be unset by the command that sets others; empty ones say nothing.
+  for (let at = parts.length; at < before.parts; at++) textValues[restoreProperty(at)] = ''
+  const isNew = before.text !== said
+
+  return {
+    writes: [
+      ...stateWrites,
+      ...visitWrites(request),
+      ...(isNew ? [{ datasets: [rootDataset(pool, table)], values: textValues }] : []),
+    ],
+    comment: before.comment === comment ? null : comment,
+  }
+}
+
+function visitWrites({ root, host, table, completeAt }: ExplanationRequest): Explanation['writes'] {
+  if (!table.has(root)) return []
+  const values: Record<string, string> = {}
+  if (ownValue(table.get(root), mark.host) !== host) values[mark.host] = host
+  if (completeAt !== null) values[mark.complete] = `${completeAt.toISOString().slice(0, 19)}Z`
+  return Object.keys(values).length === 0 ? [] : [{ datasets: [root], values }]
+}
+
+/** The copies as they are once everything is written. */
+const withHost = (copies: readonly Copy[], { root, host }: ExplanationRequest): readonly Copy[] =>
+  copies.map((copy) => (copy.name === root ? { ...copy, host } : copy))
+
+/** The pool's root dataset has the pool's name. */
+const rootDataset = (pool: PoolName, table: ReadonlyMap<DatasetName, PropertiesOf>): DatasetName => {
+  const [first] = table.keys()
+  if (first === undefined || String(first) !== String(pool)) throw new RangeError(`not a listing of ${pool}`)
+  return first
+}
+
+/** `mark.text` as it was written; from anybody else, it says nothing. */
+function readSaid(text: string | null): {
+  readonly text: string | null
+  readonly parts: number
+  readonly comment: string | null
+} {
+  const match = /^(?<parts>\d{1,3}) [0-9a-f]+ (?<comment>.{1,32})$/.exec(text ?? '')
+  return { text, parts: Number(match?.groups?.['parts'] ?? 0), comment: match?.groups?.['comment'] ?? null }
+}

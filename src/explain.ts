@@ -1,0 +1,76 @@
+// Lets a disk explain itself: what its copies are copies of, which snapshot is their state, how it is restored without
+// walkaway. Written where it differs, while the pool is imported. What is written is core/explanation.ts.
+
+import { createHash } from 'node:crypto'
+import type { BackupDeps, BackupRequest } from './backup.ts'
+import type { Config } from './config.ts'
+import { explanationProperties, planExplanation } from './core/explanation.ts'
+import { limitProperties, limitsOf, marksOf } from './core/marks.ts'
+import { type Dataset, type DatasetName, datasetName } from './core/model.ts'
+import { mayReplaceComment } from './core/restoreText.ts'
+import { chooseSource } from './core/selection.ts'
+import { messageOf } from './errors.ts'
+import type { Task } from './plan.ts'
+
+/** What the copy of each source is told as it is received. A process for each configured source with something to send. */
+export async function prepareMarks(
+  toSend: readonly Task[],
+  { sources }: Config,
+  deps: Pick<BackupDeps, 'zfs' | 'host'>,
+): Promise<(source: Dataset) => Readonly<Record<string, string>>> {
+  const roots = new Set(toSend.flatMap(({ source }) => chooseSource(sources, source.name)?.dataset ?? []))
+  const tables = await Promise.all(
+    // What cannot be read now fails, if it must, when it is sent.
+    [...roots].map((root) => deps.zfs.propertiesBelow(root, limitProperties).catch(() => new Map())),
+  )
+  const all = new Map(tables.flatMap((table) => [...table]))
+  return (source) => marksOf(source, { host: deps.host, limits: limitsOf(all.get(source.name)) })
+}
+
+export interface Explained {
+  readonly request: BackupRequest
+  /** What was read back. */
+  readonly verified: readonly Task[]
+  /** Nothing failed. */
+  readonly complete: boolean
+}
+
+/** Name of the newest snapshot of each copy, as it was read back. */
+const statesOf = (verified: readonly Task[]): ReadonlyMap<DatasetName, string> =>
+  new Map(
+    verified.flatMap(({ target }) => {
+      const newest = target?.snapshots.at(-1)
+      return target === null || newest === undefined ? [] : [[target.name, newest.name]]
+    }),
+  )
+
+/** Never throws: a backup that is on the disk stays one when the disk cannot say so. A failure is told. */
+export async function explainDisk(
+  { request, verified, complete }: Explained,
+  deps: BackupDeps,
+): Promise<void> {
+  const { disk, pool, config } = request
+  try {
+    const explanation = planExplanation({
+      pool,
+      guid: disk.poolGuid,
+      root: datasetName(`${pool}/${config.backup.into}`),
+      host: deps.host,
+      table: await deps.zfs.propertiesBelow(datasetName(pool), explanationProperties),
+      states: statesOf(verified),
+      completeAt: complete ? deps.now() : null,
+      fingerprintOf: (text) => createHash('sha256').update(text).digest('hex').slice(0, 16),
+    })
+    const mayWrite = async () => !request.signal.aborted && (await request.isPresent())
+    // Before the text, which says that the comment was written.
+    const { comment } = explanation
+    if (comment !== null && (await mayWrite()) && mayReplaceComment(await deps.pools.comment(pool)))
+      await deps.pools.setComment(pool, comment)
+    for (const { datasets, values } of explanation.writes) {
+      if (!(await mayWrite())) return
+      await deps.zfs.setProperties(datasets, values)
+    }
+  } catch (error) {
+    deps.tell({ kind: 'explain-failed', disk: disk.name, pool, reason: messageOf(error) })
+  }
+}

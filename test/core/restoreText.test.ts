@@ -1,0 +1,193 @@
+// The text that a disk carries: every value fits, names exactly this pool, and a shell reads the commands as they are meant.
+import { execFileSync } from 'node:child_process'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type Copy, parseLimits } from '../../src/core/marks.ts'
+import { datasetName, poolGuid, poolName } from '../../src/core/model.ts'
+import { lineOf, quoted } from '../../src/core/restoreCommands.ts'
+import {
+  commentFor,
+  maxValueBytes,
+  mayReplaceComment,
+  restoreProperty,
+  restoreText,
+} from '../../src/core/restoreText.ts'
+
+const pool = poolName('offsite 1')
+const guid = poolGuid('4425734906477738374')
+
+/** A copy in the notation `nas/tank@newest`, `nas/tank` without a state, `!nas/tank@s` encrypted. */
+function copy(notation: string, fields: Partial<Copy> = {}): Copy {
+  const [path = '', state] = notation.replace(/^!/, '').split('@')
+  return {
+    name: datasetName(path === '' ? pool : `${pool}/${path}`),
+    type: 'filesystem',
+    encrypted: notation.startsWith('!'),
+    source: state === undefined ? null : path.split('/').slice(1).join('/'),
+    host: state === undefined && path === 'nas' ? 'nas' : null,
+    state: state ?? null,
+    limits: {},
+    ...fields,
+  }
+}
+const textOf = (...copies: readonly Copy[]) => restoreText({ pool, guid, copies: [copy(''), ...copies] })
+/** The lines that are commands. */
+const commandsOf = (parts: readonly string[]) =>
+  parts.flatMap((part) => part.split('\n')).filter((line) => !line.startsWith('#'))
+/** The words that a shell makes of a line, with `TO=new pool`. */
+const wordsOf = (line: string): readonly string[] =>
+  execFileSync('sh', ['-c', `TO='new pool'; printf '%s\\0' ${line.replaceAll(' | ', " '|' ")}`], {
+    encoding: 'utf8',
+  })
+    .split('\0')
+    .slice(0, -1)
+
+describe('the commands', () => {
+  test('of a small disk, from import to export', () => {
+    const parts = textOf(
+      copy('nas'),
+      copy('nas/tank@s2'),
+      copy('!nas/tank/my secret@s2'),
+      copy('nas/tank/vm@s1', { type: 'volume', limits: { refreservation: '1024' } }),
+    )
+    expect(parts).toHaveLength(1)
+    expect(commandsOf(parts)).toEqual([
+      'zpool import -N -o readonly=on -o cachefile=none -d /dev/disk/by-id 4425734906477738374',
+      "zfs list -r -t filesystem,volume,snapshot -o name,creation,refer,encryption 'offsite 1'",
+      "mount -t zfs -o ro,zfsutil 'offsite 1/nas/tank' /mnt",
+      'umount /mnt',
+      'TO=newpool',
+      `zfs send -L -c -p -b 'offsite 1/nas/tank@s2' | zfs receive -u -x encryption "$TO"/tank`,
+      `zfs send -w -p -b 'offsite 1/nas/tank/my secret@s2' | zfs receive -u "$TO"/'tank/my secret'`,
+      `zfs send -L -c -p -b 'offsite 1/nas/tank/vm@s1' | zfs receive -u -x encryption "$TO"/tank/vm`,
+      'zfs set refreservation=1024 "$TO"/tank/vm',
+      "zpool export 'offsite 1'",
+      'zfs get -r -t filesystem -o name,value,source mountpoint,canmount "$TO"',
+    ])
+  })
+
+  test('what only contains backups is made, what contains none is not mentioned', () => {
+    const commands = commandsOf(
+      textOf(copy('nas'), copy('nas/tank'), copy('nas/tank/a@s'), copy('nas/empty')),
+    )
+    expect(commands).toContain('zfs create -p -u -o canmount=off "$TO"/tank')
+    expect(commands.join('\n')).not.toContain('empty')
+  })
+
+  test('two hosts do not get into each other’s way', () => {
+    const nas2 = copy('nas2', { host: 'nas2' })
+    const commands = commandsOf(textOf(copy('nas'), copy('nas/tank@s'), nas2, copy('nas2/tank@s')))
+    expect(commands.filter((line) => line.endsWith('tank') && line.startsWith('zfs send'))).toEqual([
+      expect.stringContaining('"$TO"/nas/tank'),
+      expect.stringContaining('"$TO"/nas2/tank'),
+    ])
+  })
+
+  test('a shell reads each of them as it is meant', () => {
+    const words = wordsOf(
+      lineOf(
+        {
+          kind: 'send',
+          from: { dataset: datasetName('a b/c'), name: 'x y' },
+          raw: false,
+          target: datasetName('t  t'),
+        },
+        (target) => `"$TO"/${quoted(target)}`,
+      ),
+    )
+    expect(words.join('|')).toBe(
+      'zfs|send|-L|-c|-p|-b|a b/c@x y|||zfs|receive|-u|-x|encryption|new pool/t  t',
+    )
+  })
+})
+
+describe('whatever is on the disk', () => {
+  const component = fc.stringMatching(/^[A-Za-z0-9_.: -]{1,40}$/)
+  const copies = fc.array(
+    fc.tuple(fc.array(component, { minLength: 1, maxLength: 4 }), component, fc.boolean()),
+    { maxLength: 300 },
+  )
+
+  test('no value is longer than ZFS takes, all is printable, and the pool is named by its GUID', () => {
+    fc.assert(
+      fc.property(copies, (some) => {
+        const parts = textOf(
+          ...some.map(([path, state, raw]) => copy(`${raw ? '!' : ''}nas/${path.join('/')}@${state}`)),
+        )
+        for (const part of parts) expect(Buffer.byteLength(part)).toBeLessThanOrEqual(maxValueBytes)
+        expect(parts.join('\n')).toMatch(/^[\x20-\x7e\n]*$/)
+        const imports = commandsOf(parts).filter((line) => line.startsWith('zpool import'))
+        expect(imports).toEqual([expect.stringMatching(new RegExp(` ${guid}$`))])
+        const sends = commandsOf(parts).filter((line) => line.startsWith('zfs send'))
+        expect(sends).toHaveLength(some.length)
+        if (parts.length > 1)
+          for (const [at, part] of parts.entries())
+            expect(part).toContain(`# Part ${at + 1} of ${parts.length}`)
+      }),
+      { numRuns: 40 },
+    )
+  })
+
+  test('names from a damaged or hostile disk stay one line, without escapes', () => {
+    const parts = textOf(copy('nas'), copy('nas/a\nrm -rf x\x1b[2J@s'), copy('nas/b`id`$(id)@s'))
+    expect(parts.join('\n')).not.toContain('\x1b')
+    expect(commandsOf(parts).filter((line) => line.startsWith('rm'))).toEqual([])
+    const send = commandsOf(parts).find((line) => line.includes('`id`')) ?? ''
+    expect(wordsOf(send)).toContain('offsite 1/nas/b`id`$(id)@s')
+  })
+
+  test('any word goes through a shell unchanged', () => {
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.string({ unit: 'grapheme' }).map((word) => word.replaceAll('\0', '')),
+          { minLength: 1, maxLength: 5 },
+        ),
+        (words) => {
+          const line = words.map(quoted).join(' ')
+          const read = execFileSync('sh', ['-c', `printf '%s\\0' ${line}`], { encoding: 'utf8' })
+          expect(read.split('\0').slice(0, -1)).toEqual(words)
+        },
+      ),
+      { numRuns: 100 },
+    )
+  })
+})
+
+test('the properties are numbered as people count', () => {
+  expect([0, 1, 2].map(restoreProperty)).toEqual([
+    'walkaway:restore',
+    'walkaway:restore-2',
+    'walkaway:restore-3',
+  ])
+})
+
+test('the comment fits and points at the text; a person’s own is left', () => {
+  expect(commentFor(poolName('usb'))).toBe('zfs get walkaway:restore usb')
+  expect(commentFor(poolName('a-pool-with-a-long-name'))).toBe('zfs get walkaway:restore')
+  for (const name of ['usb', 'offsite-1', 'x'.repeat(200)])
+    expect(commentFor(poolName(name)).length).toBeLessThanOrEqual(32)
+  for (const ours of ['-', '', 'zfs get walkaway:restore', 'zfs get walkaway:restore old'])
+    expect(mayReplaceComment(ours)).toBe(true)
+  expect(mayReplaceComment('the blue one')).toBe(false)
+})
+
+test('limits are read as they were written, and nothing else is one', () => {
+  expect(parseLimits('quota=1024 refreservation=18446744073709551615')).toEqual({
+    quota: '1024',
+    refreservation: '18446744073709551615',
+  })
+  for (const odd of [
+    null,
+    '',
+    'none',
+    'quota=',
+    'quota=0',
+    'quota=-1',
+    'quota=1=2',
+    'mountpoint=/',
+    'quota=1G',
+    '-x=1',
+  ])
+    expect(parseLimits(odd)).toEqual({})
+})
