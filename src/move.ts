@@ -43,7 +43,10 @@ export async function moveCopies(
     }
     const { move } = task
     const isFree = ancestors.every((name) => names.has(name) || !reserved.has(name))
-    if (move === null || (move.kind === 'follow' && !(isFree && isThere(parent)))) continue
+    if (move === null) continue
+    const [from, to] = move.kind === 'follow' ? [move.from, task.targetName] : [task.targetName, move.to]
+    // It may lie below a copy that is itself still to be moved.
+    if (!names.has(from) || (move.kind === 'follow' && !(isFree && isThere(parent)))) continue
     signal.throwIfAborted()
     try {
       const parentOfPlace = ancestors[0]
@@ -51,7 +54,6 @@ export async function moveCopies(
         for (const made of await deps.zfs.createContainer(datasetName(parentOfPlace)))
           names = new Set([...names, made])
       await carryOutMove(task, deps)
-      const [from, to] = move.kind === 'follow' ? [move.from, task.targetName] : [task.targetName, move.to]
       names = new Set([...names].map((name) => (isWithin(name, from) ? to + name.slice(from.length) : name)))
     } catch (error) {
       if (!(await isPresent())) throw new DiskVanished('the disk was removed', { cause: error })

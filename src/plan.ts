@@ -12,7 +12,7 @@ import {
   type ReplicationPlan,
 } from './core/replication.ts'
 import { keptOnDisk } from './core/retention.ts'
-import { DeadlineExceeded, messageOf } from './errors.ts'
+import { DeadlineExceeded, messageOf, NotFound } from './errors.ts'
 
 /** One dataset on its way: where it comes from, what it must reach, where it goes and what the disk has of it. */
 export interface Task {
@@ -78,7 +78,13 @@ async function tellStranger(
   deps: BackupDeps,
 ): Promise<ReplicationPlan> {
   if (plan.kind !== 'conflict' || plan.conflict.kind !== 'no-common-base') return plan
-  const origin = (await deps.zfs.properties(targetName, ['walkaway:source'])).get('walkaway:source')
+  const found = await deps.zfs.properties(targetName, ['walkaway:source']).catch((error: unknown) => {
+    if (error instanceof NotFound) return null
+    throw error
+  })
+  // It comes to its place with the move of what is above it: that is a copy.
+  if (found === null) return plan
+  const origin = found.get('walkaway:source')
   // Below a copy it is inherited, and a stream brings the one of its own source.
   if (origin?.source === 'local') return plan
   return { kind: 'conflict', conflict: { ...plan.conflict, kind: 'not-a-backup' } }

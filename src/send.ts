@@ -49,16 +49,19 @@ export async function sendAll(
   const ended = new Map<string, Promise<boolean>>()
   let hangs: DeadlineExceeded | null = null
 
+  /** What must come above it first. */
+  const notThere = (name: DatasetName): readonly string[] =>
+    onDisk.has(name) ? [] : ancestorsOf(name).filter((above) => !onDisk.has(above))
+
   const attempt = async (task: Task): Promise<boolean> => {
     const reason = unfit.get(task.source.name)
     if (reason !== undefined) return giveUp(task, reason)
     // What is there from earlier visits is in nobody's way, whether it fails this time or not. What is to be received, or
     // brought to its place, above it, however far above, must come first: a container there would be in its way for ever.
-    const missing = onDisk.has(task.targetName)
-      ? []
-      : ancestorsOf(task.targetName).filter((name) => !onDisk.has(name))
-    const sender = missing.map((name) => ended.get(name)).find((sending) => sending !== undefined)
-    if (missing.some((name) => reserved.has(name)) || (sender !== undefined && !(await sender)))
+    const missing = notThere(task.targetName)
+    const waitsFor = [...missing, ...(task.move?.kind === 'follow' ? notThere(task.move.from) : [])]
+    const before = waitsFor.flatMap((name) => ended.get(name) ?? [])
+    if (missing.some((name) => reserved.has(name)) || (await Promise.all(before)).includes(false))
       return giveUp(task, 'the dataset above it is not on the disk')
     return limit(async () => {
       try {

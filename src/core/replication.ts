@@ -119,11 +119,13 @@ export function baseInQuestion(input: Omit<ReplicationInput, 'writtenSinceBase'>
   return standing.kind === 'behind' && !('holds' in standing.base) ? standing.base : null
 }
 
-/** Why this copy cannot be continued; null: it can, or an unfinished receive must be seen to first. */
+/** Why this copy cannot be continued; null: it can, or its first snapshot is still being received. */
 export function findConflict(
   input: Pick<ReplicationInput, 'source' | 'goal' | 'poolGuid'> & { readonly target: Dataset },
 ): Conflict | null {
-  if (input.target.resumeToken !== null && input.target.type === input.source.type) return null
+  const { target, source } = input
+  const isFirst = target.resumeToken !== null && target.snapshots.length === 0
+  if (isFirst && target.type === source.type) return null
   const standing = compare({ ...input, partial: null })
   return standing.kind === 'conflict' ? standing.conflict : null
 }
