@@ -593,6 +593,38 @@ describe('YAML that is broken or hostile', () => {
   })
 })
 
+describe('keys that nothing acts on yet', () => {
+  test('a warning for each, where it stands, and once', () => {
+    const text = [
+      'sources: [dataset: tank]',
+      'disks:',
+      '  a: { serial: S1, pool: a, poolGuid: 1, keyFile: /etc/a.key }',
+      '  b: { serial: S2, pool: b, poolGuid: 2, keyFile: /etc/b.key }',
+      '  c: { serial: S3, pool: c, poolGuid: 3, luks: { uuid: 2b1f9a52-52a4-4b8e-9d6c-5c1f5d0f7a11, keyFile: /c } }',
+      'finish: { scrubEvery: 60d }',
+      'remind: { overdue: 30d, takeAway: 12h, quiet: 22:00-07:00 }',
+      'metrics: { textfile: /var/lib/x.prom }',
+      'notify: [{ type: wall }]',
+    ].join('\n')
+    const result = parse(text)
+    expect(result.kind).toBe('ok')
+    expect(result.warnings.map(({ line, message }) => `${line} ${message.split('`')[1]}`)).toEqual([
+      '3 keyFile',
+      '5 luks',
+      '6 finish.scrubEvery',
+      '7 remind.takeAway',
+      '7 remind.quiet',
+      '8 metrics.textfile',
+      '9 notify',
+    ])
+  })
+
+  test('what is switched off asks for nothing', () => {
+    const off = 'finish: { scrubEvery: never }\nremind: { takeAway: never }\nmetrics: {}\nnotify: []\n'
+    expect(parse(good + off).warnings).toEqual([])
+  })
+})
+
 describe('what ships', () => {
   const example = readFileSync(`${import.meta.dirname}/../config.example.yaml`, 'utf8')
 
@@ -601,10 +633,25 @@ describe('what ships', () => {
     expect(parse(example).warnings).toEqual([])
   })
 
+  test('what is advised to a person is there to be used', () => {
+    const read = (path: string): string => readFileSync(`${import.meta.dirname}/../${path}`, 'utf8')
+    const commands = [...read('src/main.ts').matchAll(/\.command\('(\w+)'\)/g)].map(([, name]) => name)
+    expect(commands).toContain('status')
+    for (const text of [example, read('README.md'), JSON.stringify(makeConfigSchema())])
+      for (const [, name = ''] of text.matchAll(/(?:`|^#? *|sudo )walkaway ([a-z]+)/gm))
+        expect(commands).toContain(name)
+  })
+
+  test('the manual page lists the events that a channel may name', () => {
+    const page = readFileSync(`${import.meta.dirname}/../docs/walkaway.1`, 'utf8').replaceAll('\\-', '-')
+    const [, list = ''] = page.match(/The events:\n\.PP\n\.nf\n([\s\S]*?)\.fi\n/) ?? []
+    expect(list.trim().split(/\s+/)).toEqual(eventNames)
+  })
+
   test('the example is valid with everything in it switched on', () => {
     const [before = '', after = ''] = example.split('notify: []\n')
     const switchOn = (text: string) =>
-      text.replace(/^( *)# (?=(as|overdue|keyFile|luks|quiet|metrics|control):( |$))/gm, '$1')
+      text.replace(/^( *)# (?=(as|overdue|keyFile|luks|takeAway|quiet|metrics|control):( |$))/gm, '$1')
     const all = `${switchOn(before)}notify:\n${switchOn(after)
       .replace(/^# {2}(?=( {2})?(- |#|[a-zA-Z]+: ))/gm, '  ')
       .replace(/^# {3}(?=(textfile|group): )/gm, '  ')}`

@@ -4,11 +4,12 @@
 
 import { isExcluded, isPatternMatch, isWithin } from '../core/selection.ts'
 import type { Finding, Position, Tree } from './document.ts'
-import { child, entriesOf, has, itemsOf, keyAtOf } from './document.ts'
+import { byPosition, child, entriesOf, has, itemsOf, keyAtOf } from './document.ts'
 import { maxSources } from './schema.ts'
 import type { Reader } from './values.ts'
 import * as read from './values.ts'
 import { quote } from './values.ts'
+import { findWithoutEffect } from './withoutEffect.ts'
 
 export interface Judgement {
   readonly mistakes: readonly Finding[]
@@ -36,7 +37,7 @@ export function judge(tree: Tree, host: string): Judgement {
       ...judgePolicies(tree),
       ...itemsOf(child(tree, 'notify')).flatMap(judgeChannel),
     ],
-    warnings: warn(tree),
+    warnings: [...warn(tree), ...findWithoutEffect(tree)].sort(byPosition),
   }
 }
 
@@ -274,7 +275,7 @@ function warn(tree: Tree): Finding[] {
   const isWrongKind = disks !== undefined && disks.kind !== 'empty' && disks.kind !== 'map'
   if (hasDisks || isWrongKind) return []
   const at = disks === undefined ? tree.at : keyAtOf(tree, 'disks')
-  return [finding(at, 'no disk is configured; `walkaway init` or `walkaway adopt` adds one')]
+  return [finding(at, 'no disk is configured; `walkaway disks` prints the lines for one')]
 }
 
 // --- the tree

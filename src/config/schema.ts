@@ -174,7 +174,7 @@ export const written = section(
       {
         group: scalar(read.readGroupName, {
           expected: 'the name of a group',
-          describe: 'Members of this group may use walkaway status, run and eject.',
+          describe: 'Members of this group may use `walkaway status`.',
         }).optional(),
       },
       'Who may talk to the service.',

@@ -1,5 +1,6 @@
 // One line per visit in history.jsonl, and another one of the same visit when its disk was released later: what was, for
-// reports and reminders only. It never decides what to do with a disk; a crash, a torn line or a full /var may lose lines of it and nothing else.
+// reports and reminders only. It never decides what to do with a disk; a crash, a torn line or a full /var may lose lines
+// of it and nothing else.
 
 import { constants } from 'node:fs'
 import { mkdir, open, readFile, rename } from 'node:fs/promises'

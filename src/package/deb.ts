@@ -93,7 +93,7 @@ Version: ${version}
 Architecture: ${architecture}
 Maintainer: walkaway contributors <walkaway@localhost>
 Installed-Size: ${installedKilobytes}
-Depends: nodejs (>= 20), zfsutils-linux, udev, systemd, init-system-helpers, util-linux, sg3-utils, libudev1, libstdc++6
+Depends: nodejs (>= 20.19), zfsutils-linux, udev, systemd, init-system-helpers, util-linux, sg3-utils, libudev1, libstdc++6
 Section: admin
 Priority: optional
 Description: offsite backups to ZFS disks, as they are plugged in

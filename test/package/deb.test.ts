@@ -1,7 +1,7 @@
 // The Debian package from the outside, as dpkg-deb shows it.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -71,7 +71,7 @@ describe.runIf(hasDpkg)('the .deb', () => {
   test('names what it needs', () => {
     expect(dpkgDeb('--field', deb, 'Version').trim()).toBe('1.2.3')
     const depends = dpkgDeb('--field', deb, 'Depends')
-    for (const name of ['nodejs (>= 20)', 'zfsutils-linux', 'udev', 'util-linux', 'sg3-utils']) {
+    for (const name of ['nodejs (>= 20.19)', 'zfsutils-linux', 'udev', 'util-linux', 'sg3-utils']) {
       expect(depends).toContain(name)
     }
   })
@@ -99,6 +99,38 @@ describe.runIf(hasDpkg)('the .deb', () => {
   test('leaves nothing but itself', () => {
     expect(readdirSync(join(folder, 'one'))).toEqual([expect.stringMatching(/^walkaway_1\.2\.3_\w+\.deb$/)])
   })
+})
+
+test.each([
+  ['installed', { before: '', active: false, removed: false }, 'start walkaway.service'],
+  ['upgraded while it runs', { before: '0.1.0', active: true, removed: false }, 'restart walkaway.service'],
+  ['upgraded while it is stopped', { before: '0.1.0', active: false, removed: false }, ''],
+  [
+    'removed and installed again',
+    { before: '0.1.0', active: false, removed: true },
+    'start walkaway.service',
+  ],
+])('%s: what becomes of the service', (_, { before, active, removed }, expected) => {
+  const root = mkdtempSync(join(folder, 'root-'))
+  const tools = join(root, 'tools')
+  for (const path of ['tools', 'run/systemd/system', 'var/lib/systemd/deb-systemd-helper-masked'])
+    mkdirSync(join(root, path), { recursive: true })
+  if (removed) writeFileSync(join(root, 'var/lib/systemd/deb-systemd-helper-masked/walkaway.service'), '')
+  for (const tool of ['deb-systemd-helper', 'udevadm', 'journalctl'])
+    writeFileSync(join(tools, tool), '#!/bin/sh\n', { mode: 0o755 })
+  const isActive = `case "$*" in *is-active*) exit ${active ? 0 : 3};; esac`
+  writeFileSync(join(tools, 'systemctl'), `#!/bin/sh\n${isActive}\n`, { mode: 0o755 })
+  writeFileSync(join(tools, 'deb-systemd-invoke'), `#!/bin/sh\necho "$*" >> ${root}/invoked\n`, {
+    mode: 0o755,
+  })
+  writeFileSync(join(root, 'invoked'), '')
+  const postinst = join(import.meta.dirname, '../../src/package/debian/postinst')
+  const { status, stderr } = spawnSync('sh', [postinst, 'configure', before], {
+    encoding: 'utf8',
+    env: { PATH: `${tools}:/usr/bin:/bin`, DPKG_ROOT: root },
+  })
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  expect(readFileSync(join(root, 'invoked'), 'utf8').trim()).toBe(expected)
 })
 
 test('the licences of what is bundled are in the copyright file', () => {
