@@ -278,9 +278,13 @@ describe('whose fault it was', () => {
 
 describe('an abort', () => {
   const reason = new Error('the disk is wanted back')
-  const abortAfter = (ms: number): AbortSignal => {
+  const filesOf = (world: World): readonly string[] => readdirSync(join(world.runtimeDir, '..'))
+  /** Aborts once the stub says that it is where the test wants it: by a file of that name. */
+  const abortWhen = (world: World, began: string): AbortSignal => {
     const stop = new AbortController()
-    setTimeout(() => stop.abort(reason), ms)
+    void vi
+      .waitFor(() => expect(filesOf(world)).toContain(began), { timeout: 50_000 })
+      .then(() => stop.abort(reason))
     return stop.signal
   }
 
@@ -293,23 +297,30 @@ describe('an abort', () => {
     const world = stub({
       send: 'exec yes',
       receive:
-        'trap "echo signalled > $work/signalled" TERM INT; cat | tail -c 2 > /dev/null; echo kept > "$work/kept"; exit 1',
+        'trap "echo signalled > $work/signalled" TERM INT; head -c 2 > /dev/null; echo > "$work/began"; cat | tail -c 2 > /dev/null; echo kept > "$work/kept"; exit 1',
     })
-    expect(await failureOf(ask(world, { signal: abortAfter(300) }))).toBe(reason)
-    expect(readdirSync(join(world.runtimeDir, '..'))).toContain('kept')
-    expect(readdirSync(join(world.runtimeDir, '..'))).not.toContain('signalled')
+    expect(await failureOf(ask(world, { signal: abortWhen(world, 'began') }))).toBe(reason)
+    expect(filesOf(world)).toContain('kept')
+    expect(filesOf(world)).not.toContain('signalled')
   })
   test('leaves a receiver alone that does not end', async () => {
     const world = stub(
-      { send: 'exec yes', receive: 'cat > /dev/null; sleep 3; echo late > "$work/late"' },
+      {
+        send: 'exec yes',
+        receive:
+          'head -c 2 > /dev/null; echo > "$work/began"; cat > /dev/null; until [ -e "$work/go" ]; do sleep 0.1; done; echo > "$work/late"',
+      },
       500,
     )
-    expect(await failureOf(ask(world, { signal: abortAfter(200) }))).toBeInstanceOf(DeadlineExceeded)
-    await expect.poll(() => readdirSync(join(world.runtimeDir, '..')), { timeout: 6000 }).toContain('late')
+    const error = await failureOf(ask(world, { signal: abortWhen(world, 'began') }))
+    expect(error).toBeInstanceOf(DeadlineExceeded)
+    writeFileSync(join(world.runtimeDir, '..', 'go'), '')
+    await expect.poll(() => filesOf(world), { timeout: 50_000 }).toContain('late')
   })
   test('kills a sender that does not listen', async () => {
-    const world = stub({ send: 'trap "" TERM; while :; do echo x; done 2>/dev/null' }, 500)
-    const error = await failureOf(ask(world, { signal: abortAfter(200) }))
+    const send = 'trap "" TERM; echo > "$work/began"; while :; do echo x; done 2>/dev/null'
+    const world = stub({ send }, 500)
+    const error = await failureOf(ask(world, { signal: abortWhen(world, 'began') }))
     expect(error).toBeInstanceOf(DeadlineExceeded)
   })
   test('while the receiver finishes a whole stream is waited for, and is a success', async () => {
@@ -319,7 +330,7 @@ describe('an abort', () => {
     })
     const stop = new AbortController()
     const asked = ask(world, { signal: stop.signal })
-    await expect.poll(() => readdirSync(join(world.runtimeDir, '..')), { timeout: 30_000 }).toContain('whole')
+    await expect.poll(() => filesOf(world), { timeout: 30_000 }).toContain('whole')
     stop.abort(reason)
     expect(await asked).toEqual({ receivedBytes: 1536 })
   })
