@@ -279,22 +279,15 @@ const datasets: readonly Case[] = [
       await zfs.hold('walkaway:1', [one])
       await zfs.hold('walkaway:1', [one, two])
       await zfs.hold('walkaway:2', [two])
-      assert.deepEqual(
-        (await look(world, dataset)).snapshots.map(({ holds }) => holds),
-        [1, 2],
-      )
-      const sorted = (await zfs.holders([one, two])).map(({ path, tag }) => `${path} ${tag}`).sort()
-      assert.deepEqual(sorted, [`${one} walkaway:1`, `${two} walkaway:1`, `${two} walkaway:2`])
+      const counted = async () => (await look(world, dataset)).snapshots.map(({ holds }) => holds)
+      assert.deepEqual(await counted(), [1, 2])
       await assert.rejects(hand.destroy(one))
       await zfs.release('walkaway:1', [one, two])
       await zfs.release('walkaway:1', [one, two, `${dataset}@never`, `${source}/gone@one`])
-      assert.deepEqual(await zfs.holders([one, two]), [{ path: two, tag: 'walkaway:2' }])
-      assert.deepEqual(await zfs.holders([one]), [])
+      assert.deepEqual(await counted(), [0, 1])
       await hand.destroy(one)
-      assert.deepEqual(await zfs.holders([one, two, `${source}/gone@one`]), [
-        { path: two, tag: 'walkaway:2' },
-      ])
-      assert.deepEqual(await zfs.holders([one]), [])
+      await zfs.release('walkaway:2', [two])
+      assert.deepEqual(await counted(), [0])
     },
   },
   {
@@ -306,7 +299,10 @@ const datasets: readonly Case[] = [
       await world.zfs.hold('t', [path])
       await assert.rejects(world.zfs.hold('t', [`${dataset}@gone`, path]), NotFound)
       await assert.rejects(world.zfs.hold('u', [`${world.source}/gone@one`, path]), NotFound)
-      assert.equal((await world.zfs.holders([path])).length, 2)
+      assert.deepEqual(
+        (await look(world, dataset)).snapshots.map(({ holds }) => holds),
+        [2],
+      )
     },
   },
   {

@@ -126,14 +126,6 @@ export function openListing(root: DatasetName): Listing {
 const byCreatetxg = (a: { readonly createtxg: bigint }, b: { readonly createtxg: bigint }): number =>
   a.createtxg < b.createtxg ? -1 : a.createtxg > b.createtxg ? 1 : 0
 
-/** `zfs holds -H`: path and tag of every hold. */
-export function parseHolders(stdout: string): readonly { readonly path: string; readonly tag: string }[] {
-  return linesOf(stdout).map((line) => {
-    const [path = '', tag = ''] = fields(line, 3, 'zfs holds')
-    return { path, tag }
-  })
-}
-
 /** What became of a snapshot that was to be destroyed; only `destroyed` is not there any more because of it. */
 export type SnapshotEnd = (typeof snapshotEnds)[number]
 const snapshotEnds = [

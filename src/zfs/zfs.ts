@@ -7,7 +7,6 @@ import type { Run } from '../linux/run.ts'
 import { type Bookmarks, createBookmarks } from './bookmarks.ts'
 import {
   argvBytes,
-  askAboutPresent,
   batches,
   CHANGE_MS,
   createZfsCommand,
@@ -23,7 +22,6 @@ import { checkDatasets, checkProperty, checkSnapshots, checkTag, checkValue, poo
 import {
   listingColumns,
   openListing,
-  parseHolders,
   parseNumber,
   parseProperties,
   parsePropertyTable,
@@ -35,12 +33,6 @@ export interface Property {
   /** `local`, `default`, `received`, `inherited from tank`, `temporary` or `-`, in ZFS's words. */
   readonly source: string
 }
-export interface Holder {
-  /** `pool/dataset@snapshot` */
-  readonly path: string
-  readonly tag: string
-}
-
 export interface RenamedDataset {
   readonly from: DatasetName
   readonly to: DatasetName
@@ -68,8 +60,6 @@ export interface Zfs extends Bookmarks {
   hold(tag: string, paths: readonly string[]): Promise<void>
   /** Releases this tag from each snapshot. One that does not hold it, or does not exist any more, is fine. */
   release(tag: string, paths: readonly string[]): Promise<void>
-  /** Who holds these snapshots, by tag. A snapshot that does not exist has no holders. */
-  holders(paths: readonly string[]): Promise<readonly Holder[]>
   /**
    * Destroys snapshots of one pool, at most `MAX_DESTROYED_AT_ONCE`, in one transaction; what became of each is told in
    * the same order. Each goes only if what has its name still has its GUID when it goes. None that stays is an error.
@@ -174,20 +164,6 @@ export function createZfs(run: Run): Zfs {
       await zfs(['release', tag, ...batch], CHANGE_MS).catch(ignoring('not-found'))
   }
 
-  async function holders(paths: readonly string[]): Promise<readonly Holder[]> {
-    checkSnapshots(paths)
-    const found: Holder[] = []
-    for (const batch of batches(paths, single)) {
-      const stdout = await askAboutPresent(
-        batch,
-        (path) => [path, path.split('@', 1)[0] ?? path],
-        (present) => zfs(['holds', '-H', ...present], LOOK_MS),
-      )
-      found.push(...parseHolders(stdout))
-    }
-    return found
-  }
-
   const guidOf = async (path: string): Promise<bigint | null> => {
     try {
       return parseNumber(
@@ -276,7 +252,6 @@ export function createZfs(run: Run): Zfs {
     snapshotSet,
     hold,
     release,
-    holders,
     destroySnapshots: (doomed) => destroySnapshots(zfs, doomed),
     createContainer,
     rename,

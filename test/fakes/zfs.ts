@@ -213,16 +213,6 @@ function createFakeDatasets(state: FakeState): Zfs {
         }
       })
     },
-    async holders(paths) {
-      checkSnapshots(paths)
-      return verb(state, { verb: 'zfs.holders', about: paths.join(' ') }, () =>
-        paths.flatMap((path) => {
-          const [name = '', short = ''] = path.split('@')
-          const found = findDataset(state, name)?.snapshots.find((snapshot) => snapshot.name === short)
-          return [...(found?.tags ?? [])].sort().map((tag) => ({ path, tag }))
-        }),
-      )
-    },
     async bookmarkAll(wanted) {
       return verb(state, { verb: 'zfs.bookmarkAll', about: String(wanted.length) }, () => {
         const reasons = new Map<string, Error>()

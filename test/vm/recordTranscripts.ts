@@ -88,7 +88,6 @@ await record(
 await record('get-missing', ...property('guid', 'src/nothing'))
 await record('get-guid', ...property('guid', 'src/child#first'))
 await record('get-missing-bookmark', ...property('guid', 'src/child#nothing'))
-await record('holds', 'zfs', 'holds', '-H', 'src/child@first', 'src/with spaces@first')
 await record(
   'holds-missing',
   'zfs',

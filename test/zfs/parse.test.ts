@@ -15,7 +15,6 @@ import {
   linesOf,
   listingColumns,
   openListing,
-  parseHolders,
   parseImported,
   parseNumber,
   parseProperties,
@@ -148,11 +147,6 @@ describe.each(versions)('OpenZFS %s', (version) => {
     expect(read('list-tree').command).toContain(listingColumns.join(','))
   })
 
-  test('holds', () => {
-    expect(new Set(parseHolders(read('holds').stdout).map(({ path, tag }) => `${path} ${tag}`))).toEqual(
-      new Set(['src/child@first other', 'src/child@first walkaway:1']),
-    )
-  })
   test('complaints of a command that goes on, one by one', () => {
     const told = (name: string) => parseComplaints(read(name).stderr).map(({ kind, about }) => [kind, about])
     expect(told('hold-again')).toEqual([['exists', 'src/child@first']])
