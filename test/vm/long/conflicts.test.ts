@@ -48,7 +48,7 @@ scenario('conflicts: told one by one, nothing destroyed, everything else complet
   const { before, safe } = await visitWith(home, disk, { outcome: 'partial' })
   expect(safe['MESSAGE']).toContain('NOT complete')
   const reasons: Readonly<Record<string, RegExp>> = {
-    'tank/home': /modified/,
+    'tank/home': /was changed after its newest snapshot/,
     'tank/home/ben': /went its own way after @walkaway_.*@by-hand/,
     'tank/docs': /no longer has a snapshot or bookmark in common/,
     'tank/scratch': /has a filesystem of this name/,

@@ -75,6 +75,8 @@ scenario('fifty other devices come in a burst and go during a visit, and it does
     stdout: (text) => text.trim() === String(sticks),
   })
   await nas.run(['udevadm', 'trigger', '--subsystem-match=block', '--action=add'])
+  // A RAM disk goes only when udev has let go of it.
+  await nas.run(['udevadm', 'settle', '--timeout=120'], { deadlineMs: soonMs + 30_000 })
   await Promise.all([
     ...pulls.map((pull) => pull()),
     nas.script(
