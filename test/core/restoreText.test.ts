@@ -103,12 +103,14 @@ describe('the commands', () => {
 
 describe('whatever is on the disk', () => {
   const component = fc.stringMatching(/^[A-Za-z0-9_.: -]{1,40}$/)
+  // Long enough, mostly, for several values.
   const copies = fc.array(
     fc.tuple(fc.array(component, { minLength: 1, maxLength: 4 }), component, fc.boolean()),
-    { maxLength: 300 },
+    { maxLength: 300, size: 'max' },
   )
 
   test('no value is longer than ZFS takes, all is printable, and the pool is named by its GUID', () => {
+    let manyParts = false
     fc.assert(
       fc.property(copies, (some) => {
         const parts = textOf(
@@ -120,12 +122,21 @@ describe('whatever is on the disk', () => {
         expect(imports).toEqual([expect.stringMatching(new RegExp(` ${guid}$`))])
         const sends = commandsOf(parts).filter((line) => line.startsWith('zfs send'))
         expect(sends).toHaveLength(some.length)
+        manyParts ||= parts.length > 1
         if (parts.length > 1)
           for (const [at, part] of parts.entries())
             expect(part).toContain(`# Part ${at + 1} of ${parts.length}`)
       }),
       { numRuns: 40 },
     )
+    expect(manyParts).toBe(true)
+  })
+
+  test('a disk of 500 datasets fills its values to the brim, and not over it', () => {
+    const parts = textOf(...Array.from({ length: 500 }, (_, at) => copy(`nas/tank/dataset ${at}@s`)))
+    expect(parts.length).toBeGreaterThan(5)
+    for (const part of parts) expect(Buffer.byteLength(part)).toBeLessThanOrEqual(maxValueBytes)
+    for (const part of parts.slice(0, -1)) expect(Buffer.byteLength(part)).toBeGreaterThan(7700)
   })
 
   test('names from a damaged or hostile disk stay one line, without escapes', () => {
