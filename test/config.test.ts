@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { eventNames } from '../src/config/eventNames.ts'
 import type { Config } from '../src/config.ts'
 import { parseConfig, renderMistake } from '../src/config.ts'
-import { eventKinds } from '../src/events.ts'
+import { eventKinds } from '../src/eventKinds.ts'
 import { makeConfigSchema } from '../src/package/schema.ts'
 
 const parse = (text: string) => parseConfig(text, { file: 'c', host: 'nas' })

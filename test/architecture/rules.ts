@@ -9,7 +9,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   core: [],
   'errors.ts': [],
   'version.ts': [],
-  'events.ts': ['core'],
+  'eventKinds.ts': [],
+  'events.ts': ['core', 'eventKinds.ts'],
   'statusLine.ts': ['core', 'runner.ts'],
   'config.ts': ['core', 'errors.ts', 'config'],
   config: ['core', 'errors.ts', 'events.ts', 'config.ts'],
@@ -70,7 +71,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'restore.ts',
   ],
   'main.ts': ['errors.ts', 'version.ts', 'cli'],
-  package: ['errors.ts', 'events.ts', 'config'],
+  package: ['errors.ts', 'eventKinds.ts', 'config'],
 }
 /** Besides linux/run.ts: what lives as long as a visit or the service does is no command with a deadline. */
 const mayStartPrograms = [

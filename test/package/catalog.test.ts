@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { eventKinds } from '../../src/events.ts'
+import { eventKinds } from '../../src/eventKinds.ts'
 import { renderCatalog } from '../../src/package/catalog.ts'
 
 const entry = {
