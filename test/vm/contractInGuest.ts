@@ -1,5 +1,5 @@
 // Runs the contract on the real ZFS of the machine that it is started on, each case on two new pools in files. Bundled
-// and started with plain node by scenarios/contract.test.ts; a line of JSON on stdout for every case.
+// and started with plain node by long/contract.test.ts; a line of JSON on stdout for every case.
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, open, rm, truncate, writeFile } from 'node:fs/promises'

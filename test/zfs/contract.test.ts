@@ -1,4 +1,4 @@
-// The contract against the in-memory ZFS. Against the real one: test/vm/scenarios/contract.test.ts.
+// The contract against the in-memory ZFS. Against the real one: test/vm/long/contract.test.ts.
 import { test } from 'vitest'
 import { cases, type World } from '../contract.ts'
 import { createFakeZfs } from '../fakes/zfs.ts'
