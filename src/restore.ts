@@ -3,7 +3,8 @@
 
 import { copiesOf, copyProperties } from './core/marks.ts'
 import { type DatasetName, datasetName, type PoolName } from './core/model.ts'
-import { type Backup, backupOf, type PlannedStep } from './core/restore.ts'
+import { assignmentsFrom } from './core/rawRestore.ts'
+import { type Backup, backupOf, type PlannedStep, type ReadySend, type ReadyStep } from './core/restore.ts'
 import type { Located } from './core/restoreDisk.ts'
 import { DiskVanished, ImportRefused, messageOf, NotFound } from './errors.ts'
 import type { Block } from './linux/block.ts'
@@ -24,6 +25,7 @@ export type Reachable = Exclude<Located, { readonly kind: 'nowhere' }>
 /** A pool that is in the kernel for as long as it is needed. */
 export interface OpenDisk {
   readonly pool: PoolName
+  readonly altroot: string | null
   /** False as soon as its device is not the one that was imported. */
   readonly isPresent: () => Promise<boolean>
   /** Exports it, if it was imported for this. Throws what `Pools.exportPool` throws. */
@@ -32,8 +34,10 @@ export interface OpenDisk {
 
 /** Throws `ImportRefused`, also for a device that is not what its link says, and what `Pools.importPool` throws. */
 export async function openDisk(disk: Reachable, { pools, block }: RestoreDeps): Promise<OpenDisk> {
-  if (disk.kind === 'imported')
-    return { pool: disk.pool, isPresent: async () => true, close: async () => undefined }
+  if (disk.kind === 'imported') {
+    const altroot = (await pools.imported()).find(({ guid }) => guid === disk.guid)?.altroot ?? null
+    return { pool: disk.pool, altroot, isPresent: async () => true, close: async () => undefined }
+  }
   const { vdevs } = disk
   const isPresent = async (): Promise<boolean> => {
     for (const vdev of vdevs) if (!(await block.isSameDevice(vdev))) return false
@@ -43,13 +47,16 @@ export async function openDisk(disk: Reachable, { pools, block }: RestoreDeps): 
     if (!(await block.leadsTo(link, node)))
       throw new ImportRefused(`${link} does not lead to ${node}: another disk has the same name`)
   const links = vdevs.map(({ link }) => link)
-  const { name } = await pools.importPool({ guid: disk.guid, pool: disk.pool, links }, { readonly: true })
+  const { name, altroot } = await pools.importPool(
+    { guid: disk.guid, pool: disk.pool, links },
+    { readonly: true },
+  )
   const answers = async (): Promise<boolean> => {
     if (!(await isPresent())) return false
     for (const { node } of vdevs) if (!(await block.readable(node))) return false
     return true
   }
-  return { pool: name, isPresent, close: () => pools.exportPool(name, answers) }
+  return { pool: name, altroot, isPresent, close: () => pools.exportPool(name, answers) }
 }
 
 /** Everything on the disk, with what it says of itself; parents first. */
@@ -62,6 +69,24 @@ export async function lookAtBackups(pool: PoolName, { zfs }: RestoreDeps): Promi
     const copy = copies.get(dataset.name)
     return copy === undefined ? [] : [backupOf(dataset, copy)]
   })
+}
+
+/** Reads what encrypted copies received: no stream brings it back. One process for each of them. */
+export async function readyToRestore(
+  steps: readonly PlannedStep[],
+  { altroot }: OpenDisk,
+  { zfs }: RestoreDeps,
+): Promise<readonly ReadyStep[]> {
+  const ready: ReadyStep[] = []
+  for (const step of steps) {
+    if (step.kind !== 'send') ready.push(step)
+    else if (!step.raw) ready.push({ ...step, properties: 'in-force' })
+    else {
+      const received = await zfs.receivedProperties(step.from.dataset)
+      ready.push({ ...step, properties: { set: assignmentsFrom(received, altroot) } })
+    }
+  }
+  return ready
 }
 
 /** Names of all datasets in the pool of `to`; none if there is no such pool. Throws `BadInput` for a name that is none. */
@@ -80,11 +105,10 @@ export interface Restoring {
   /** Where everything goes: each step's target is this or lies below it. */
   readonly to: DatasetName
   readonly signal: AbortSignal
-  readonly onBegin: (step: SendStep) => void
-  readonly onProgress: (step: SendStep, progress: TransferProgress) => void
-  readonly onRestored: (step: SendStep, receivedBytes: number) => void
+  readonly onBegin: (step: ReadySend) => void
+  readonly onProgress: (step: ReadySend, progress: TransferProgress) => void
+  readonly onRestored: (step: ReadySend, receivedBytes: number) => void
 }
-export type SendStep = Extract<PlannedStep, { readonly kind: 'send' }>
 
 export interface RestoreResult {
   readonly restored: readonly DatasetName[]
@@ -103,14 +127,14 @@ interface Failed {
  * was read back: its snapshot is there with the GUID that the disk has. Throws the signal's reason, and `DiskVanished`.
  */
 export async function restore(
-  steps: readonly PlannedStep[],
+  steps: readonly ReadyStep[],
   restoring: Restoring,
   deps: RestoreDeps,
 ): Promise<RestoreResult> {
   const { disk, signal } = restoring
   const failed = new Map<DatasetName, string>()
   const withoutLimits: Failed[] = []
-  const sent: SendStep[] = []
+  const sent: ReadySend[] = []
   let receivedBytes = 0
   for (const step of steps) {
     signal.throwIfAborted()
@@ -146,7 +170,7 @@ export async function restore(
 }
 
 async function execute(
-  step: PlannedStep,
+  step: ReadyStep,
   { signal, onBegin, onProgress, onRestored }: Restoring,
   { zfs, transfer }: RestoreDeps,
 ): Promise<number> {
@@ -163,7 +187,7 @@ async function execute(
         send: { kind: 'full', to: step.from },
         encrypted: step.raw,
         receive: { target: step.target, type: step.type },
-        properties: 'in-force',
+        properties: step.properties,
         signal,
         onProgress: (progress) => onProgress(step, progress),
       })

@@ -15,6 +15,7 @@ import {
   snapshotGuid,
   snapshotPath,
 } from '../src/core/model.ts'
+import { assignmentsFrom } from '../src/core/rawRestore.ts'
 import {
   AlreadyExists,
   BadInput,
@@ -1249,6 +1250,28 @@ const restoring: readonly Case[] = [
     },
   },
   {
+    name: 'what a stream brought is read, though something else is in force',
+    async run(world) {
+      const { from, to } = await ready(world)
+      const set = {
+        compression: 'gzip',
+        readonly: 'off',
+        canmount: 'on',
+        'org:note': 'two lines\nand\ta tab',
+      }
+      await world.zfs.setProperties([from], { ...set, mountpoint: '/mnt/elsewhere' })
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to, { marks: { 'walkaway:source': from } })
+      await world.zfs.setProperties([to], { 'org:note': 'other', 'org:own': 'mine' })
+      const received = await world.zfs.receivedProperties(to)
+      for (const [name, value] of Object.entries(set)) assert.equal(received.get(name), value)
+      assert.equal(received.get('mountpoint'), `${ALTROOT}/mnt/elsewhere`)
+      for (const name of ['walkaway:source', 'org:own', 'exec', 'used', 'type'])
+        assert.equal(received.get(name), undefined)
+      await assert.rejects(world.zfs.receivedProperties(inside(world.disk.pool, 'gone')), NotFound)
+    },
+  },
+  {
     name: 'limits of the source are not in force on the disk and do not come back by themselves',
     async run(world) {
       const { from, to } = await ready(world)
@@ -1273,14 +1296,38 @@ const restoring: readonly Case[] = [
       ]
       await world.hand.create(from, { encrypted: true })
       await world.hand.write(from, 0.1 * MB)
-      await world.pools.importPool(world.disk)
+      const set = { compression: 'gzip', mountpoint: '/mnt/elsewhere', 'org:note': 'two lines\nand\ta tab' }
+      await world.zfs.setProperties([from], set)
+      const { altroot } = await world.pools.importPool(world.disk)
       const a = await take(world, from, 'a')
-      await send(world, { kind: 'full', to: a }, to, { encrypted: true })
+      await send(world, { kind: 'full', to: a }, to, { encrypted: true, marks: { 'walkaway:mode': 'raw' } })
+      assert.deepEqual(await valuesOf(world, to, 'readonly', 'canmount'), ['on', 'noauto'])
       const copy = (await look(world, to)).snapshots[0]
       assert.ok(copy)
-      await send(world, { kind: 'full', to: copy }, back, { encrypted: true, properties: 'in-force' })
+      const properties = { set: assignmentsFrom(await world.zfs.receivedProperties(to), altroot) }
+      assert.deepEqual(properties.set, set)
+      await send(world, { kind: 'full', to: copy }, back, { encrypted: true, properties })
       const { encrypted, snapshots } = await look(world, back)
       assert.deepEqual([encrypted, snapshots[0]?.guid], [true, a.guid])
+      const names = Object.keys(set)
+      assert.deepEqual(await valuesOf(world, back, ...names), await valuesOf(world, from, ...names))
+      const [readonly, canmount, mode] = await valuesOf(world, back, 'readonly', 'canmount', 'walkaway:mode')
+      assert.notEqual(readonly, 'on')
+      assert.notEqual(canmount, 'noauto')
+      assert.equal(mode, '-')
+    },
+  },
+  {
+    name: 'a raw stream is never asked for what a disk received',
+    async run(world) {
+      const [from, back] = [inside(world.source, 'secret'), inside(world.source, 'back')]
+      await world.hand.create(from, { encrypted: true })
+      const a = await take(world, from, 'a')
+      await assert.rejects(
+        send(world, { kind: 'full', to: a }, back, { encrypted: true, properties: 'in-force' }),
+        BadInput,
+      )
+      assert.equal(await world.zfs.observeIfPresent(back), null)
     },
   },
   {

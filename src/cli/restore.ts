@@ -28,8 +28,8 @@ import {
   openDisk,
   type Reachable,
   type RestoreDeps,
+  readyToRestore,
   restore,
-  type SendStep,
 } from '../restore.ts'
 import { checkDatasets, checkSnapshots } from '../zfs/names.ts'
 import { createPools } from '../zfs/pool.ts'
@@ -225,11 +225,12 @@ async function bringBack(
   })
   if (plan.kind === 'refused') return refuse(plan.refusal, say)
   stderr.write(renderLeftOut(plan.leftOut))
-  const sends = plan.steps.filter((step): step is SendStep => step.kind === 'send')
+  const sends = plan.steps.filter((step) => step.kind === 'send')
   checkDatasets(...plan.steps.map(({ target }) => target))
   checkSnapshots(sends.map(({ from }) => `${from.dataset}@${from.name}`))
+  const steps = await readyToRestore(plan.steps, disk, machine)
   if (options.dryRun) {
-    stdout.write(renderDryRun(plan.steps, { ...located, pool: disk.pool }))
+    stdout.write(renderDryRun(steps, { ...located, pool: disk.pool }))
     return 0
   }
 
@@ -238,7 +239,7 @@ async function bringBack(
     say(`the pool ${disk.pool} is in use; do not unplug the disk before it is exported again`)
   let shownAt = performance.now()
   const result = await restore(
-    plan.steps,
+    steps,
     {
       disk,
       to,
@@ -260,17 +261,23 @@ async function bringBack(
     machine,
   )
   const encrypted = sends.some(({ raw }) => raw)
-  const mounts = result.restored.length === 0 ? [] : await mountsBelow(to, machine)
+  const mounts = result.restored.length === 0 ? [] : await mountsOf(result.restored, to, machine)
   stdout.write(renderResult(result, { to, mounts, encrypted }))
   return result.failed.length + result.withoutLimits.length === 0 ? 0 : 1
 }
 
 /** Where what came back with a mountpoint of its own goes when it is mounted: perhaps over something that is there. */
-async function mountsBelow(to: DatasetName, { zfs }: RestoreMachine): Promise<readonly Mount[]> {
+async function mountsOf(
+  restored: readonly DatasetName[],
+  to: DatasetName,
+  { zfs }: RestoreMachine,
+): Promise<readonly Mount[]> {
   const table = await zfs.propertiesBelow(to, ['mountpoint'])
-  return [...table].flatMap(([dataset, properties]) => {
-    const { value = 'none', source } = properties.get('mountpoint') ?? {}
-    return source === 'received' && value.startsWith('/') ? [{ dataset, mountpoint: value }] : []
+  return restored.flatMap((dataset) => {
+    const { value = 'none', source } = table.get(dataset)?.get('mountpoint') ?? {}
+    // Brought by a stream, or set because none could.
+    const own = source === 'received' || source === 'local'
+    return own && value.startsWith('/') ? [{ dataset, mountpoint: value }] : []
   })
 }
 

@@ -1,6 +1,6 @@
 // How `walkaway restore` speaks: what there is, the commands of a dry run, progress, the verdict. Pure.
 import type { DatasetName } from '../core/model.ts'
-import type { Backup, LeftOut, PlannedStep } from '../core/restore.ts'
+import type { Backup, LeftOut, ReadyStep } from '../core/restore.ts'
 import { exportLine, importLine, lineOf } from '../core/restoreCommands.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import type { Reachable, RestoreResult } from '../restore.ts'
@@ -63,7 +63,7 @@ export const renderSnapshots = ({ snapshots }: Backup, look: Look): string =>
   )
 
 /** The commands, for a shell, from import to export. */
-export function renderDryRun(steps: readonly PlannedStep[], disk: Reachable): string {
+export function renderDryRun(steps: readonly ReadyStep[], disk: Reachable): string {
   const lines = steps.map((step) => lineOf(step))
   if (disk.kind === 'imported') return `${lines.join('\n')}\n`
   const links = disk.vdevs.map(({ link }) => link)

@@ -3,7 +3,7 @@
 
 import { assignmentsOf, type Copy, hostRoots } from './marks.ts'
 import { type Dataset, type DatasetName, datasetName, type PoolName, type Snapshot } from './model.ts'
-import type { RestoreStep } from './restoreCommands.ts'
+import type { BroughtBack, RestoreStep } from './restoreCommands.ts'
 
 /** A dataset of the disk: what it holds, and what it says of itself. */
 export interface Backup extends Copy {
@@ -55,12 +55,20 @@ export type RestorePlan =
   | { readonly kind: 'refused'; readonly refusal: RestoreRefusal }
 
 /** A step that sends knows the snapshot, and so the GUID that has to arrive. */
-export type PlannedStep =
-  | Exclude<RestoreStep, { readonly kind: 'send' }>
-  | (Extract<RestoreStep, { readonly kind: 'send' }> & {
-      readonly from: Snapshot
-      readonly type: Dataset['type']
-    })
+export interface PlannedSend {
+  readonly kind: 'send'
+  readonly from: Snapshot
+  readonly type: Dataset['type']
+  /** The copy is encrypted: what it received must be read before it can be sent. */
+  readonly raw: boolean
+  readonly target: DatasetName
+}
+type OtherStep = Exclude<RestoreStep, { readonly kind: 'send' }>
+export type PlannedStep = OtherStep | PlannedSend
+
+/** All that is needed to execute it. */
+export type ReadyStep = OtherStep | ReadySend
+export type ReadySend = PlannedSend & { readonly properties: BroughtBack }
 
 const isWithin = (name: string, root: string): boolean => name === root || name.startsWith(`${root}/`)
 const parentOf = (name: string): string => name.slice(0, Math.max(0, name.lastIndexOf('/')))

@@ -4,6 +4,15 @@
 import { assignmentsOf, type Limits } from './marks.ts'
 import type { DatasetName, PoolGuid, PoolName, Snapshot } from './model.ts'
 
+/** Names and values of properties, as `zfs receive -o` takes them. */
+export type Assignments = Readonly<Record<string, string>>
+
+/**
+ * How what comes back gets the properties of its source: with a plain stream; or they are set, when the copy is encrypted
+ * and so is sent as it is, no key needed (rawRestore.ts).
+ */
+export type BroughtBack = 'in-force' | { readonly set: Assignments }
+
 /** One thing to do on the machine that gets the backup back. */
 export type RestoreStep =
   /** A dataset that only contains others, made as they need it. */
@@ -11,29 +20,37 @@ export type RestoreStep =
   | {
       readonly kind: 'send'
       readonly from: Pick<Snapshot, 'dataset' | 'name'>
-      /** The copy is encrypted: sent as it is, no key needed. */
-      readonly raw: boolean
+      readonly properties: BroughtBack
       readonly target: DatasetName
     }
   /** What limited the source: never in force on the disk, so no stream brings it back. */
   | { readonly kind: 'limits'; readonly target: DatasetName; readonly limits: Limits }
 
 /**
- * `-b` sends the properties as the disk received them, not those that mask them there (readonly, canmount, ...). An
- * encrypted dataset can be sent with properties only raw.
+ * `-b` sends the properties as the disk received them, not those that mask them there (readonly, canmount, ...). Never
+ * with a raw stream: its receive would abort.
  */
-export const restoreSendFlags = (raw: boolean): readonly string[] =>
-  raw ? ['-w', '-p', '-b'] : ['-L', '-c', '-p', '-b']
+export const restoreSendFlags = (properties: BroughtBack): readonly string[] =>
+  properties === 'in-force' ? ['-L', '-c', '-p', '-b'] : ['-w']
 
 /** Never `-F`: nothing is overwritten. A plain stream must not be stored in plain text below an encrypted dataset. */
-export const restoreReceiveFlags = (raw: boolean): readonly string[] =>
-  raw ? ['-u'] : ['-u', '-x', 'encryption']
+export const restoreReceiveFlags = (properties: BroughtBack): readonly string[] =>
+  properties === 'in-force'
+    ? ['-u', '-x', 'encryption']
+    : ['-u', ...Object.entries(properties.set).flatMap(([name, value]) => ['-o', `${name}=${value}`])]
 
 const harmless = /^[A-Za-z0-9_@%+=:,./-]+$/
 
-/** One word for a POSIX shell, whatever is in it. */
+/** What a terminal would obey or hide; a line break does no harm. */
+const unseen = /(?:(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}])+/gu
+const octal = (text: string): string =>
+  [...new TextEncoder().encode(text)].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('')
+
+/** One word for a POSIX shell, whatever is in it, that can be shown on a terminal. */
 export const quoted = (word: string): string =>
-  harmless.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+  harmless.test(word)
+    ? word
+    : `'${word.replaceAll("'", "'\\''").replace(unseen, (run) => `'"$(printf '${octal(run)}')"'`)}'`
 
 /** The line for a step. `place` writes the target: its quoted name, or one with a variable of the shell in it. */
 export function lineOf(step: RestoreStep, place: (target: DatasetName) => string = quoted): string {
@@ -41,9 +58,14 @@ export function lineOf(step: RestoreStep, place: (target: DatasetName) => string
     case 'container':
       return `zfs create -p -u -o canmount=off ${place(step.target)}`
     case 'send': {
-      const send = ['zfs', 'send', ...restoreSendFlags(step.raw), `${step.from.dataset}@${step.from.name}`]
-      const receive = ['zfs', 'receive', ...restoreReceiveFlags(step.raw)]
-      return `${send.map(quoted).join(' ')} | ${receive.join(' ')} ${place(step.target)}`
+      const send = [
+        'zfs',
+        'send',
+        ...restoreSendFlags(step.properties),
+        `${step.from.dataset}@${step.from.name}`,
+      ]
+      const receive = ['zfs', 'receive', ...restoreReceiveFlags(step.properties)]
+      return `${send.map(quoted).join(' ')} | ${receive.map(quoted).join(' ')} ${place(step.target)}`
     }
     case 'limits':
       return `zfs set ${assignmentsOf(step.limits).map(quoted).join(' ')} ${place(step.target)}`

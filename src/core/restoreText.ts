@@ -3,6 +3,7 @@
 
 import { assignmentsOf, type Copy, hostRoots, mark } from './marks.ts'
 import { type DatasetName, datasetName, type PoolGuid, type PoolName } from './model.ts'
+import { rawFunction, rawLine } from './rawRestore.ts'
 import { exportLine, importLine, lineOf, quoted, type RestoreStep } from './restoreCommands.ts'
 
 /** ZFS refuses a user property's value of 8192 bytes (ZAP_MAXVALUELEN, with the final zero). */
@@ -46,12 +47,28 @@ export function restoreText(request: TextRequest): readonly string[] {
     ...steps.filter(({ kind }) => kind !== 'limits'),
     ...steps.filter(({ kind }) => kind === 'limits'),
   ]
-  const lines = ordered.map((step) => lineOf(step, (name) => `"$TO"/${quoted(name)}`))
+  const lines = ordered.map((step) =>
+    step.kind === 'send-raw'
+      ? rawLine(`${step.from.dataset}@${step.from.name}`, below(step.target))
+      : lineOf(step, below),
+  )
   return cut([...introduction(request), ...lines, ...ending(request)], pool)
 }
 
+const below = (target: DatasetName): string => `"$TO"/${quoted(target)}`
+
+/** What an encrypted copy received is read when it is restored, not when the text is written. */
+type TextStep =
+  | RestoreStep
+  | {
+      readonly kind: 'send-raw'
+      readonly from: { readonly dataset: DatasetName; readonly name: string }
+      readonly target: DatasetName
+    }
+
 const introduction = ({ pool, guid, copies }: TextRequest): readonly string[] => {
   const example = copies.find(({ type, state }) => type === 'filesystem' && state !== null)
+  const someEncrypted = copies.some(({ encrypted, state }) => encrypted && state !== null)
   return [
     '# These are backups, made by walkaway. They are plain ZFS: any machine with OpenZFS restores them, as root,',
     '# without walkaway. Lines that begin with # explain, all others are commands for a shell.',
@@ -71,6 +88,12 @@ const introduction = ({ pool, guid, copies }: TextRequest): readonly string[] =>
     '# 4. All of it: say where to (a pool of the new machine, or a dataset that is there), then send what you want',
     '#    back, parents first. Nothing is overwritten: zfs receive refuses a name that is taken. For an older state',
     '#    put another name behind the @. Properties come back as they were on the source, mountpoints too.',
+    ...(someEncrypted
+      ? [
+          '#    Encrypted datasets are sent as they are, without properties: this reads and sets them. It is one command.',
+          ...rawFunction,
+        ]
+      : []),
     'TO=newpool',
   ]
 }
@@ -88,13 +111,16 @@ function placeOf(name: DatasetName, pool: PoolName, roots: readonly DatasetName[
   return root !== undefined && name.startsWith(`${root}/`) ? datasetName(name.slice(root.length + 1)) : null
 }
 
-function stepsOf(copy: Copy, target: DatasetName, copies: readonly Copy[]): readonly RestoreStep[] {
+function stepsOf(copy: Copy, target: DatasetName, copies: readonly Copy[]): readonly TextStep[] {
   const { name, state, encrypted, limits } = copy
   if (state === null) {
     const holdsOthers = copies.some((other) => other.name.startsWith(`${name}/`) && other.state !== null)
     return holdsOthers ? [{ kind: 'container', target }] : []
   }
-  const sent: RestoreStep = { kind: 'send', from: { dataset: name, name: state }, raw: encrypted, target }
+  const from = { dataset: name, name: state }
+  const sent: TextStep = encrypted
+    ? { kind: 'send-raw', from, target }
+    : { kind: 'send', from, properties: 'in-force', target }
   return assignmentsOf(limits).length === 0 ? [sent] : [sent, { kind: 'limits', target, limits }]
 }
 

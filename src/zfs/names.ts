@@ -64,9 +64,18 @@ export function checkProperty(name: string): void {
 }
 
 /** Throws `BadInput` unless it could be a property's value (ZAP_MAXVALUELEN, with the final zero). */
-export function checkValue(value: string): void {
+function checkValue(value: string): void {
   if (value.includes('\0') || Buffer.byteLength(value) > 8191)
     throw new BadInput(`not a property's value: ${quote(value)}`)
+}
+
+/** Throws `BadInput` unless every one could be set. Returns them. */
+export function checkAssignments<T extends Readonly<Record<string, string>>>(assignments: T): T {
+  for (const [name, value] of Object.entries(assignments)) {
+    checkProperty(name)
+    checkValue(value)
+  }
+  return assignments
 }
 
 /** Throws `BadInput` unless it could be a pool's comment (ZPROP_MAX_COMMENT). */

@@ -252,6 +252,28 @@ export function parsePropertyTable(
   return table
 }
 
+/**
+ * `zfs get -Hp -o property,received all`, where `-` stands for nothing. A user property's value may contain tabs and
+ * newlines: a line that cannot begin a property belongs to the value before it. ZFS tells its own properties first.
+ */
+export function parseReceived(stdout: string): ReadonlyMap<string, string> {
+  const received = new Map<string, string>()
+  let last: string | null = null
+  for (const line of linesOf(stdout)) {
+    const [, name, value] = /^([a-z0-9_:.-]+)\t(.*)$/s.exec(line) ?? []
+    const begins = name?.includes(':') === true || last?.includes(':') !== true
+    if (name !== undefined && value !== undefined && begins) {
+      received.set(name, value)
+      last = name
+    } else {
+      if (last === null) throw unreadable('zfs get: no property', line)
+      received.set(last, `${received.get(last)}\n${line}`)
+    }
+  }
+  if (received.size === 0) throw unreadable('zfs get: no property at all', stdout)
+  return new Map([...received].filter(([, value]) => value !== '-'))
+}
+
 /** `zpool list -Hp -o name,guid,altroot`. No pool at all is a normal answer. */
 export function parseImported(
   stdout: string,

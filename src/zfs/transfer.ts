@@ -11,19 +11,12 @@ import {
   type Snapshot,
   snapshotPath,
 } from '../core/model.ts'
-import { restoreReceiveFlags, restoreSendFlags } from '../core/restoreCommands.ts'
+import { type BroughtBack, restoreReceiveFlags, restoreSendFlags } from '../core/restoreCommands.ts'
 import { BadInput, DeadlineExceeded, messageOf, TransferFailed } from '../errors.ts'
 import { type Child, commandFailed, type Ending, launch, type Run } from '../linux/run.ts'
 import { classified, saysBrokenPipe } from './complaint.ts'
 import { failureKind } from './failure.ts'
-import {
-  checkBookmark,
-  checkDatasets,
-  checkProperty,
-  checkSnapshots,
-  checkToken,
-  checkValue,
-} from './names.ts'
+import { checkAssignments, checkBookmark, checkDatasets, checkSnapshots, checkToken } from './names.ts'
 import {
   parseReceivedBytes,
   parseToken,
@@ -58,10 +51,10 @@ export interface TransferRequest {
     readonly marks?: Readonly<Record<string, string>>
   }
   /**
-   * `masked`, for a backup: what the source had set is kept but not in force. `in-force`, for a restore: as it was on
-   * the source; nothing can be resumed then. Left out: `masked`.
+   * `masked`, for a backup: what the source had set is kept but not in force. For a restore: as it was on the source,
+   * which only a plain stream can bring and a raw one has to be given; nothing can be resumed then. Left out: `masked`.
    */
-  readonly properties?: 'masked' | 'in-force'
+  readonly properties?: 'masked' | BroughtBack
   /** Ends the transfer: the sender first, so that the receiver keeps a token. Stalls are for the caller to see. */
   readonly signal: AbortSignal
   readonly onProgress: (progress: TransferProgress) => void
@@ -269,9 +262,12 @@ async function endingOf(child: Child, deadlineMs: number, lastWord: () => void):
 const plainSend = ['-L', '-c', '-p'] as const
 const rawSend = ['-w', '-p'] as const
 
-function sendArguments({ send, encrypted, properties }: TransferRequest): readonly string[] {
+function sendArguments({ send, encrypted, properties = 'masked' }: TransferRequest): readonly string[] {
+  const masked = properties === 'masked'
+  if (!masked && encrypted !== (properties !== 'in-force'))
+    throw new BadInput('properties come back with a plain stream, and are given to a raw one')
   const backup = encrypted ? rawSend : plainSend
-  const flags = ['send', '-vP', ...(properties === 'in-force' ? restoreSendFlags(encrypted) : backup)]
+  const flags = ['send', '-vP', ...(masked ? backup : restoreSendFlags(properties))]
   switch (send.kind) {
     case 'full':
       checkSnapshots([snapshotPath(send.to)])
@@ -318,14 +314,16 @@ const safeProperties = {
   ],
 } as const
 
-function receiveArguments({ encrypted, receive, properties }: TransferRequest): readonly string[] {
+function receiveArguments(request: TransferRequest): readonly string[] {
+  const { encrypted, receive, properties = 'masked' } = request
   checkDatasets(receive.target)
-  if (properties === 'in-force') return ['receive', '-v', ...restoreReceiveFlags(encrypted), receive.target]
-  const marks = Object.entries(receive.marks ?? {}).flatMap(([name, value]) => {
-    checkProperty(name)
-    checkValue(value)
-    return set(`${name}=${value}`)
-  })
+  if (properties !== 'masked') {
+    if (properties !== 'in-force') checkAssignments(properties.set)
+    return ['receive', '-v', ...restoreReceiveFlags(properties), receive.target]
+  }
+  const marks = Object.entries(checkAssignments(receive.marks ?? {})).flatMap(([name, value]) =>
+    set(`${name}=${value}`),
+  )
   // A plain stream with properties would be stored in plain text even below an encrypted dataset.
   const encryption = encrypted ? [] : except('encryption')
   return [

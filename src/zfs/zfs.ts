@@ -18,13 +18,14 @@ import {
 import { parseComplaints, saysNothingToAbort } from './complaint.ts'
 import { destroySnapshots } from './destroy.ts'
 import { failureKind, ZfsFailed } from './failure.ts'
-import { checkDatasets, checkProperty, checkSnapshots, checkTag, checkValue, poolOf } from './names.ts'
+import { checkAssignments, checkDatasets, checkProperty, checkSnapshots, checkTag, poolOf } from './names.ts'
 import {
   listingColumns,
   openListing,
   parseNumber,
   parseProperties,
   parsePropertyTable,
+  parseReceived,
   type SnapshotEnd,
 } from './parse.ts'
 
@@ -91,6 +92,11 @@ export interface Zfs extends Bookmarks {
     root: DatasetName,
     names: readonly string[],
   ): Promise<ReadonlyMap<DatasetName, ReadonlyMap<string, Property>>>
+  /**
+   * What streams brought for this very dataset, in force or not, by property: without what has none. A mountpoint is
+   * shown below the pool's altroot. Throws `NotFound`.
+   */
+  receivedProperties(dataset: DatasetName): Promise<ReadonlyMap<string, string>>
   /** Sets these properties on each of these datasets, one process for all. Throws `NotFound`; the others are set. */
   setProperties(datasets: readonly DatasetName[], values: Readonly<Record<string, string>>): Promise<void>
 }
@@ -233,13 +239,15 @@ export function createZfs(run: Run): Zfs {
     return table
   }
 
+  async function receivedProperties(dataset: DatasetName): Promise<ReadonlyMap<string, string>> {
+    checkDatasets(dataset)
+    const args = ['get', '-Hp', '-o', 'property,received', 'all', dataset]
+    return parseReceived(await zfs(args, LOOK_MS).catch(throwNamed))
+  }
+
   const setProperties: Zfs['setProperties'] = async (datasets, values) => {
     checkDatasets(...datasets)
-    const assignments = Object.entries(values).map(([name, value]) => {
-      checkProperty(name)
-      checkValue(value)
-      return `${name}=${value}`
-    })
+    const assignments = Object.entries(checkAssignments(values)).map(([name, value]) => `${name}=${value}`)
     if (assignments.length === 0) return
     for (const batch of batches(datasets, (dataset) => [dataset]))
       await zfs(['set', ...assignments, ...batch], CHANGE_MS).catch(throwNamed)
@@ -258,6 +266,7 @@ export function createZfs(run: Run): Zfs {
     abortReceive,
     properties,
     propertiesBelow,
+    receivedProperties,
     setProperties,
   }
 }

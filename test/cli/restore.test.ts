@@ -27,6 +27,12 @@ async function backedUp(): Promise<Machine> {
   }
   set('tank', { compression: 'zstd', mountpoint: '/srv' })
   set('tank/home', { readonly: 'off', canmount: 'on', exec: 'on', quota: '4096', 'org:note': 'a\tb' })
+  set('tank/my secret', {
+    compression: 'gzip',
+    readonly: 'off',
+    mountpoint: '/home/me',
+    'org:note': "it's mine",
+  })
   set('tank/vm', { refreservation: '1024' })
   expect(await visitOf(machine, 'offsite-1')).toMatchObject({ report: { outcome: 'complete' } })
   newPool(machine)
@@ -65,6 +71,7 @@ describe('what was backed up comes back', () => {
       expect(seen(machine, below(source, 'new/tank')), source).toEqual(wanted.get(source))
     expect(stdout).toContain('restored 5 datasets')
     expect(stdout).toContain('new/tank will be mounted at /srv')
+    expect(stdout).toContain('new/tank/my secret will be mounted at /home/me\n')
     expect(stdout).toContain('zfs load-key')
     expect(machine.disk('offsite-1').pool.imported).toBeNull()
   })
@@ -98,11 +105,24 @@ describe('what was backed up comes back', () => {
     expect(imported).toMatchObject({ readonly: true })
   })
 
-  test('a pool that somebody has imported is used as it is and left imported', async () => {
+  test.each([null, '/', '/mnt'])(
+    'a pool that somebody has imported, altroot %s, is used as it is and left imported',
+    async (altroot) => {
+      const machine = await backedUp()
+      machine.disk('offsite-1').pool.imported = { altroot }
+      expect(await restoreOn(machine, { dataset: 'tank', to: 'new/tank' })).toMatchObject({ code: 0 })
+      expect(seen(machine, 'new/tank/my secret')).toEqual(seen(machine, 'tank/my secret'))
+      expect(machine.disk('offsite-1').pool.imported).not.toBeNull()
+    },
+  )
+
+  test('only what came back is said to be mounted somewhere', async () => {
     const machine = await backedUp()
-    machine.disk('offsite-1').pool.imported = { altroot: null }
-    expect(await restoreOn(machine, { dataset: 'tank/home', to: 'new/home' })).toMatchObject({ code: 0 })
-    expect(machine.disk('offsite-1').pool.imported).not.toBeNull()
+    datasetOf(machine, 'new/mine').properties.set('mountpoint', { value: '/mine', source: 'local' })
+    const { code, stdout } = await restoreOn(machine, { to: 'new' })
+    expect(code).toBe(0)
+    expect(stdout).toContain('new/tank will be mounted at /srv')
+    expect(stdout).not.toContain('new/mine')
   })
 
   test('an older state, by the time that --list shows and by a snapshot’s name', async () => {
@@ -147,9 +167,15 @@ describe('--list', () => {
     const { stdout, code } = await restoreOn(machine, { list: true })
     expect(code).toBe(0)
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
-    expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202e]/)
+    const obeyed = /[\u0000-\u0009\u000b-\u001f\u202e]/
+    expect(stdout).not.toMatch(obeyed)
+    const note = '\x1b[2J\ttab \u202e end'
+    datasetOf(machine, 'offsite-1/nas/tank/my secret').received = new Map([['org:note', note]])
     const dry = await restoreOn(machine, { dataset: 'nas/tank', to: 'new/tank', dryRun: true })
     expect(dry.stdout).not.toMatch(/rm -rf|-F|mountpoint=/)
+    expect(dry.stdout).not.toMatch(obeyed)
+    const raw = dry.stdout.split('\n').find((line) => line.includes('-w')) ?? ''
+    expect(wordsOf(raw)).toContain(`org:note=${note}`)
     expect(dry.stdout).toContain('zfs set quota=1 new/tank/home')
   })
 })
@@ -170,9 +196,10 @@ describe('--dry-run', () => {
     const secret = commands.find((words) => words.includes('-w'))
     const [newest] = datasetOf(machine, 'tank').snapshots.slice(-1)
     expect(secret).toEqual([
-      ...'zfs send -w -p -b'.split(' '),
+      ...'zfs send -w'.split(' '),
       `offsite-1/nas/tank/my secret@${newest?.name}`,
-      ...'| zfs receive -u'.split(' '),
+      ...'| zfs receive -u -o compression=gzip -o readonly=off -o mountpoint=/home/me -o'.split(' '),
+      "org:note=it's mine",
       'new/my tank/my secret',
     ])
     expectUntouched(machine)

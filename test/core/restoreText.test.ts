@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Copy, parseLimits } from '../../src/core/marks.ts'
 import { datasetName, poolGuid, poolName } from '../../src/core/model.ts'
+import { rawFunction } from '../../src/core/rawRestore.ts'
 import { lineOf, quoted } from '../../src/core/restoreCommands.ts'
 import {
   commentFor,
@@ -56,9 +57,10 @@ describe('the commands', () => {
       "zfs list -r -t filesystem,volume,snapshot -o name,creation,refer,encryption 'offsite 1'",
       "mount -t zfs -o ro,zfsutil 'offsite 1/nas/tank' /mnt",
       'umount /mnt',
+      ...rawFunction,
       'TO=newpool',
       `zfs send -L -c -p -b 'offsite 1/nas/tank@s2' | zfs receive -u -x encryption "$TO"/tank`,
-      `zfs send -w -p -b 'offsite 1/nas/tank/my secret@s2' | zfs receive -u "$TO"/'tank/my secret'`,
+      `restore_raw 'offsite 1/nas/tank/my secret@s2' "$TO"/'tank/my secret'`,
       `zfs send -L -c -p -b 'offsite 1/nas/tank/vm@s1' | zfs receive -u -x encryption "$TO"/tank/vm`,
       'zfs set refreservation=1024 "$TO"/tank/vm',
       "zpool export 'offsite 1'",
@@ -72,6 +74,18 @@ describe('the commands', () => {
     )
     expect(commands).toContain('zfs create -p -u -o canmount=off "$TO"/tank')
     expect(commands.join('\n')).not.toContain('empty')
+  })
+
+  test('the function for encrypted copies is there only for them, once and in one piece', () => {
+    const long = (letter: string): string => Array(12).fill(letter.repeat(18)).join('/')
+    const many = Array.from({ length: 100 }, (_, at) => copy(`!nas/${long('x')}${at}@${'s'.repeat(20)}`))
+    const parts = textOf(copy('nas'), ...many)
+    expect(parts.length).toBeGreaterThan(3)
+    const whole = rawFunction.join('\n')
+    expect(parts.map((part) => part.split(whole).length - 1)).toEqual([1, ...parts.slice(1).map(() => 0)])
+    expect(textOf(copy('nas'), copy('!nas/without a state'), copy('nas/tank@s')).join('\n')).not.toContain(
+      'restore_raw',
+    )
   })
 
   test('two hosts do not get into each other’s way', () => {
@@ -89,7 +103,7 @@ describe('the commands', () => {
         {
           kind: 'send',
           from: { dataset: datasetName('a b/c'), name: 'x y' },
-          raw: false,
+          properties: 'in-force',
           target: datasetName('t  t'),
         },
         (target) => `"$TO"/${quoted(target)}`,
@@ -120,7 +134,7 @@ describe('whatever is on the disk', () => {
         expect(parts.join('\n')).toMatch(/^[\x20-\x7e\n]*$/)
         const imports = commandsOf(parts).filter((line) => line.startsWith('zpool import'))
         expect(imports).toEqual([expect.stringMatching(new RegExp(` ${guid}$`))])
-        const sends = commandsOf(parts).filter((line) => line.startsWith('zfs send'))
+        const sends = commandsOf(parts).filter((line) => /^(zfs send|restore_raw) /.test(line))
         expect(sends).toHaveLength(some.length)
         manyParts ||= parts.length > 1
         if (parts.length > 1)

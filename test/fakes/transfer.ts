@@ -4,7 +4,7 @@
 import { limitProperties } from '../../src/core/marks.ts'
 import { type ResumeToken, snapshotGuid } from '../../src/core/model.ts'
 import { BadInput, DeadlineExceeded, messageOf, TransferFailed } from '../../src/errors.ts'
-import { checkDatasets, checkToken } from '../../src/zfs/names.ts'
+import { checkAssignments, checkDatasets, checkToken } from '../../src/zfs/names.ts'
 import type { SendSource, TokenContent, Transfer, TransferRequest } from '../../src/zfs/transfer.ts'
 import {
   addDataset,
@@ -180,7 +180,8 @@ export function createFakeTransfer(state: FakeState): Transfer {
         ? [...source.properties].map(([name, { value }]): [string, string] => [name, value])
         : [...source.received]
       const dropped: readonly string[] = masked ? limitProperties : []
-      target.received = new Map(sent.filter(([name]) => !dropped.includes(name)))
+      const brought = typeof properties === 'object' ? [] : sent
+      target.received = new Map(brought.filter(([name]) => !dropped.includes(name)))
       for (const [name, { source: from }] of target.properties)
         if (from === 'received') target.properties.delete(name)
       for (const [name, value] of target.received)
@@ -188,7 +189,8 @@ export function createFakeTransfer(state: FakeState): Transfer {
           target.properties.set(name, { value, source: 'received' })
     }
     const safe = masked ? safeOf[receive.type] : {}
-    for (const [name, value] of Object.entries({ ...safe, ...receive.marks }))
+    const given = typeof properties === 'object' ? properties.set : {}
+    for (const [name, value] of Object.entries({ ...safe, ...receive.marks, ...given }))
       target.properties.set(name, { value, source: 'local' })
   }
 
@@ -251,10 +253,14 @@ export function createFakeTransfer(state: FakeState): Transfer {
 
   return {
     async transfer(request) {
-      const { send, receive, signal } = request
+      const { send, receive, signal, properties = 'masked' } = request
       checkDatasets(receive.target)
       if (send.kind === 'incremental' && send.intermediates && !('holds' in send.from))
         throw new BadInput('a bookmark is a base for one snapshot only')
+      // zfs receive aborts when a raw stream brings what a disk received: never asked for.
+      if (properties !== 'masked' && request.encrypted !== (typeof properties === 'object'))
+        throw new BadInput('a raw stream, and only that, is given its properties')
+      if (typeof properties === 'object') checkAssignments(properties.set)
       return verb(state, { verb: 'transfer.transfer', about: receive.target }, async () => {
         signal.throwIfAborted()
         const streams = by('send', () => streamsOf(request))
@@ -269,7 +275,7 @@ export function createFakeTransfer(state: FakeState): Transfer {
           for (const stream of streams) receivedBytes += await receiveOne(request, stream, progress)
         } catch (error) {
           // Without a token to keep, nothing is kept.
-          if (request.properties === 'in-force' && isNew)
+          if (properties !== 'masked' && isNew)
             usablePool(state, receive.target).datasets.delete(receive.target)
           throw error
         }

@@ -14,12 +14,12 @@ import { AlreadyExists, BadInput, DeadlineExceeded, messageOf, NotFound } from '
 import { MAX_DESTROYED_AT_ONCE } from '../../src/zfs/destroy.ts'
 import { failureKind } from '../../src/zfs/failure.ts'
 import {
+  checkAssignments,
   checkBookmark,
   checkDatasets,
   checkProperty,
   checkSnapshots,
   checkTag,
-  checkValue,
   poolOf,
 } from '../../src/zfs/names.ts'
 import type { SnapshotEnd } from '../../src/zfs/parse.ts'
@@ -349,12 +349,24 @@ function createFakeDatasets(state: FakeState): Zfs {
         )
       })
     },
+    async receivedProperties(dataset) {
+      checkDatasets(dataset)
+      return verb(state, { verb: 'zfs.receivedProperties', about: dataset }, () => {
+        const { received } = namedAll(() => requireDataset(state, dataset))
+        const { altroot: root } = usablePool(state, dataset).imported ?? { altroot: null }
+        const altroot = root === null || root === '/' ? '' : root
+        return new Map(
+          [...received].map(([name, value]) =>
+            name === 'mountpoint' && value.startsWith('/')
+              ? [name, altroot + (value === '/' && altroot !== '' ? '' : value)]
+              : [name, value],
+          ),
+        )
+      })
+    },
     async setProperties(datasets, values) {
       checkDatasets(...datasets)
-      for (const [name, value] of Object.entries(values)) {
-        checkProperty(name)
-        checkValue(value)
-      }
+      checkAssignments(values)
       return verb(state, { verb: 'zfs.setProperties', about: datasets.join(' ') }, () => {
         const missing: unknown[] = []
         for (const dataset of datasets) {

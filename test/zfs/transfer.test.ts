@@ -12,6 +12,7 @@ import {
   type SendSource,
   type Transfer,
   type TransferProgress,
+  type TransferRequest,
 } from '../../src/zfs/transfer.ts'
 
 // Time is not the question here, and the computer may be busy.
@@ -68,6 +69,7 @@ const full: SendSource = { kind: 'full', to: point('b') }
 interface Asked {
   readonly send?: SendSource
   readonly encrypted?: boolean
+  readonly properties?: TransferRequest['properties']
   readonly type?: 'filesystem' | 'volume'
   readonly target?: string
   readonly signal?: AbortSignal
@@ -78,6 +80,7 @@ const ask = ({ transfer }: World, asked: Asked = {}): Promise<{ readonly receive
     send: asked.send ?? full,
     encrypted: asked.encrypted ?? false,
     receive: { target: datasetName(asked.target ?? 'disk/host/my docs'), type: asked.type ?? 'filesystem' },
+    properties: asked.properties ?? 'masked',
     signal: asked.signal ?? new AbortController().signal,
     onProgress: asked.onProgress ?? (() => undefined),
   })
@@ -126,6 +129,24 @@ describe('what is run', () => {
     expect(world.said('receive')).toBe(
       'receive -s -u -v -o readonly=on -o volmode=none -o refreservation=none -x reservation -o com.sun:auto-snapshot=false disk/host/my docs',
     )
+  })
+  test('a restore: a plain stream brings the properties, a raw one is given them', async () => {
+    const world = stub({})
+    await ask(world, { properties: 'in-force' })
+    expect(world.said('send')).toBe('send -vP -L -c -p -b tank/my docs@b')
+    expect(world.said('receive')).toBe('receive -v -u -x encryption disk/host/my docs')
+    const set = { compression: 'gzip', 'org:note': "it's mine" }
+    await ask(world, { encrypted: true, properties: { set } })
+    expect(world.said('send')).toBe('send -vP -w tank/my docs@b')
+    expect(world.said('receive')).toBe(
+      "receive -v -u -o compression=gzip -o org:note=it's mine disk/host/my docs",
+    )
+    for (const asked of [
+      { encrypted: true, properties: 'in-force' },
+      { properties: { set } },
+      { encrypted: true, properties: { set: { '-F': 'x' } } },
+    ] as const)
+      await expect(ask(world, asked)).rejects.toThrow(BadInput)
   })
   test('increments from a snapshot, with and without what is between, and from a bookmark', async () => {
     const world = stub({})

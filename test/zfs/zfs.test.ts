@@ -30,6 +30,39 @@ const filesystem = (name: string): string => `${name}\tfilesystem\t1\t1\t1795432
 const snapshot = (path: string, txg: number): string =>
   `${path}\tsnapshot\t${txg}\t${txg}\t1795432178\toff\t-\t0\t0\t24576\n`
 
+describe('received properties', () => {
+  const read = (stdout: string) => zfsOn(() => stdout).zfs.receivedProperties(tank)
+  test('are all that has a value; what cannot begin a property belongs to the value before it', async () => {
+    const { zfs, ran } = zfsOn(() =>
+      [
+        'type\t-',
+        'compression\tgzip',
+        'mountpoint\t/srv/a b',
+        'org:a\tone',
+        '',
+        'Two\tthree',
+        'readonly\ton',
+        '\tfour\t',
+        'org:none\t-',
+        'org:empty\t',
+        '',
+      ].join('\n'),
+    )
+    expect([...(await zfs.receivedProperties(tank))]).toEqual([
+      ['compression', 'gzip'],
+      ['mountpoint', '/srv/a b'],
+      ['org:a', 'one\n\nTwo\tthree\nreadonly\ton\n\tfour\t'],
+      ['org:empty', ''],
+    ])
+    expect(ran).toEqual([['get', '-Hp', '-o', 'property,received', 'all', 'tank']])
+    expect([...(await read('type\t-\n'))]).toEqual([])
+  })
+  test('of an empty or odd answer are an error', async () => {
+    for (const answer of ['', '\n', 'type\n', 'No such\tthing\ntype\t-\n'])
+      await expect(read(answer)).rejects.toThrow(UnreadableAnswer)
+  })
+})
+
 describe('a listing', () => {
   test('that is empty, short or about something else is an error, never nothing', async () => {
     for (const answer of [
