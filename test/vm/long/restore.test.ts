@@ -30,6 +30,7 @@ scenario('restore drill: the text on the disk brings everything back, without wa
     setfattr -n user.note -v hello /tank/kept/file.txt
     setfacl -m u:nobody:r /tank/kept/file.txt
     zfs create -o mountpoint=/srv/www -o canmount=noauto tank/www
+    mkdir /tank/www
     zfs create -s -V 16M -o volmode=dev tank/volume
     udevadm settle
     dd if=/dev/urandom of=/dev/zvol/tank/volume bs=1M count=3 seek=5 oflag=direct status=none
