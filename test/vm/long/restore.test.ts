@@ -74,6 +74,8 @@ scenario('restore drill: the text on the disk brings everything back, without wa
   expect(await rescue.script('sha256sum < /dev/zvol/tank/back/tank/volume')).toBe(volume)
   expect((await rescue.run(['zpool', 'list', '-H', '-o', 'name'])).stdout).toBe('tank\n')
 
+  await rescue.run(['umount', '--recursive', folder])
+
   // Once more, onto what is there now: refused, and nothing is changed.
   const again = await rescue.run(['sh', '-u', '/root/restore.sh'], { reject: false, deadlineMs: 600_000 })
   expect(again.stderr).toContain('exists')
