@@ -20,7 +20,7 @@ scenario(
     })
     const machine = await startMachine({ layer: 'ready' })
     await machine.writeFile('/root/contract.mjs', outputFiles[0]?.text ?? '')
-    const { stdout } = await machine.run(['node', '/root/contract.mjs'], { deadlineMs: 1_200_000 })
+    const { stdout } = await machine.run(['node', '/root/contract.mjs'], { deadlineMs: 5_400_000 })
     const results: readonly { readonly name: string; readonly error: string | null }[] = stdout
       .trim()
       .split('\n')
@@ -28,5 +28,5 @@ scenario(
     expect(results.filter(({ error }) => error !== null)).toEqual([])
     expect(results.map(({ name }) => name)).toEqual(cases.map(({ name }) => name))
   },
-  { timeoutMs: 1_300_000 },
+  { timeoutMs: 5_500_000 },
 )
