@@ -23,7 +23,7 @@ export interface DaemonDeps extends Omit<RunnerDeps, 'lookAgain' | 'onChange'> {
   readonly notifier: Notifier
   readonly reload: () => Promise<Reloaded>
   /** Starts listening; the daemon closes it when it stops. */
-  readonly listen: (answer: () => Reply) => Promise<ControlServer>
+  readonly listen: (answer: () => Promise<Reply>) => Promise<ControlServer>
   readonly tell: (event: WalkawayEvent) => void
   readonly version: string
 }
@@ -117,16 +117,23 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
     }
   }
 
-  const status = (): StatusAnswer => ({
-    version: 1,
-    host: deps.host,
-    daemon: { version: deps.version, startedAt: startedAt.toISOString() },
-    disks: [...runners.values()].map((runner) => runner.describe(overdueMsOf(config, runner.disk.name))),
-  })
+  const status = async (): Promise<StatusAnswer> => {
+    await Promise.all([...runners.values()].map(confirmReleased))
+    return {
+      version: 1,
+      host: deps.host,
+      daemon: { version: deps.version, startedAt: startedAt.toISOString() },
+      disks: [...runners.values()].map((runner) => runner.describe(overdueMsOf(config, runner.disk.name))),
+    }
+  }
+  const confirmReleased = (runner: Runner): Promise<void> =>
+    runner.confirmReleased().catch((error: unknown) => {
+      deps.warn(`${runner.disk.name}: whether its pool is imported could not be read: ${messageOf(error)}`)
+    })
 
   return {
     async start() {
-      server = await deps.listen(() => ({ version: 1, ok: true, status: status() }))
+      server = await deps.listen(async () => ({ version: 1, ok: true, status: await status() }))
       matchRunners()
       follow().catch((error: unknown) => deps.warn(`udev's events ended: ${messageOf(error)}`))
       deps.tell({

@@ -28,6 +28,8 @@ export interface RunnerDeps extends Omit<VisitDeps, 'onPhase' | 'onProgress'> {
 export interface Runner {
   readonly disk: Disk
   looked(sighting: Sighting): Promise<void>
+  /** Before it is said again that a disk is safe to take: somebody may have imported its pool since the last look. */
+  confirmReleased(): Promise<void>
   state(): DiskState
   progress(): Progress | null
   /** `overdueMs` null: this disk is never overdue. */
@@ -227,6 +229,14 @@ export function createRunner(
       firstLook &&= sighting.kind === 'settling'
       if (sighting.kind === 'present') tellAlarms(sighting.alarms)
       apply({ kind: 'looked', sighting, sameDevices, pool })
+    },
+    async confirmReleased() {
+      const before = state
+      if (before.kind !== 'removable') return
+      const name = await deps.pools.nameOf(disk.poolGuid, disk.pool)
+      if (name === null || state !== before) return
+      nameInKernel = name
+      apply({ kind: 'imported-by-others' })
     },
     state: () => state,
     progress: () => progress,

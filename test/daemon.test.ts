@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { diskName, poolGuid, serial } from '../src/core/model.ts'
 import { UnreadableAnswer } from '../src/errors.ts'
+import { READ_ONLY_ALTROOT } from '../src/zfs/pool.ts'
 import { deviceOf, expectStates, goodVisit, startService, stopTime, tale } from './fakes/service.ts'
 import { expectBackedUp, expectTidy, homeMachine } from './fakes/visits.ts'
 
@@ -17,14 +18,14 @@ describe('the life of a disk', () => {
     expect(tale(machine)).toEqual(['daemon-started'])
     expect(service.notified).toEqual(['ready'])
     await service.pass(120_000)
-    expectStates(service, { 'offsite-1': 'absent' })
+    await expectStates(service, { 'offsite-1': 'absent' })
     expect(service.statusLine()).toBe('waiting for a backup disk')
 
     for (let round = 0; round < 2; round++) {
       await service.plugIn('offsite-1')
-      expectStates(service, { 'offsite-1': 'arriving' })
+      await expectStates(service, { 'offsite-1': 'arriving' })
       await service.pass(3000)
-      expectStates(service, { 'offsite-1': 'removable' })
+      await expectStates(service, { 'offsite-1': 'removable' })
       expect(service.statusLine()).toBe('offsite-1: SAFE TO REMOVE, backup complete')
       expect(tale(machine)).toEqual(goodVisit)
       expectBackedUp(machine, 'offsite-1')
@@ -35,10 +36,10 @@ describe('the life of a disk', () => {
       expect(tale(machine)).toEqual([])
 
       await service.unplug('offsite-1')
-      expectStates(service, { 'offsite-1': 'absent' })
+      await expectStates(service, { 'offsite-1': 'absent' })
       expect(tale(machine)).toEqual(['disk-removed'])
     }
-    expect(service.status().disks[0]).toMatchObject({
+    expect((await service.status()).disks[0]).toMatchObject({
       lastVisit: { outcome: 'complete' },
       overdue: false,
       progress: null,
@@ -62,7 +63,7 @@ describe('the life of a disk', () => {
     await service.plugIn('offsite-1')
     await service.plugIn('offsite-2')
     await service.pass(5000)
-    expectStates(service, { 'offsite-1': 'removable', 'offsite-2': 'pulled' })
+    await expectStates(service, { 'offsite-1': 'removable', 'offsite-2': 'pulled' })
     const kinds = (disk: string) =>
       machine.told.flatMap((event) => ('disk' in event && event.disk === disk ? [event.kind] : []))
     expect(kinds('offsite-1').filter((kind) => goodVisit.includes(kind))).toEqual(goodVisit)
@@ -72,7 +73,7 @@ describe('the life of a disk', () => {
 
     await service.plugIn('offsite-2')
     await service.pass(5000)
-    expectStates(service, { 'offsite-1': 'removable', 'offsite-2': 'removable' })
+    await expectStates(service, { 'offsite-1': 'removable', 'offsite-2': 'removable' })
     expectBackedUp(machine, 'offsite-2')
     expectTidy(machine, 'offsite-2')
     await service.daemon.stop('test')
@@ -84,7 +85,7 @@ describe('the life of a disk', () => {
     const others = () => (copies === 0 ? [] : deviceOf({ ...machine.disk('offsite-1'), seq: 77 }))
     const service = await startService(machine, { others })
     await service.pass(300_000)
-    expectStates(service, { 'offsite-1': 'refused' })
+    await expectStates(service, { 'offsite-1': 'refused' })
     expect(tale(machine)).toEqual(['daemon-started', 'disk-refused'])
     expect(machine.state.calls.some(({ verb }) => verb === 'pools.importPool')).toBe(false)
     copies = 0
@@ -98,7 +99,7 @@ describe('the life of a disk', () => {
     machine.disk('offsite-1').pool.busy = true
     const service = await startService(machine)
     await service.pass(100_000)
-    expectStates(service, { 'offsite-1': 'not-removable' })
+    await expectStates(service, { 'offsite-1': 'not-removable' })
     expect(tale(machine)).toEqual([
       'daemon-started',
       'disk-arrived',
@@ -108,7 +109,7 @@ describe('the life of a disk', () => {
     ])
     machine.disk('offsite-1').pool.busy = false
     await service.pass(300_000)
-    expectStates(service, { 'offsite-1': 'removable' })
+    await expectStates(service, { 'offsite-1': 'removable' })
     expect(tale(machine)).toEqual(['pool-exported', 'safe-to-remove'])
     await service.daemon.stop('test')
   })
@@ -117,15 +118,32 @@ describe('the life of a disk', () => {
     const machine = homeMachine()
     const service = await startService(machine)
     await service.pass(5000)
-    expectStates(service, { 'offsite-1': 'removable' })
+    await expectStates(service, { 'offsite-1': 'removable' })
     const { pool } = machine.disk('offsite-1')
     // As `zpool import offsite-1 blue` leaves it.
     machine.state.pools.delete('offsite-1')
     machine.state.pools.set('blue', Object.assign(pool, { name: 'blue', imported: { altroot: null } }))
     tale(machine)
     await service.pass(65_000)
-    expectStates(service, { 'offsite-1': 'not-removable' })
+    await expectStates(service, { 'offsite-1': 'not-removable' })
     expect(tale(machine).filter((kind) => kind === 'not-safe-to-remove')).toHaveLength(1)
+    await service.daemon.stop('test')
+  })
+
+  test('imported since the last look (`walkaway restore`): no answer says that it is safe', async () => {
+    const machine = homeMachine()
+    const service = await startService(machine)
+    await service.pass(5000)
+    await expectStates(service, { 'offsite-1': 'removable' })
+    tale(machine)
+    const { pool } = machine.disk('offsite-1')
+    pool.imported = { altroot: READ_ONLY_ALTROOT, readonly: true }
+    await expectStates(service, { 'offsite-1': 'not-removable' })
+    expect(tale(machine)).toEqual(['not-safe-to-remove'])
+    pool.imported = null
+    await service.pass(65_000)
+    await expectStates(service, { 'offsite-1': 'removable' })
+    expect(tale(machine)).toEqual(['safe-to-remove'])
     await service.daemon.stop('test')
   })
 
@@ -139,7 +157,7 @@ describe('the life of a disk', () => {
     machine.addPool('offsite-1')
     machine.state.pools.set('offsite-1 on its disk', own)
     await service.pass(130_000)
-    expectStates(service, { 'offsite-1': 'removable' })
+    await expectStates(service, { 'offsite-1': 'removable' })
     await service.unplug('offsite-1').catch(() => undefined)
     expect(tale(machine)).toEqual(['disk-removed'])
     expect(machine.state.calls.some(({ verb }) => verb === 'pools.reopen')).toBe(false)
@@ -154,7 +172,7 @@ describe('the life of a disk', () => {
     machine.disk('offsite-1').pool.busy = false
     machine.now = new Date(0)
     await service.pass(65_000)
-    expectStates(service, { 'offsite-1': 'removable' })
+    await expectStates(service, { 'offsite-1': 'removable' })
     await service.daemon.stop('test')
   })
 })
@@ -173,7 +191,7 @@ describe('looking', () => {
     tale(machine)
     readable = false
     await service.pass(130_000)
-    expectStates(service, { 'offsite-1': 'removable' })
+    await expectStates(service, { 'offsite-1': 'removable' })
     expect(tale(machine)).toEqual([])
     expect(service.warnings).not.toEqual([])
     readable = true
@@ -188,7 +206,7 @@ describe('looking', () => {
     const service = await startService(machine)
     machine.plugIn('offsite-1')
     await service.pass(65_000)
-    expectStates(service, { 'offsite-1': 'removable' })
+    await expectStates(service, { 'offsite-1': 'removable' })
     await service.daemon.stop('test')
   })
 
@@ -204,7 +222,7 @@ describe('looking', () => {
     })
     const service = await startService(machine)
     await service.pass(5000)
-    expectStates(service, { 'offsite-1': 'absent', 'offsite-2': 'removable' })
+    await expectStates(service, { 'offsite-1': 'absent', 'offsite-2': 'removable' })
     expect(service.warnings.join()).toContain('offsite-1')
     await service.daemon.stop('test')
   })
@@ -252,11 +270,11 @@ describe('reading the configuration again', () => {
     await service.pass(3000)
     await service.daemon.reload()
     await service.pass(65_000)
-    expectStates(service, { 'offsite-1': 'backing-up' })
+    await expectStates(service, { 'offsite-1': 'backing-up' })
     expect(machine.disk('offsite-1').pool.imported).not.toBeNull()
     letGo()
     await service.pass(130_000)
-    expectStates(service, { blue: 'removable' })
+    await expectStates(service, { blue: 'removable' })
     expect(tale(machine)).toEqual([
       'daemon-started',
       'disk-arrived',
@@ -282,11 +300,15 @@ describe('reading the configuration again', () => {
       reload: async () => ({ kind: 'ok', config: { ...before, disks } }),
     })
     await service.pass(5000)
-    expect(service.status().disks[0]?.lastComplete).not.toBeNull()
+    expect((await service.status()).disks[0]?.lastComplete).not.toBeNull()
     await service.unplug('offsite-1')
     await service.daemon.reload()
     await service.pass(1000)
-    expect(service.status().disks[0]).toMatchObject({ poolGuid: '4711', lastComplete: null, lastVisit: null })
+    expect((await service.status()).disks[0]).toMatchObject({
+      poolGuid: '4711',
+      lastComplete: null,
+      lastVisit: null,
+    })
     await service.daemon.stop('test')
   })
 
@@ -310,10 +332,10 @@ describe('reading the configuration again', () => {
       reload: async () => ({ kind: 'ok', config }),
     })
     await service.pass(1000)
-    expectStates(service, { 'offsite-1': 'arriving' })
+    await expectStates(service, { 'offsite-1': 'arriving' })
     await service.daemon.reload()
     await service.pass(65_000)
-    expectStates(service, {})
+    await expectStates(service, {})
     expect(tale(machine)).toEqual(['daemon-started', 'config-reloaded'])
     await service.daemon.stop('test')
   })
@@ -324,22 +346,22 @@ describe('reading the configuration again', () => {
     let config = good
     const service = await startService(machine, { config, reload: async () => ({ kind: 'ok', config }) })
     await service.pass(5000)
-    expectStates(service, { 'offsite-1': 'removable' })
-    const { lastComplete } = service.status().disks[0] ?? {}
+    await expectStates(service, { 'offsite-1': 'removable' })
+    const { lastComplete } = (await service.status()).disks[0] ?? {}
     expect(lastComplete).toBeTruthy()
 
     config = { ...good, disks: good.disks.map((disk) => ({ ...disk, poolGuid: poolGuid('1') })) }
     await service.daemon.reload()
     await service.pass(65_000)
-    expectStates(service, { 'offsite-1': 'refused' })
+    await expectStates(service, { 'offsite-1': 'refused' })
     // Nothing is known of a disk with that pool.
-    expect(service.status().disks[0]?.lastComplete).toBeNull()
+    expect((await service.status()).disks[0]?.lastComplete).toBeNull()
 
     config = { ...good, disks: good.disks.map((disk) => ({ ...disk, serials: [...disk.serials] })) }
     await service.daemon.reload()
     await service.pass(65_000)
-    expectStates(service, { 'offsite-1': 'removable' })
-    expect(service.status().disks[0]?.lastComplete).toBe(lastComplete)
+    await expectStates(service, { 'offsite-1': 'removable' })
+    expect((await service.status()).disks[0]?.lastComplete).toBe(lastComplete)
     await service.daemon.stop('test')
   })
 
@@ -353,10 +375,10 @@ describe('reading the configuration again', () => {
       reload: async () => ({ kind: 'ok', config: machine.config() }),
     })
     await service.pass(5000)
-    expectStates(service, { 'offsite-1': 'removable' })
+    await expectStates(service, { 'offsite-1': 'removable' })
     await service.daemon.reload()
     await service.pass(5000)
-    expectStates(service, { 'offsite-1': 'removable', 'offsite-2': 'removable' })
+    await expectStates(service, { 'offsite-1': 'removable', 'offsite-2': 'removable' })
     await service.daemon.stop('test')
   })
 })

@@ -46,7 +46,7 @@ describe('stopping', () => {
       pool.busy = true
       const service = await startService(machine)
       await service.pass(5000)
-      expectStates(service, { 'offsite-1': 'not-removable' })
+      await expectStates(service, { 'offsite-1': 'not-removable' })
       pool.busy = false
       await service.daemon.stop('SIGTERM')
       expect(pool.imported).toEqual(altroot === null ? { altroot } : null)
@@ -61,10 +61,10 @@ describe('stopping', () => {
     pool.busy = true
     const service = await startService(machine, { past })
     await service.pass(5000)
-    expectStates(service, { 'offsite-1': 'not-removable' })
+    await expectStates(service, { 'offsite-1': 'not-removable' })
     pool.busy = false
     await service.pass(60_000)
-    expectStates(service, { 'offsite-1': 'removable' })
+    await expectStates(service, { 'offsite-1': 'removable' })
     await service.daemon.stop('test')
     expect(past).toMatchObject([{ device: null }, { device: 'boot 1' }])
     expect(mergeVisits(past)).toEqual([past[1]])
@@ -72,7 +72,7 @@ describe('stopping', () => {
     tale(machine)
     const next = await startService(machine, { past })
     await next.pass(5000)
-    expectStates(next, { 'offsite-1': 'removable' })
+    await expectStates(next, { 'offsite-1': 'removable' })
     expect(tale(machine)).toEqual(['daemon-started'])
     await next.daemon.stop('test')
   })
@@ -87,7 +87,7 @@ describe('stopping', () => {
       },
     })
     await service.pass(1000)
-    expectStates(service, { 'offsite-1': 'arriving' })
+    await expectStates(service, { 'offsite-1': 'arriving' })
     stop = () => service.daemon.stop('SIGTERM')
     await service.pass(120_000)
     expect(machine.story()).not.toContain('disk-arrived')
@@ -129,7 +129,7 @@ describe('starting with a disk plugged in', () => {
 
   test('a finished one stays removable, and nothing is told', async () => {
     const { machine, service } = await restarted()
-    expectStates(service, { 'offsite-1': 'removable' })
+    await expectStates(service, { 'offsite-1': 'removable' })
     expect(tale(machine)).toEqual(['daemon-started'])
     expect(service.statusLine()).toBe('offsite-1: SAFE TO REMOVE, backup complete')
     await service.unplug('offsite-1')
@@ -154,11 +154,11 @@ describe('starting with a disk plugged in', () => {
     machine.disk('offsite-1').holders = ['dd']
     const first = await startService(machine, { past })
     await first.pass(5000)
-    expectStates(first, { 'offsite-1': 'not-removable' })
+    await expectStates(first, { 'offsite-1': 'not-removable' })
     await first.daemon.stop('test')
     const service = await startService(machine, { past })
     await service.pass(5000)
-    expectStates(service, { 'offsite-1': 'not-removable' })
+    await expectStates(service, { 'offsite-1': 'not-removable' })
     await service.daemon.stop('test')
   })
 
@@ -177,7 +177,7 @@ describe('starting with a disk plugged in', () => {
     await service.pass(2000)
     initialized = true
     await service.pass(65_000)
-    expectStates(service, { 'offsite-1': 'removable' })
+    await expectStates(service, { 'offsite-1': 'removable' })
     expect(tale(machine)).toEqual(['daemon-started'])
     await service.daemon.stop('test')
   })

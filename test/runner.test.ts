@@ -23,18 +23,18 @@ test('plugged in again while its last visit still hangs: the next one waits for 
   }
   await service.pass(3000)
   await service.unplug('offsite-1')
-  expectStates(service, { 'offsite-1': 'pulled' })
-  expect(service.status().disks[0]?.progress).toBeNull()
+  await expectStates(service, { 'offsite-1': 'pulled' })
+  expect((await service.status()).disks[0]?.progress).toBeNull()
   machine.state.calls.length = 0
 
   await service.plugIn('offsite-1')
   await service.pass(10_000)
-  expectStates(service, { 'offsite-1': 'importing' })
+  await expectStates(service, { 'offsite-1': 'importing' })
   expect(machine.state.calls.map(({ verb }) => verb)).not.toContain('pools.clear')
 
   letGo()
   await service.pass(3000)
-  expectStates(service, { 'offsite-1': 'removable' })
+  await expectStates(service, { 'offsite-1': 'removable' })
   const told = tale(machine)
   expect(told.filter((kind) => kind === 'disk-pulled' || kind === 'safe-to-remove')).toEqual([
     'disk-pulled',
@@ -61,8 +61,8 @@ test('its disk hangs though it is plugged in: told once; plugged in again, the b
   }
   await service.pass(3000)
   await service.pass(180_000)
-  expectStates(service, { 'offsite-1': 'stuck' })
-  expect(service.status().disks[0]?.reason).toContain('does not answer')
+  await expectStates(service, { 'offsite-1': 'stuck' })
+  expect((await service.status()).disks[0]?.reason).toContain('does not answer')
   expect(tale(machine)).toEqual([
     'daemon-started',
     'disk-arrived',
@@ -76,7 +76,7 @@ test('its disk hangs though it is plugged in: told once; plugged in again, the b
   await service.pass(5000)
   await service.plugIn('offsite-1')
   await service.pass(10_000)
-  expectStates(service, { 'offsite-1': 'removable' })
+  await expectStates(service, { 'offsite-1': 'removable' })
   expect(tale(machine)).toEqual(goodVisit)
   expectBackedUp(machine, 'offsite-1')
   expectTidy(machine, 'offsite-1')
@@ -88,8 +88,8 @@ test('while a visit runs, its phase and how far it is can be seen', async () => 
   const service = await startService(machine)
   const seen: unknown[] = []
   machine.state.interference = {
-    before: ({ verb, about }) => {
-      const [disk] = service.status().disks
+    before: async ({ verb, about }) => {
+      const [disk] = (await service.status()).disks
       if (verb === 'pools.importPool' || verb === 'pools.sync' || verb === 'pools.exportPool')
         seen.push([verb, disk?.state, disk?.progress?.phase])
       if (verb === 'transfer.transfer' && about.endsWith('/ann'))
@@ -103,7 +103,11 @@ test('while a visit runs, its phase and how far it is can be seen', async () => 
     ['pools.sync', 'verifying', 'verifying'],
     ['pools.exportPool', 'exporting', 'exporting'],
   ])
-  expect(service.status().disks[0]).toMatchObject({ state: 'removable', progress: null, reason: null })
+  expect((await service.status()).disks[0]).toMatchObject({
+    state: 'removable',
+    progress: null,
+    reason: null,
+  })
   await service.daemon.stop('test')
 })
 
@@ -127,8 +131,8 @@ test('a pool that only another machine may use: refused once, and nothing is tri
   machine.disk('offsite-1').pool.lastUser = 'attic'
   const service = await startService(machine)
   await service.pass(300_000)
-  expectStates(service, { 'offsite-1': 'refused' })
-  expect(service.status().disks[0]?.reason).toContain('attic')
+  await expectStates(service, { 'offsite-1': 'refused' })
+  expect((await service.status()).disks[0]?.reason).toContain('attic')
   expect(tale(machine)).toEqual(['daemon-started', 'disk-arrived', 'backup-finished', 'disk-refused'])
   machine.disk('offsite-1').pool.lastUser = null
   await service.unplug('offsite-1')
@@ -142,8 +146,8 @@ test('a history that cannot be written is a warning and nothing else', async () 
   const machine = homeMachine()
   const service = await startService(machine, { recorded: { kind: 'failed', reason: 'the disk is full' } })
   await service.pass(3000)
-  expectStates(service, { 'offsite-1': 'removable' })
-  expect(service.status().disks[0]?.lastComplete).not.toBeNull()
+  await expectStates(service, { 'offsite-1': 'removable' })
+  expect((await service.status()).disks[0]?.lastComplete).not.toBeNull()
   expect(service.warnings.join()).toContain('the disk is full')
   await service.daemon.stop('test')
 })

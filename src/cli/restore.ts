@@ -91,16 +91,21 @@ export async function runRestore(options: RestoreOptions): Promise<0 | 1 | 2 | 4
       say(located.sentence)
       return exitCodes[located.because]
     }
-    const visit = await visitUnderWay(located.guid, options.socket ?? controlSocket)
+    const socket = options.socket ?? controlSocket
+    const visit = await visitUnderWay(located.guid, socket)
     if (visit !== null) {
       say(visit)
       return 4
     }
-    return await onOpenDisk(located, machine, say, (disk) =>
-      to === null
+    return await onOpenDisk(located, machine, say, async (disk) => {
+      // Asked, the daemon sees at once that the disk is in use, and says that it is not to be taken.
+      await ask(socket, { version: 1, command: 'status' }, { deadlineMs }).catch((error: unknown) =>
+        say(`the daemon may not know yet that the disk is in use: ${messageOf(error)}`),
+      )
+      return to === null
         ? list(options, { disk, config, machine, say })
-        : bringBack(options, { disk, config, machine, say, to, located }),
-    )
+        : bringBack(options, { disk, config, machine, say, to, located })
+    })
   } catch (error) {
     if (!(error instanceof ImportRefused)) throw error
     say(error.hint === undefined ? error.message : `${error.message}; ${error.hint}`)

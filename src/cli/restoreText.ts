@@ -4,7 +4,7 @@ import type { Backup, LeftOut, ReadyStep } from '../core/restore.ts'
 import { exportLine, importLine, lineOf } from '../core/restoreCommands.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import type { Reachable, RestoreResult } from '../restore.ts'
-import { ALTROOT } from '../zfs/pool.ts'
+import { READ_ONLY_ALTROOT } from '../zfs/pool.ts'
 import { alignedCells, bytesInWords, type Look, paint, plural } from './words.ts'
 
 /** `2026-11-22 18:40` in the machine's time zone: as `--at` takes it. */
@@ -67,7 +67,7 @@ export function renderDryRun(steps: readonly ReadyStep[], disk: Reachable): stri
   const lines = steps.map((step) => lineOf(step))
   if (disk.kind === 'imported') return `${lines.join('\n')}\n`
   const links = disk.vdevs.map(({ link }) => link)
-  return `${[importLine(disk.guid, links, [ALTROOT]), ...lines, exportLine(disk.pool)].join('\n')}\n`
+  return `${[importLine(disk.guid, links, [READ_ONLY_ALTROOT]), ...lines, exportLine(disk.pool)].join('\n')}\n`
 }
 
 export const renderLeftOut = (leftOut: readonly LeftOut[]): string =>

@@ -63,6 +63,8 @@ export type Input =
       readonly sameDevices: boolean
       readonly pool: PoolInKernel
     }
+  /** Between two looks, somebody imported the pool of a disk that was released. */
+  | { readonly kind: 'imported-by-others' }
   | { readonly kind: 'phase'; readonly phase: VisitPhase }
   | { readonly kind: 'visit-ended'; readonly result: VisitResult }
 

@@ -43,6 +43,8 @@ export function transition(
   switch (input.kind) {
     case 'looked':
       return afterLook(state, input, now, timing)
+    case 'imported-by-others':
+      return state.kind === 'removable' ? takeBack(state, now, timing) : stay(state)
     case 'phase':
       return stay(state.kind === 'visiting' ? { ...state, phase: input.phase } : state)
     case 'visit-ended':
@@ -193,7 +195,7 @@ function left(sighting: Sighting, now: Date, timing: Timing): Transition {
   return { state: next.state, effects: [tell({ kind: 'disk-removed' }), ...next.effects] }
 }
 
-/** It was said to be safe, and then somebody imported its pool by hand: that word must not stand. */
+/** It was said to be safe, and then somebody imported its pool (by hand, `walkaway restore`): that word must not stand. */
 function takeBack(
   { outcome, vdevs }: Extract<DiskState, { kind: 'removable' }>,
   now: Date,

@@ -25,6 +25,8 @@ export type { KernelState, PoolHealth } from './parse.ts'
  * and so tells a pool that we left imported (a crash) from one that somebody else imported.
  */
 export const ALTROOT = '/run/walkaway/never-mounted'
+/** Of a pool that is imported to read from it only: the service has no claim to it, and leaves it as it is. */
+export const READ_ONLY_ALTROOT = '/run/walkaway/read-only'
 
 export interface ImportedPool {
   readonly name: PoolName
@@ -41,7 +43,7 @@ export interface Pools {
    * Imports exactly this pool from exactly these partitions: nothing mounted, not in the cache file, under `ALTROOT`,
    * never forced. Returns it as the kernel then lists it; its name may differ from `pool`, its GUID does not.
    * Throws `ImportRefused` with a hint for the person. Fine if it is imported already (`altroot` tells by whom).
-   * `readonly`: nothing at all is written to the disk, not even that it was imported.
+   * `readonly`: nothing at all is written to the disk, not even that it was imported; and it is not under `ALTROOT`.
    */
   importPool(
     what: { readonly guid: PoolGuid; readonly pool: PoolName; readonly links: readonly string[] },
@@ -132,7 +134,8 @@ export function createPools({
       })
     }
     const from = links.flatMap((link) => ['-d', link])
-    const safely = ['-N', ...(readonly ? ['-o', 'readonly=on'] : []), '-R', ALTROOT, '-o', 'cachefile=none']
+    const access = readonly ? ['-o', 'readonly=on', '-R', READ_ONLY_ALTROOT] : ['-R', ALTROOT]
+    const safely = ['-N', ...access, '-o', 'cachefile=none']
     await command('zpool', ['import', ...safely, ...from, guid], IMPORT_MS, signal).catch(
       (error: unknown) => {
         throw importRefused(pool, error)

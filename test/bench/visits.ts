@@ -27,14 +27,13 @@ export async function measureVisits(machine: Machine, image: Disk): Promise<void
 
   const visits: VisitFigures[] = []
   const shells: number[] = []
-  // The first of each warms the caches and does not count.
+  // The first of each warms the caches and does not count. Always in this order: the shell removes what the visit left.
   for (let pair = 0; pair <= pairs; pair++) {
-    const turns = [
-      async () => visits.push(await visitOnce(machine, image)),
-      async () => shells.push(await shellOnce(machine, image, poolGuid)),
-    ]
-    for (const turn of pair % 2 === 0 ? turns : turns.reverse()) await turn()
-    if (pair === 0) [visits.length, shells.length] = [0, 0]
+    const visit = await visitOnce(machine, image)
+    const shellMs = await shellOnce(machine, image, poolGuid)
+    if (pair === 0) continue
+    visits.push(visit)
+    shells.push(shellMs)
   }
   await machine.run(['systemctl', 'stop', 'walkaway'], { deadlineMs: 120_000 })
   await machine.script('zfs destroy -r tank/bench')
@@ -68,7 +67,7 @@ export async function measureVisits(machine: Machine, image: Disk): Promise<void
   )
 }
 
-/** A full send of the dataset in a whole visit, from plugging in to safe-to-remove; leaves nothing on either side. */
+/** A full send of the dataset in a whole visit, from plugging in to safe-to-remove. */
 async function visitOnce(machine: Machine, image: Disk): Promise<VisitFigures> {
   const before = machine.journal.mark()
   const udev = machine.start(['udevadm', 'monitor', '--udev', '--subsystem-match=block'])
@@ -95,7 +94,7 @@ async function visitOnce(machine: Machine, image: Disk): Promise<VisitFigures> {
   return figures
 }
 
-/** The same stream into the same pool by hand. */
+/** The same stream into the same pool by hand; leaves nothing on either side. */
 async function shellOnce(machine: Machine, image: Disk, poolGuid: string): Promise<number> {
   await machine.run(['systemctl', 'stop', 'walkaway'], { deadlineMs: 120_000 })
   await machine.plug(image, { serial })

@@ -188,7 +188,7 @@ describe('--dry-run', () => {
     const { guid, link } = machine.disk('offsite-1').pool
     const commands = stdout.trimEnd().split('\n').map(wordsOf)
     expect(commands[0]).toEqual([
-      ...'zpool import -N -o readonly=on -o cachefile=none -R /run/walkaway/never-mounted -d'.split(' '),
+      ...'zpool import -N -o readonly=on -o cachefile=none -R /run/walkaway/read-only -d'.split(' '),
       link,
       guid,
     ])

@@ -394,6 +394,15 @@ describe('the end of a visit', () => {
   })
 })
 
+test('imported by others since the last look counts for a disk that was released only', () => {
+  const { state, effects } = transition(states.removable, { kind: 'imported-by-others' }, start)
+  expect(state).toMatchObject({ kind: 'not-removable', imported: true })
+  expect(effects.map(({ kind }) => kind)).toEqual(['tell', 'look-again'])
+  for (const other of Object.values(states))
+    if (other.kind !== 'removable')
+      expect(transition(other, { kind: 'imported-by-others' }, start)).toEqual({ state: other, effects: [] })
+})
+
 test('a phase counts during a visit only', () => {
   expect(transition(visiting, { kind: 'phase', phase: 'exporting' }, start).state).toEqual({
     ...visiting,

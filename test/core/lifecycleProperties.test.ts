@@ -412,6 +412,7 @@ test('any input in any state is answered', () => {
     fc
       .tuple(sighting, fc.boolean(), fc.boolean(), fc.boolean())
       .map(([s, sameDevices, imported, suspended]) => looked(s, { sameDevices, imported, suspended })),
+    fc.constant<Input>({ kind: 'imported-by-others' }),
     fc.record({ kind: fc.constant('phase'), phase: fc.constantFrom(...visitPhases) }),
     fc.constantFrom(...resultKinds).map((kind): Input => ({ kind: 'visit-ended', result: result(kind) })),
   )

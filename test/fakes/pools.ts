@@ -1,7 +1,7 @@
 // The fake's pools: import, presence, suspension, export; and the wedge that an export without a disk is.
 import { DeadlineExceeded, DiskVanished, ImportRefused, NotFound, PoolBusy } from '../../src/errors.ts'
 import { checkComment, checkDevices, checkPool, checkPoolGuid } from '../../src/zfs/names.ts'
-import { ALTROOT, type ImportedPool, type Pools } from '../../src/zfs/pool.ts'
+import { ALTROOT, type ImportedPool, type Pools, READ_ONLY_ALTROOT } from '../../src/zfs/pool.ts'
 import { type FakePool, type FakeState, usablePool, verb, writablePool } from './zfsState.ts'
 
 export function createFakePools(state: FakeState): Pools {
@@ -46,7 +46,7 @@ export function createFakePools(state: FakeState): Pools {
           throw new ImportRefused(`${pool} was last used by the machine ${found.lastUser}`, {
             hint: `Export it on ${found.lastUser}`,
           })
-        found.imported = { altroot: ALTROOT, readonly }
+        found.imported = { altroot: readonly ? READ_ONLY_ALTROOT : ALTROOT, readonly }
         return shownPool(found)
       })
     },

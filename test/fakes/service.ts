@@ -22,8 +22,7 @@ export interface Service {
   readonly notified: string[]
   /** Clients that the visits of this daemon keep from sleeping, now. */
   inhibitors(): number
-  status(): StatusAnswer
-  stateOf(disk: string): string | undefined
+  status(): Promise<StatusAnswer>
   /** Lets everything that is ready happen, then this much time pass, in steps. */
   pass(ms: number): Promise<void>
   plugIn(disk: string): Promise<void>
@@ -85,7 +84,7 @@ export async function startService(machine: Machine, options: ServiceOptions = {
   let inhibitors = 0
   let wake: () => void = () => undefined
   const events: DiskEvent[] = []
-  let answer: (() => StatusAnswer) | null = null
+  let answer: (() => Promise<StatusAnswer>) | null = null
 
   const say = (action: string): void => {
     events.push({ action, node: '', diskSeq: '', syspath: '', at: machine.now.getTime() })
@@ -137,8 +136,8 @@ export async function startService(machine: Machine, options: ServiceOptions = {
     bootId: 'boot',
     reload: options.reload ?? (async () => ({ kind: 'ok', config: options.config ?? machine.config() })),
     listen: async (reply) => {
-      answer = () => {
-        const { ok, ...rest } = reply()
+      answer = async () => {
+        const { ok, ...rest } = await reply()
         if (!ok || !('status' in rest)) throw new Error('the daemon did not say how it is')
         return rest.status
       }
@@ -158,11 +157,10 @@ export async function startService(machine: Machine, options: ServiceOptions = {
     notified,
     statusLine: () => statusLine,
     inhibitors: () => inhibitors,
-    status() {
+    async status() {
       if (answer === null) throw new Error('the daemon does not listen')
       return answer()
     },
-    stateOf: (name) => service.status().disks.find((disk) => disk.name === name)?.state,
     async pass(ms) {
       await settle()
       const stepMs = Math.max(500, Math.ceil(ms / 20))
@@ -206,5 +204,10 @@ export const goodVisit: readonly EventKind[] = [
   'safe-to-remove',
 ]
 
-export const expectStates = (service: Service, states: Readonly<Record<string, string>>): void =>
-  expect(Object.fromEntries(service.status().disks.map((disk) => [disk.name, disk.state]))).toEqual(states)
+export async function expectStates(
+  service: Service,
+  states: Readonly<Record<string, string>>,
+): Promise<void> {
+  const { disks } = await service.status()
+  expect(Object.fromEntries(disks.map((disk) => [disk.name, disk.state]))).toEqual(states)
+}
