@@ -95,7 +95,10 @@ async function withLock<T>(path: string, whenTaken: string, work: () => Promise<
   try {
     return await work()
   } finally {
+    // Not only asked to: our own event loop may stand still from here on, for as long as the scenarios run.
+    const ended = new Promise((resolve) => holder.once('exit', resolve))
     holder.stdin.end()
+    if (holder.exitCode === null && holder.signalCode === null) await ended
   }
 }
 
