@@ -1027,7 +1027,7 @@ const transfers: readonly Case[] = [
   {
     name: 'a token whose snapshot and dataset have other names by now goes on all the same',
     async run(world) {
-      const { from, to } = await ready(world, 40 * MB)
+      const { from, to } = await ready(world, interruptible)
       const a = await take(world, from, 'a')
       await sendHalf(world, { kind: 'full', to: a }, to)
       const { resumeToken } = await look(world, to)

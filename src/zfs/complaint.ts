@@ -43,7 +43,7 @@ const kinds: readonly (readonly [RegExp, FailureKind])[] = [
   [/(dataset|pool|tag|bookmark|destination) already exists|tag already exists|bookmark exists/, 'exists'],
   [/destination '.*' exists|pool with that name already exists|Resuming recv on existing/, 'exists'],
   [/is busy|being held|already in use|export in progress|currently (scrubbing|resilvering)/, 'busy'],
-  [/(dataset|destination '.*'|bookmark '.*'|snapshot .*) does not exist/, 'not-found'],
+  [/(dataset|parent|destination '.*'|bookmark '.*'|snapshot .*) does not exist/, 'not-found'],
   [/no such (pool|dataset|tag|device)|could not find any snapshots/, 'not-found'],
 ]
 

@@ -130,6 +130,7 @@ await record('bookmark-missing', 'zfs', 'bookmark', 'src/child@nothing', 'src/ch
 await record('destroy-missing-bookmark', 'zfs', 'destroy', 'src/child#nothing')
 await record('destroy-held', 'zfs', 'destroy', 'src/child@first')
 await record('create-exists', 'zfs', 'create', 'src/child')
+await record('rename-no-parent', 'zfs', 'rename', '-u', 'src/child', 'src/no/parent')
 await record('abort-nothing', 'zfs', 'receive', '-A', 'dst/room')
 await record('abort-missing', 'zfs', 'receive', '-A', 'dst/nothing')
 await record('not-root', 'setpriv', '--reuid=65534', '--clear-groups', 'zfs', 'snapshot', 'src/child@new')

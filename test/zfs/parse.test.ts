@@ -43,6 +43,7 @@ const kinds: { readonly [name: string]: FailureKind } = {
   'destroy-missing-bookmark': 'not-found',
   'destroy-held': 'busy',
   'create-exists': 'exists',
+  'rename-no-parent': 'not-found',
   'abort-missing': 'not-found',
   'not-root': 'permission',
   'receive-exists': 'exists',
