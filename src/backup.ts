@@ -4,16 +4,19 @@
 
 import type { Config } from './config.ts'
 import type { Calendar } from './core/calendar.ts'
+import { expectedSpeed } from './core/freshness.ts'
 import { createMeter } from './core/meter.ts'
 import type {
   Dataset,
   DatasetFailure,
   DatasetName,
   Disk,
+  DiskSpace,
   PoolName,
   Progress,
   SnapshotGuid,
   VisitPhase,
+  VisitReport,
 } from './core/model.ts'
 import { snapshotPath } from './core/model.ts'
 import { type Arrangement, arrange, describeArrangement, type Placed } from './core/placement.ts'
@@ -28,7 +31,7 @@ import { planAll, stateOf, type Task } from './plan.ts'
 import { prune } from './prune.ts'
 import { type Context, sendAll } from './send.ts'
 import { type Goal, type SnapshotSet, takeSnapshotSet } from './snapshotSet.ts'
-import { findUnfitting } from './space.ts'
+import { explainShortage, makeRoom, measureSpace, missingOf } from './space.ts'
 import type { Pools } from './zfs/pool.ts'
 import type { Transfer } from './zfs/transfer.ts'
 import type { Zfs } from './zfs/zfs.ts'
@@ -46,6 +49,8 @@ export interface BackupDeps {
   readonly nextSecond: () => Promise<void>
   /** One snapshot set at a time, so that two disks that arrive together do not take each other's name. */
   readonly takingSnapshots: <T>(work: () => Promise<T>) => Promise<T>
+  /** Reads `condition` again and again until it is true; false when the deadline came first. */
+  readonly until: (condition: () => Promise<boolean>, deadlineMs: number) => Promise<boolean>
   readonly tell: (event: WalkawayEvent) => void
   readonly onPhase: (phase: VisitPhase) => void
   readonly onProgress: (progress: Progress) => void
@@ -58,8 +63,8 @@ export interface BackupRequest {
   readonly config: Config
   /** True while the disk's device is the one that was imported. */
   readonly isPresent: () => Promise<boolean>
-  /** From earlier visits; null when unknown. */
-  readonly expectedBytesPerSecond: number | null
+  /** Earlier visits of this disk, oldest first: what is expected of this one. Nothing is decided by them. */
+  readonly past: readonly VisitReport[]
   readonly signal: AbortSignal
 }
 
@@ -69,6 +74,7 @@ export interface BackupResult {
   readonly unchanged: number
   readonly sentBytes: number
   readonly failures: readonly DatasetFailure[]
+  readonly space: DiskSpace | null
 }
 
 /**
@@ -85,6 +91,10 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     failures.push({ dataset, reason })
     deps.tell({ kind: 'dataset-failed', ...ofDisk, dataset, reason })
   }
+  let missingBytes = 0
+  const lacksRoom = (bytes: number): void => {
+    missingBytes += bytes
+  }
 
   signal.throwIfAborted()
   const set = await takeSnapshotSet(request, deps, fail)
@@ -99,11 +109,13 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   const toSend = new Set(tasks.filter((task) => task.plan.kind === 'steps'))
   await holdWhatTravels([...toSend], request, deps)
   const unmarked = await bookmarkStates(tasks, request, deps)
-  const unfitting = await findUnfitting(toSend, request, deps)
+  const unfitting = await makeRoom(tasks, request, deps)
+  for (const shortage of unfitting.values()) lacksRoom(missingOf(shortage))
   const reserved = new Set(set.missed.map((name) => targetOf(config, { pool }, name)))
   const names = new Set<string>(found.map(({ name }) => name))
   const { unmoved, onDisk } = await moveCopies(tasks, { onDisk: names, reserved }, request, deps)
-  const unfit = new Map([...unmarked, ...unfitting, ...unmoved])
+  const tooLarge = [...unfitting].map(([name, shortage]) => [name, explainShortage(shortage)] as const)
+  const unfit = new Map([...unmarked, ...tooLarge, ...unmoved])
 
   const meter = createMeter(
     [...toSend].reduce((sum, task) => sum + (task.plan.kind === 'steps' ? task.plan.estimatedBytes : 0), 0),
@@ -116,6 +128,7 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     meter,
     unfit,
     fail,
+    lacksRoom,
     marksOf,
     onDisk,
     reserved,
@@ -124,7 +137,7 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
 
   const verified = await verify(
     tasks.filter((task) => !failedNames.has(task.source.name)),
-    { request, deps, fail },
+    { request, deps, fail, lacksRoom },
   )
   await tidy(verified, request, deps)
   const covered = verified.flatMap(({ source, target }) =>
@@ -139,6 +152,7 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     unchanged: verified.length - sent,
     sentBytes: meter.sentBytes(),
     failures,
+    space: await measureSpace(missingBytes, request, deps),
   }
 }
 
@@ -201,7 +215,7 @@ function tellPlan(
   const plans = tasks.flatMap((task) => (task.plan.kind === 'steps' ? [task.plan] : []))
   const conflicts = tasks.filter((task) => task.plan.kind === 'conflict').length
   const estimatedBytes = plans.reduce((sum, plan) => sum + plan.estimatedBytes, 0)
-  const speed = request.expectedBytesPerSecond
+  const speed = expectedSpeed(request.past)
   deps.tell({
     kind: 'plan-made',
     disk: request.disk.name,

@@ -51,8 +51,14 @@ export class DeadlineExceeded extends Failure {
 /** The disk's device is gone while it was needed. Nothing may be exported, synced or destroyed on its pool now. */
 export class DiskVanished extends Failure {}
 
-/** The disk has no room for the rest of a stream. */
-export class DiskFull extends Failure {}
+/** The disk has no room for the rest of a stream: `missingBytes` of it, by ZFS's estimate, if it had one. */
+export class DiskFull extends Failure {
+  readonly missingBytes: number | null
+  constructor(message: string, missingBytes: number | null, options: FailureOptions = {}) {
+    super(message, options)
+    this.missingBytes = missingBytes
+  }
+}
 
 /** The pool could not be exported because something uses it. */
 export class PoolBusy extends Failure {

@@ -83,7 +83,7 @@ export const kinds = {
     messageId: '7847eb33d1f44fa7a8ddd4028be44063',
     subject: 'Old snapshots were destroyed',
     explanation:
-      'On the disk, what keep.disk gives up; on the source, of the snapshots that walkaway took, what keep.source gives up. What a disk needs for its next increment stays, as does what is held. What could not be destroyed goes at a later visit; the backup is complete all the same.',
+      'On the disk, what keep.disk gives up; on the source, of the snapshots that walkaway took, what keep.source gives up. What a disk needs for its next increment stays, as does what is held. When there would not be room enough, keep.disk is applied to the disk before anything is sent, to nothing newer than what both sides have. What could not be destroyed goes at a later visit; the backup is complete all the same.',
   },
   'explain-failed': {
     messageId: 'f0fd76a78a634ba695e3206791eb3ef9',

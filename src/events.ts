@@ -50,6 +50,8 @@ export type WalkawayEvent =
   | ({ readonly kind: 'verified'; readonly datasets: number } & OfDisk)
   | ({
       readonly kind: 'pruned'
+      /** `to-make-room`: before anything was sent, because it would not have fitted. */
+      readonly why: 'given-up' | 'to-make-room'
       /** Snapshots that were destroyed. */
       readonly onDisk: number
       readonly onSource: number
@@ -105,18 +107,31 @@ function sentenceAboutVisit(report: VisitReport): string {
     case 'partial':
       return report.datasets.failed === 0 && report.reason !== null
         ? `backup NOT complete: ${report.reason}`
-        : `backup NOT complete: ${report.datasets.failed} of ${plural(report.datasets.total, 'dataset')} failed`
+        : `backup NOT complete: ${report.datasets.failed} of ${plural(report.datasets.total, 'dataset')} failed${lacking(report)}`
     case 'failed':
-      return `backup FAILED${report.reason === null ? '' : `: ${report.reason}`}`
+      return `backup FAILED${report.reason === null ? '' : `: ${report.reason}`}${lacking(report)}`
     case 'interrupted':
       return 'backup not finished; it goes on at the next visit'
   }
 }
 
+const lacking = ({ space }: VisitReport): string =>
+  space === null || space.missingBytes === 0
+    ? ''
+    : `; the disk is full, about ${bytes(space.missingBytes)} are missing`
+
+function forecast({ space }: VisitReport): string {
+  if (space === null || space.fullInVisits === null) return ''
+  return `; the disk will be full in about ${plural(space.fullInVisits, 'visit')}`
+}
+
+const whereElse = (event: Extract<WalkawayEvent, { kind: 'pruned' }>): string =>
+  event.why === 'to-make-room' ? 'to make room for what is to be sent' : `${event.onSource} on the source`
+
 function visitSummary(report: VisitReport): string {
   const { total, sent, unchanged } = report.datasets
   const took = duration(report.finishedAt.getTime() - report.startedAt.getTime())
-  return `${sentenceAboutVisit(report)}; ${plural(total, 'dataset')} (${sent} sent, ${unchanged} already there), ${bytes(report.sentBytes)} in ${took}`
+  return `${sentenceAboutVisit(report)}; ${plural(total, 'dataset')} (${sent} sent, ${unchanged} already there), ${bytes(report.sentBytes)} in ${took}${forecast(report)}`
 }
 
 interface Told {
@@ -200,7 +215,7 @@ function describe(event: WalkawayEvent): Told {
       const left = event.left.length === 0 ? '' : `; not all of it: ${event.left.join('; ')}`
       return {
         priority: event.left.length === 0 ? 6 : 4,
-        sentence: `${plural(event.onDisk, 'old snapshot')} destroyed on the disk, ${event.onSource} on the source${left}`,
+        sentence: `${plural(event.onDisk, 'old snapshot')} destroyed on the disk, ${whereElse(event)}${left}`,
       }
     }
     case 'explain-failed':

@@ -1,11 +1,11 @@
-// Destroys what the keep policies give up, on the disk and on the source, once a backup was read back. Which snapshots
-// those are is core/retention.ts. What fails here leaves the backup as complete as it is, and is done at a later visit.
+// Destroys what the keep policies give up, on the disk and on the source, once a backup was read back; on the disk before
+// that, where it makes room for it. Which snapshots those are is core/retention.ts. What fails here leaves the backup as complete as it is, and is done at a later visit.
 
 import type { BackupDeps, BackupRequest } from './backup.ts'
-import type { Dataset, Snapshot } from './core/model.ts'
+import type { Dataset, Snapshot, SnapshotGuid } from './core/model.ts'
 import { keepsEverything, planDiskRetention, planSourceRetention, type Verdict } from './core/retention.ts'
 import { chooseSource } from './core/selection.ts'
-import { messageOf } from './errors.ts'
+import { DeadlineExceeded, messageOf } from './errors.ts'
 import { MAX_DESTROYED_AT_ONCE } from './zfs/destroy.ts'
 import { byPool } from './zfs/names.ts'
 import type { SnapshotEnd } from './zfs/parse.ts'
@@ -40,11 +40,50 @@ export async function prune(
     // A pool that does not answer may be all of ZFS: nothing else is tried.
     failures.push(messageOf(error))
   }
+  tellPruned({ why: 'given-up', onDisk, onSource, failures }, request, deps)
+}
+
+/**
+ * Destroys these snapshots of the disk before anything is sent, to make room, and tells `pruned`. Returns those that are not
+ * there any more. Throws `DeadlineExceeded`; told to stop, or without the disk, it ends early.
+ */
+export async function pruneBeforehand(
+  doomed: readonly Snapshot[],
+  request: BackupRequest,
+  deps: BackupDeps,
+): Promise<ReadonlySet<SnapshotGuid>> {
+  const { isPresent, signal } = request
+  const ends: SnapshotEnd[] = []
+  const failures: string[] = []
+  try {
+    await destroy(doomed, { deps, goOn: async () => !signal.aborted && (await isPresent()), ends })
+  } catch (error) {
+    failures.push(messageOf(error))
+    if (error instanceof DeadlineExceeded) throw error
+  } finally {
+    tellPruned({ why: 'to-make-room', onDisk: ends, onSource: [], failures }, request, deps)
+  }
+  return new Set(
+    doomed.flatMap(({ guid }, at) => (ends[at] === 'destroyed' || ends[at] === 'gone' ? [guid] : [])),
+  )
+}
+
+function tellPruned(
+  pruned: {
+    readonly why: 'given-up' | 'to-make-room'
+    readonly onDisk: readonly SnapshotEnd[]
+    readonly onSource: readonly SnapshotEnd[]
+    readonly failures: readonly string[]
+  },
+  request: BackupRequest,
+  deps: BackupDeps,
+): void {
+  const { why, onDisk, onSource, failures } = pruned
   const left = [...describeRest([...onDisk, ...onSource]), ...failures]
   const destroyed = (ends: readonly SnapshotEnd[]): number => ends.filter((end) => end === 'destroyed').length
   const counts = { onDisk: destroyed(onDisk), onSource: destroyed(onSource) }
   if (counts.onDisk + counts.onSource + left.length > 0)
-    deps.tell({ kind: 'pruned', disk: request.disk.name, pool: request.pool, ...counts, left })
+    deps.tell({ kind: 'pruned', disk: request.disk.name, pool: request.pool, why, ...counts, left })
 }
 
 function chooseOnDisk(

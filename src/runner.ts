@@ -4,7 +4,7 @@
 import type { Config } from './config.ts'
 import type { DiskAnswer } from './control/protocol.ts'
 import type { DiskState, Effect, Input, PoolInKernel, Tale, Vdevs, VisitResult } from './core/diskState.ts'
-import { expectedSpeed, judgeFreshness } from './core/freshness.ts'
+import { judgeFreshness } from './core/freshness.ts'
 import { type Alarm, describeAlarm, describeRefusal, type Sighting } from './core/identity.ts'
 import { defaultTiming, transition } from './core/lifecycle.ts'
 import type { Disk, PoolName, Progress } from './core/model.ts'
@@ -122,7 +122,7 @@ export function createRunner(
     const inhibitor = await deps.inhibit(`backup to ${disk.name} is running`)
     try {
       const result = await visit(
-        { disk, vdevs, config: config(), expectedBytesPerSecond: expectedSpeed(visits), signal },
+        { disk, vdevs, config: config(), past: visits, signal },
         {
           ...deps,
           onPhase: (phase) => {
@@ -304,6 +304,7 @@ function describe(of: {
             datasets: last.datasets,
             failures: last.failures,
             reason: last.reason,
+            space: last.space,
           },
     progress: progress === null ? null : { ...progress, readyAt: progress.readyAt?.toISOString() ?? null },
   }

@@ -20,6 +20,8 @@ export interface Context {
   readonly request: BackupRequest
   readonly deps: BackupDeps
   readonly fail: (dataset: DatasetName, reason: string) => void
+  /** A dataset failed because the disk lacks about so much room, in bytes. */
+  readonly lacksRoom: (missingBytes: number) => void
 }
 
 type Sending = Context & {
@@ -77,6 +79,7 @@ export async function sendAll(
         if (error instanceof DeadlineExceeded && !(await deps.pools.answers().catch(() => true)))
           hangs = error
         if (hangs !== null) throw hangs
+        if (error instanceof DiskFull) context.lacksRoom(error.missingBytes ?? 0)
         return giveUp(task, messageOf(error))
       }
     })
@@ -181,7 +184,7 @@ async function execute(step: Step, task: Task, context: Sending): Promise<void> 
   })
   const { receivedBytes } = await transfer.catch((error: unknown) => {
     if (failureKind(error) !== 'no-space') throw error
-    throw new DiskFull(explainFullDisk(leftBytes), { cause: error })
+    throw new DiskFull(explainFullDisk(leftBytes), leftBytes, { cause: error })
   })
   stream.end(receivedBytes)
   deps.tell({

@@ -12,15 +12,14 @@ import { ALTROOT, type ImportedPool } from './zfs/pool.ts'
 
 export interface VisitDeps extends BackupDeps {
   readonly block: Block
-  /** Reads `condition` again and again until it is true; false when the deadline came first. */
-  readonly until: (condition: () => Promise<boolean>, deadlineMs: number) => Promise<boolean>
 }
 
 export interface VisitRequest {
   readonly disk: Disk
   readonly vdevs: Vdevs
   readonly config: Config
-  readonly expectedBytesPerSecond: number | null
+  /** Earlier visits of this disk, oldest first. */
+  readonly past: readonly VisitReport[]
   /** Its reason says why: an `EndVisit`. */
   readonly signal: AbortSignal
 }
@@ -53,6 +52,7 @@ export async function visit(request: VisitRequest, deps: VisitDeps): Promise<Vis
     datasets: { total: 0, sent: 0, unchanged: 0, failed: 0 },
     failures: [],
     reason: null,
+    space: null,
     ...fields,
   })
 
@@ -106,7 +106,7 @@ async function answers(vdevs: Vdevs, deps: VisitDeps): Promise<boolean> {
 }
 
 function judge(result: BackupResult): Partial<VisitReport> {
-  const { total, sent, unchanged, sentBytes, failures } = result
+  const { total, sent, unchanged, sentBytes, failures, space } = result
   const none = sent + unchanged === 0 && failures.length > 0
   return {
     outcome: failures.length === 0 ? 'complete' : none ? 'failed' : 'partial',
@@ -114,6 +114,7 @@ function judge(result: BackupResult): Partial<VisitReport> {
     datasets: { total, sent, unchanged, failed: total - sent - unchanged },
     failures,
     reason: failures[0] === undefined ? null : `${failures[0].dataset}: ${failures[0].reason}`,
+    space,
   }
 }
 

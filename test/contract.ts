@@ -655,8 +655,27 @@ const poolCases: readonly Case[] = [
   {
     name: 'a pool that is not imported is NotFound',
     async run({ pools, disk }) {
-      for (const verb of [pools.reopen, pools.clear, pools.health, pools.availableBytes])
+      for (const verb of [pools.reopen, pools.clear, pools.health, pools.availableBytes, pools.usage])
         await assert.rejects(verb(disk.pool), NotFound)
+    },
+  },
+  {
+    name: 'what a pool takes grows with what is received, and is given back some time after it was destroyed',
+    async run(world) {
+      const { pools, zfs, disk } = world
+      const { from, to } = await ready(world, 20 * MB)
+      const empty = await pools.usage(disk.pool)
+      await send(world, { kind: 'full', to: await take(world, from, 'a') }, to)
+      const full = await pools.usage(disk.pool)
+      const available = await pools.availableBytes(disk.pool)
+      assert.ok(full.allocatedBytes - empty.allocatedBytes > 18_000_000n, String(full.allocatedBytes))
+      assert.ok(full.sizeBytes === empty.sizeBytes && full.sizeBytes > full.allocatedBytes)
+      const used = await zfs.propertiesBelow(datasetName(disk.pool), ['usedbysnapshots'])
+      assert.match(used.get(to)?.get('usedbysnapshots')?.value ?? '', /^\d+$/)
+      await world.hand.destroy(to)
+      const deadlineMs = performance.now() + 60_000
+      while ((await pools.usage(disk.pool)).freeingBytes > 0n) assert.ok(performance.now() < deadlineMs)
+      assert.ok((await pools.availableBytes(disk.pool)) - available > 15_000_000n)
     },
   },
 ]

@@ -61,8 +61,9 @@ function examples(text: string): {
     'dataset-failed': [{ kind: 'dataset-failed', ...ofDisk, dataset, reason: text }],
     verified: [{ kind: 'verified', ...ofDisk, datasets: 1 }],
     pruned: [
-      { kind: 'pruned', ...ofDisk, onDisk: 12, onSource: 1, left: [] },
-      { kind: 'pruned', ...ofDisk, onDisk: 0, onSource: 0, left: [text, '2 are held'] },
+      { kind: 'pruned', ...ofDisk, why: 'given-up', onDisk: 12, onSource: 1, left: [] },
+      { kind: 'pruned', ...ofDisk, why: 'given-up', onDisk: 0, onSource: 0, left: [text, '2 are held'] },
+      { kind: 'pruned', ...ofDisk, why: 'to-make-room', onDisk: 2, onSource: 0, left: [] },
     ],
     'explain-failed': [{ kind: 'explain-failed', ...ofDisk, reason: text }],
     'backup-finished': outcomes.map((outcome) => ({
@@ -143,7 +144,7 @@ describe('priorities', () => {
     'dataset-sent': [6, 6, 6],
     'dataset-failed': [4],
     verified: [6],
-    pruned: [6, 4],
+    pruned: [6, 4, 6],
     'explain-failed': [4],
     'backup-finished': [6, 4, 4, 4],
     'pool-exported': [6],
@@ -192,6 +193,30 @@ describe('the outcome of a visit', () => {
     const told = message(about({ outcome: 'partial', datasets, reason: 'the disk has 3 data errors' }))
     expect(told).toContain('the disk has 3 data errors')
     expect(told).not.toContain('0 of 2')
+  })
+  test('a full disk says how much is missing, wherever the outcome is said', () => {
+    const space = { allocatedBytes: 9, sizeBytes: 10, missingBytes: 1_200_000_000, fullInVisits: null }
+    const full = report({ outcome: 'partial', space })
+    const safe: WalkawayEvent = {
+      kind: 'safe-to-remove',
+      ...ofDisk,
+      report: full,
+      stopped: true,
+      note: null,
+    }
+    for (const told of [message(safe), message(about({ outcome: 'partial', space }))])
+      expect(told).toContain('the disk is full, about 1.2 GB are missing')
+    expect(message(about({ outcome: 'partial', space: { ...space, missingBytes: 0 } }))).not.toContain('full')
+  })
+  test('a disk that will soon be full is told when its backup is finished', () => {
+    const space = { allocatedBytes: 9, sizeBytes: 10, missingBytes: 0, fullInVisits: 4 }
+    expect(message(about({ space }))).toMatch(/; the disk will be full in about 4 visits$/)
+    expect(message(about({ space: { ...space, fullInVisits: null } }))).not.toContain('full')
+  })
+  test('snapshots that went to make room say so', () => {
+    const pruned = { kind: 'pruned', ...ofDisk, onDisk: 2, onSource: 0, left: [] } as const
+    expect(message({ ...pruned, why: 'to-make-room' })).toMatch(/2 old snapshots .* to make room/)
+    expect(message({ ...pruned, why: 'given-up' })).not.toContain('room')
   })
   test('a clock that was set back during the visit gives no negative time', () => {
     expect(message(about({ finishedAt: new Date(0) }))).toMatch(/in 0ms$/)

@@ -86,7 +86,7 @@ describe('how the pool was found', () => {
         disk: machine.disk('offsite-1').disk,
         vdevs,
         config: machine.config(),
-        expectedBytesPerSecond: null,
+        past: [],
         signal: new AbortController().signal,
       },
       machine.deps,
@@ -158,7 +158,7 @@ describe('how the disk is left', () => {
     const { disk, pool } = machine.disk('offsite-1')
     const vdevs = machine.vdevs('offsite-1').map((vdev) => ({ ...vdev, diskSeq: '4711' }))
     const { signal } = new AbortController()
-    const request = { disk, vdevs, config: machine.config(), expectedBytesPerSecond: null, signal }
+    const request = { disk, vdevs, config: machine.config(), past: [], signal }
     expect((await visit(request, machine.deps)).kind).toBe('pulled')
     expect(pool.imported).not.toBeNull()
   })

@@ -106,6 +106,7 @@ const answerOf = (visit: VisitReport): VisitAnswer => ({
   datasets: visit.datasets,
   failures: visit.failures,
   reason: visit.reason,
+  space: visit.space,
 })
 
 /** Lines with what is remembered of each disk; nothing at all when nothing is. */

@@ -105,6 +105,7 @@ function details(disk: DiskAnswer, now: Date): readonly string[] {
     ...(progress === null ? [] : progressInWords(progress, now)),
     ...(reason === null ? [] : [reason]),
     ...(lastVisit === null ? [] : visitInWords(lastVisit, now)),
+    ...(lastVisit === null ? [] : spaceInWords(lastVisit)),
     ...(state === 'removable' && lastVisit?.outcome === 'complete' ? ['take it to its other place'] : []),
   ]
 }
@@ -152,4 +153,13 @@ function visitInWords(visit: VisitAnswer, now: Date): readonly string[] {
       ]
     }
   }
+}
+
+function spaceInWords({ space }: VisitAnswer): readonly string[] {
+  if (space === null) return []
+  const advice = 'shorten keep.disk, or take a larger disk'
+  if (space.missingBytes > 0)
+    return [`the disk is full, about ${bytesInWords(space.missingBytes)} are missing: ${advice}`]
+  if (space.fullInVisits === null) return []
+  return [`the disk will be full in about ${plural(space.fullInVisits, 'visit')}: ${advice}`]
 }

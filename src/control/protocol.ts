@@ -35,6 +35,9 @@ const visitShape = z.object({
   datasets: z.object({ total: count, sent: count, unchanged: count, failed: count }),
   failures: z.array(z.object({ dataset: z.string(), reason: z.string() })).readonly(),
   reason: z.string().nullable(),
+  space: z
+    .object({ allocatedBytes: bytes, sizeBytes: bytes, missingBytes: bytes, fullInVisits: count.nullable() })
+    .nullable(),
 })
 /** One visit of a disk, in SPEC section 5's form; instants in ISO 8601, UTC. */
 export type VisitAnswer = z.infer<typeof visitShape>

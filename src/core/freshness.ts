@@ -1,7 +1,7 @@
-// What past visits say about now: when the next backup of a disk is due, and how fast a disk is. Pure; the clock is a
-// parameter.
+// What past visits say about now: when the next backup of a disk is due, how fast a disk is, and when it will be full. Pure;
+// the clock is a parameter.
 
-import type { VisitReport } from './model.ts'
+import type { DiskSpace, VisitReport } from './model.ts'
 
 export interface Freshness {
   readonly lastComplete: Date | null
@@ -31,4 +31,40 @@ export function expectedSpeed(visits: readonly VisitReport[]): number | null {
   if (visit === undefined) return null
   const seconds = (visit.finishedAt.getTime() - visit.startedAt.getTime()) / 1000
   return seconds > 0 ? visit.sentBytes / seconds : null
+}
+
+/** Fewer say nothing, older ones little. */
+const growthsToJudgeFrom = { least: 3, most: 8 }
+/** What is further away than this is not said. */
+const soonVisits = 6
+
+/**
+ * About how many more visits until the disk is full, at least 1, if that is soon; null otherwise. `past`: earlier visits of
+ * this very disk, oldest first. What a visit adds is the median of what the last ones added, without those that brought
+ * the first complete backup: so neither one large visit nor one that pruned much decides.
+ */
+export function forecastFull(
+  past: readonly Pick<VisitReport, 'outcome' | 'space'>[],
+  now: Pick<DiskSpace, 'allocatedBytes' | 'sizeBytes'>,
+): number | null {
+  const first = past.findIndex(({ outcome }) => outcome === 'complete')
+  if (first === -1) return null
+  const allocated = [...past.slice(first).flatMap(({ space }) => space ?? []), now].map(
+    (s) => s.allocatedBytes,
+  )
+  const growths = allocated.slice(1).map((bytes, at) => bytes - (allocated[at] ?? bytes))
+  const judged = growths.slice(-growthsToJudgeFrom.most).sort((a, b) => a - b)
+  if (judged.length < growthsToJudgeFrom.least) return null
+  const growth =
+    ((judged[Math.floor((judged.length - 1) / 2)] ?? 0) + (judged[Math.floor(judged.length / 2)] ?? 0)) / 2
+  if (growth <= 0) return null
+  const visits = Math.max(1, Math.ceil((writableBytes(now.sizeBytes) - now.allocatedBytes) / growth))
+  return visits <= soonVisits ? visits : null
+}
+
+/** ZFS keeps a part of each pool for itself (spa_get_slop_space()): 1/32, but 128 MiB to 128 GiB, and at most the half. */
+function writableBytes(sizeBytes: number): number {
+  const MiB = 1024 * 1024
+  const slop = Math.max(sizeBytes / 32, Math.min(sizeBytes / 2, 128 * MiB))
+  return sizeBytes - Math.min(slop, 128 * 1024 * MiB)
 }

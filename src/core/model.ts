@@ -86,6 +86,18 @@ export interface VisitReport {
   readonly failures: readonly DatasetFailure[]
   /** Why the visit as a whole failed or was interrupted; null otherwise. */
   readonly reason: string | null
+  /** How much room the disk had at the end; null: the visit did not come so far, or it could not be read. */
+  readonly space: DiskSpace | null
+}
+
+/** Sizes in bytes, of the pool: what redundancy takes counts, too. */
+export interface DiskSpace {
+  readonly allocatedBytes: number
+  readonly sizeBytes: number
+  /** About how much more the datasets would have needed that failed for lack of room; 0: none did. */
+  readonly missingBytes: number
+  /** About how many more visits until it is full; null: not soon, or too little is known. */
+  readonly fullInVisits: number | null
 }
 
 /** What a running visit is doing right now; sizes in bytes, `totalBytes` is ZFS's estimate. */

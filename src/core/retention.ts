@@ -97,6 +97,22 @@ export function planDiskRetention({
 }
 
 /**
+ * What may go before anything is sent, when the disk has too little room: what the policy gives up of the copy as it is now,
+ * and of that only what is older than the newest snapshot that both sides have. Without such a snapshot nothing may go.
+ */
+export function planThinning(
+  judging: Judging & { readonly copy: Dataset; readonly source: Dataset },
+): readonly Snapshot[] {
+  const { copy, source } = judging
+  const ofSource = new Set([...source.snapshots, ...source.bookmarks].map(({ guid }) => guid))
+  const base = copy.snapshots.findLast(({ guid }) => ofSource.has(guid))
+  if (base === undefined) return []
+  return planDiskRetention(judging).flatMap(({ snapshot, keptBecause }) =>
+    keptBecause.length === 0 && snapshot.createtxg < base.createtxg ? [snapshot] : [],
+  )
+}
+
+/**
  * The verdicts for a source, seen from a disk that was just brought up to date. What another disk has in common with the
  * source is known by that disk's bookmarks, which were made before anything was sent to it and stand in for their
  * snapshots. What is older than a snapshot that is being sent may be on its way with it.

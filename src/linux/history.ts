@@ -189,6 +189,15 @@ const recordSchema = z.object({
   datasets: z.object({ total: count, sent: count, unchanged: count, failed: count }),
   failures: z.array(z.object({ dataset: z.string().transform(datasetName), reason: z.string() })),
   reason: z.string().nullable(),
+  space: z
+    .object({
+      allocatedBytes: count,
+      sizeBytes: count,
+      missingBytes: count,
+      fullInVisits: count.nullable(),
+    })
+    .nullable()
+    .default(null),
 })
 
 /** Null for a line that is no visit. */

@@ -355,3 +355,23 @@ export function parseStatus(stdout: string): PoolHealth {
     scrubbing: /^scrub in progress/.test(labelled('scan') ?? ''),
   }
 }
+
+export interface PoolUsage {
+  readonly sizeBytes: bigint
+  /** Free space that `freeingBytes` will become is counted as allocated. */
+  readonly allocatedBytes: bigint
+  /** Destroyed and not freed yet. */
+  readonly freeingBytes: bigint
+}
+
+/** `zpool list -Hp -o size,allocated,freeing POOL`. */
+export function parseUsage(stdout: string): PoolUsage {
+  const [line = '', ...more] = linesOf(stdout)
+  const [size, allocated, freeing] = fields(line, 3, 'zpool list')
+  if (more.length > 0) throw unreadable('zpool list: more than one pool', stdout)
+  return {
+    sizeBytes: unsigned(size, 'the size'),
+    allocatedBytes: unsigned(allocated, 'what is allocated'),
+    freeingBytes: unsigned(freeing, 'what is being freed'),
+  }
+}

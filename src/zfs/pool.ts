@@ -12,13 +12,15 @@ import { checkComment, checkDevices, checkPool, checkPoolGuid } from './names.ts
 import {
   type KernelState,
   type PoolHealth,
+  type PoolUsage,
   parseImported,
   parseNumber,
   parseState,
   parseStatus,
+  parseUsage,
 } from './parse.ts'
 
-export type { KernelState, PoolHealth } from './parse.ts'
+export type { KernelState, PoolHealth, PoolUsage } from './parse.ts'
 
 /**
  * Every pool that we import gets this altroot, where nothing is ever mounted. It lives in the kernel, not on the disk,
@@ -77,6 +79,8 @@ export interface Pools {
   setComment(pool: PoolName, text: string): Promise<void>
   /** Bytes that can still be written into the pool's root dataset. */
   availableBytes(pool: PoolName): Promise<bigint>
+  /** How large and how full it is. What was destroyed a moment ago is freed in the background. */
+  usage(pool: PoolName): Promise<PoolUsage>
 }
 
 /** A look that touches no disk: 0.2 to 0.5 s even on a suspended pool. */
@@ -257,6 +261,12 @@ export function createPools({
     )
   }
 
+  async function usage(pool: PoolName): Promise<PoolUsage> {
+    checkPool(pool)
+    const args = ['list', '-Hp', '-o', 'size,allocated,freeing', pool]
+    return parseUsage(await command('zpool', args, LOOK_MS).catch(throwNotFound))
+  }
+
   return {
     imported,
     importPool,
@@ -271,6 +281,7 @@ export function createPools({
     comment,
     setComment,
     availableBytes,
+    usage,
   }
 }
 

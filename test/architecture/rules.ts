@@ -21,7 +21,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'plan.ts': ['core', 'errors.ts', 'zfs', 'backup.ts'],
   'hold.ts': ['core', 'errors.ts', 'plan.ts', 'backup.ts'],
   'move.ts': ['core', 'errors.ts', 'zfs', 'plan.ts', 'backup.ts'],
-  'space.ts': ['core', 'plan.ts', 'backup.ts'],
+  'space.ts': ['core', 'errors.ts', 'plan.ts', 'prune.ts', 'backup.ts'],
   'send.ts': ['core', 'errors.ts', 'zfs', 'plan.ts', 'hold.ts', 'move.ts', 'space.ts', 'backup.ts'],
   'prune.ts': ['core', 'errors.ts', 'zfs', 'backup.ts'],
   'snapshotSet.ts': ['core', 'errors.ts', 'config.ts', 'zfs', 'backup.ts'],

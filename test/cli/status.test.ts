@@ -24,6 +24,7 @@ const completeVisit: VisitAnswer = {
   datasets: { total: 12, sent: 3, unchanged: 9, failed: 0 },
   failures: [],
   reason: null,
+  space: null,
 }
 const failedVisit: VisitAnswer = {
   ...completeVisit,
@@ -128,6 +129,16 @@ describe('a screen', () => {
     expect(rendered({ state: 'removable', lastVisit: completeVisit })).toContain(
       'last visit 25 minutes ago: 3 datasets sent, 9 unchanged, 123.4 kB in 2 minutes',
     )
+  })
+
+  test('says that a disk is full, or soon will be, and what can be done', () => {
+    const space = { allocatedBytes: 9, sizeBytes: 10, missingBytes: 0, fullInVisits: 4 }
+    const screenOf = (changes: Partial<typeof space>): string =>
+      rendered({ lastVisit: { ...completeVisit, space: { ...space, ...changes } } })
+    expect(screenOf({})).toContain('will be full in about 4 visits: shorten keep.disk, or take a larger disk')
+    const full = screenOf({ missingBytes: 1_200_000_000 })
+    expect(full).toContain('the disk is full, about 1.2 GB are missing: shorten keep.disk')
+    expect(full).not.toContain('4 visits')
   })
 
   test('shows how far a visit is and when it is ready', () => {

@@ -20,6 +20,7 @@ import {
   planDiskRetention,
   planRetention,
   planSourceRetention,
+  planThinning,
   type Verdict,
 } from '../../src/core/retention.ts'
 import { calendarOf, utc } from './calendars.ts'
@@ -274,5 +275,35 @@ describe('for every history, policy and calendar', () => {
       }),
       { numRuns: 400 },
     )
+  })
+})
+
+describe('what makes room before anything is sent', () => {
+  const sides = fc.record({
+    snapshots: history,
+    /** Which of the copy's snapshots the source still has, as such or as bookmarks. */
+    common: fc.array(fc.nat({ max: 59 }), { maxLength: 4 }),
+    policy,
+    calendar,
+    partial: fc.constantFrom(false, false, false, true),
+  })
+
+  test('is given up anyway, older than what both have, and never what has to stay', () => {
+    let thinned = 0
+    fc.assert(
+      fc.property(sides, ({ snapshots, common, partial, ...judging }) => {
+        const copy = copyOf(snapshots, { resumeToken: partial ? resumeToken('1-a-b-c') : null })
+        const source = { ...dataset(''), bookmarks: common.flatMap((at) => snapshots[at] ?? []) }
+        const thin = planThinning({ copy, source, ...judging })
+        const kept = expectedByPolicy(snapshots, judging.policy, judging.calendar)
+        const base = Math.max(-1, ...common.filter((at) => at < snapshots.length))
+        const expected = snapshots.filter(
+          ({ guid, holds }, at) => !partial && at < base && holds === 0 && !kept.has(guid),
+        )
+        expect(guidsOf(thin)).toEqual(keepsEverything(judging.policy) ? [] : guidsOf(expected))
+        thinned += thin.length
+      }),
+    )
+    expect(thinned).toBeGreaterThan(0)
   })
 })

@@ -61,6 +61,7 @@ export const report = (fields: Partial<VisitReport> = {}): VisitReport => ({
   sentBytes: 0,
   datasets: { total: 1, sent: 1, unchanged: 0, failed: 0 },
   failures: [],
+  space: null,
   reason: null,
   ...fields,
 })

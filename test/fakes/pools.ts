@@ -4,6 +4,8 @@ import { checkComment, checkDevices, checkPool, checkPoolGuid } from '../../src/
 import { ALTROOT, type ImportedPool, type Pools, READ_ONLY_ALTROOT } from '../../src/zfs/pool.ts'
 import { type FakePool, type FakeState, usablePool, verb, writablePool } from './zfsState.ts'
 
+const SIZE = 1n << 40n
+
 export function createFakePools(state: FakeState): Pools {
   const shownPool = ({ name, guid, imported }: FakePool): ImportedPool => ({
     name,
@@ -115,6 +117,15 @@ export function createFakePools(state: FakeState): Pools {
       verb(state, { verb: 'pools.availableBytes', about: pool }, () => {
         importedPool(pool)
         return usablePool(state, pool).availableBytes
+      }),
+    usage: (pool) =>
+      verb(state, { verb: 'pools.usage', about: pool }, () => {
+        const found = importedPool(pool)
+        const freed = found.freeingBytes > 500_000n ? 500_000n : found.freeingBytes
+        found.freeingBytes -= freed
+        found.availableBytes += freed
+        const { availableBytes, freeingBytes } = found
+        return { sizeBytes: SIZE, allocatedBytes: SIZE - availableBytes, freeingBytes }
       }),
   }
 }

@@ -246,7 +246,7 @@ export function createFakeTransfer(state: FakeState): Transfer {
       pool.availableBytes -= BigInt(bytes)
     })
     target.partial = null
-    target.content = [...target.content, ...data]
+    target.content = stream.to.content
     addSnapshot(state, target, stream.to.name, { ...stream.to, content: target.content })
     return bytes
   }

@@ -11,6 +11,7 @@ import { addDataset, type FakeDataset } from './zfsState.ts'
 interface Options {
   readonly signal?: AbortSignal
   readonly config?: Config
+  readonly past?: readonly VisitReport[]
 }
 
 const never = new AbortController().signal
@@ -18,12 +19,12 @@ const never = new AbortController().signal
 export function visitOf(
   machine: Machine,
   name: string,
-  { signal = never, config = machine.config() }: Options = {},
+  { signal = never, config = machine.config(), past = [] }: Options = {},
 ): Promise<VisitResult> {
   const { disk } = machine.disk(name)
   // No two visits begin in the same second.
   machine.now = new Date(machine.now.getTime() + 60_000)
-  const request = { disk, vdevs: machine.vdevs(name), config, expectedBytesPerSecond: null, signal }
+  const request = { disk, vdevs: machine.vdevs(name), config, past, signal }
   return visit(request, machine.deps)
 }
 

@@ -33,6 +33,7 @@ import {
   addSnapshot,
   bytesOf,
   createState,
+  destroySnapshot,
   type FakePool,
   type FakeState,
   failed,
@@ -87,6 +88,7 @@ export function createFakeZfs(): FakeZfs {
         suspended: false,
         lastUser: null,
         availableBytes: 1n << 40n,
+        freeingBytes: 0n,
         scrubbing: false,
         dataErrors: 0n,
         busy: false,
@@ -250,7 +252,7 @@ function createFakeDatasets(state: FakeState): Zfs {
           if (found.guid !== BigInt(snapshot.guid)) return 'replaced'
           if (found.tags.size > 0) return 'held'
           if (dataset.partial?.fromGuid === found.guid) return 'has-clones'
-          dataset.snapshots = dataset.snapshots.filter((candidate) => candidate !== found)
+          destroySnapshot(state, dataset, found)
           return 'destroyed'
         })
       })

@@ -58,6 +58,8 @@ export interface FakePool {
   /** Set: an import without force is refused, and this machine is named. */
   lastUser: string | null
   availableBytes: bigint
+  /** Of what was destroyed: some of it becomes available with every look at it. */
+  freeingBytes: bigint
   scrubbing: boolean
   dataErrors: bigint
   busy: boolean
@@ -138,6 +140,7 @@ export function shownProperty(state: FakeState, dataset: FakeDataset, name: stri
   if (name === 'type') return { value: dataset.type, source: '-' }
   if (name === 'encryption')
     return dataset.encrypted ? { value: 'aes-256-gcm', source: '-' } : { value: 'off', source: 'default' }
+  if (name === 'usedbysnapshots') return { value: String(bytesOf(usedBySnapshots(dataset))), source: '-' }
   const own = dataset.properties.get(name)
   if (own !== undefined) return own
   if (!name.includes(':')) return { value: '-', source: '-' }
@@ -217,6 +220,19 @@ export function addSnapshot(
   }
   dataset.snapshots.push(snapshot)
   return snapshot
+}
+
+/** Space that only this snapshot has is given back, after a while. */
+export function destroySnapshot(state: FakeState, dataset: FakeDataset, snapshot: FakeSnapshot): void {
+  const before = bytesOf(usedBySnapshots(dataset))
+  dataset.snapshots = dataset.snapshots.filter((candidate) => candidate !== snapshot)
+  usablePool(state, dataset.name).freeingBytes += BigInt(before - bytesOf(usedBySnapshots(dataset)))
+}
+
+/** What its snapshots have and itself has not any more. */
+function usedBySnapshots({ content, snapshots }: FakeDataset): Content {
+  const all = new Map(snapshots.flatMap((snapshot) => snapshot.content.map((piece) => [piece.id, piece])))
+  return difference(content, [...all.values()])
 }
 
 export const isBelow = (root: string, name: string): boolean => name === root || name.startsWith(`${root}/`)

@@ -25,6 +25,7 @@ const visit = (changes: Partial<HistoryRecord> = {}): HistoryRecord => ({
   datasets: { total: 2, sent: 1, unchanged: 0, failed: 1 },
   failures: [{ dataset: datasetName('tank/a b'), reason: 'two\nlines' }],
   reason: null,
+  space: { allocatedBytes: 5, sizeBytes: 10, missingBytes: 0, fullInVisits: 4 },
   ...changes,
 })
 

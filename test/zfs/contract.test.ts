@@ -4,6 +4,7 @@ import { cases, type World } from '../contract.ts'
 import { createFakeZfs } from '../fakes/zfs.ts'
 import {
   addDataset,
+  bytesOf,
   failed,
   findDataset,
   requireDataset,
@@ -38,7 +39,11 @@ function makeWorld(): World {
       destroy: async (path) => {
         const [name = '', snapshot] = path.split('@')
         if (snapshot === undefined) {
-          if (findDataset(fake.state, name) !== null) usablePool(fake.state, name).datasets.delete(name)
+          const found = findDataset(fake.state, name)
+          if (found === null) return
+          const pool = usablePool(fake.state, name)
+          pool.datasets.delete(name)
+          pool.freeingBytes += BigInt(bytesOf(found.content))
           return
         }
         if (requireSnapshot(fake.state, path).tags.size > 0)
