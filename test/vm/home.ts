@@ -103,6 +103,32 @@ export async function takeAway({ nas }: Home, disk: BackupDisk): Promise<void> {
   await nas.journal.waitFor({ event: 'disk-removed', disk: disk.name }, { deadlineMs: 30_000, after })
 }
 
+/**
+ * Somebody plugs a disk in while walkaway is stopped, imports its pool, does this to it (bash) and exports it properly.
+ * The service runs afterwards, and the disk is not plugged in. Answers with what was written to stdout.
+ */
+export async function byHand({ nas }: Home, disk: BackupDisk, script: string): Promise<string> {
+  await nas.run(['systemctl', 'stop', 'walkaway'], { deadlineMs: 120_000 })
+  await nas.plug(disk.image, { serial: disk.serial })
+  const link = diskLink(disk.serial, 1)
+  const output = await nas.script(
+    `zpool import -N -o cachefile=none -d ${link} ${disk.poolGuid}\n${script}\nzpool export ${disk.pool}`,
+    { deadlineMs: 300_000 },
+  )
+  await nas.pull(disk.image)
+  await nas.until(['test', '!', '-e', link], { deadlineMs: 30_000 })
+  await startService(nas)
+  return output
+}
+
+/** Every stream of the visits since then as `tank/docs (incremental)`, in order of the datasets' names. */
+export const streamsSince = (nas: Machine, after: Mark): readonly string[] =>
+  nas.journal
+    .events({ event: 'dataset-sent', after })
+    .map(({ MESSAGE = '' }) => / (\S.*) sent (\(\w+\))/.exec(MESSAGE))
+    .map((match) => `${match?.[1]} ${match?.[2]}`)
+    .sort()
+
 export type DiskStatus = {
   readonly name: string
   readonly state: string
