@@ -9,6 +9,7 @@
 // Look at the world, decide with pure functions, do one thing, look again; say what happened as data.
 // The rest is adapters: zfs/ (the zfs and zpool commands), linux/ (udev, block devices, systemd, journal), control/.
 
+import { setFlagsFromString } from 'node:v8'
 import { Command, CommanderError, Option } from 'commander'
 import { BadInput, messageOf } from './errors.ts'
 import { version } from './version.ts'
@@ -57,6 +58,8 @@ Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 the daemon is not ru
       ]),
     )
     .action(async (options: { logFormat?: 'journal' | 'json' | 'plain' }) => {
+      // It idles for weeks: machine code only of what has run hot for long, and the compiler stays out of memory (4 MB).
+      setFlagsFromString('--interrupt-budget=2000000')
       const { runDaemon } = await import('./cli/daemon.ts')
       exitCode = await runDaemon({ file: file(), logFormat: options.logFormat ?? null })
     })

@@ -34,6 +34,9 @@ export async function bundleProgram({
     write: false,
     bundle: true,
     splitting: true,
+    // Node keeps the text of what it runs in memory. Names stay, for the stack trace in a bug report.
+    minifyWhitespace: true,
+    minifySyntax: true,
     format: 'esm',
     platform: 'node',
     target: 'node20',
