@@ -10,7 +10,7 @@ import type { Written, WrittenChannel } from './config/schema.ts'
 import { written } from './config/schema.ts'
 import type { SecretUse } from './config/secrets.ts'
 import { findSecrets } from './config/secrets.ts'
-import type { QuietHours } from './config/values.ts'
+import { credentialName, type QuietHours } from './config/values.ts'
 import type { Disk } from './core/model.ts'
 import { diskName } from './core/model.ts'
 import type { KeepPolicy } from './core/retention.ts'
@@ -43,6 +43,7 @@ export interface Config {
 export interface ConfiguredDisk extends Disk {
   /** The disk's own, else `remind.overdue`; null: never. */
   readonly overdueMs: number | null
+  /** An absolute path; of a credential, too. */
   readonly keyFile: string | null
   readonly luks: { readonly uuid: string; readonly keyFile: string } | null
 }
@@ -102,10 +103,20 @@ export type ParsedConfig =
 export const renderMistake = ({ file, line, column, message }: Mistake): string =>
   `${file}:${line}:${column}: ${message}`
 
-/** Never throws. `file` is only for the messages; `host` is what `{host}` stands for. */
+/** Where systemd keeps the credentials of this program's service. */
+const credentialsOfService = '/run/credentials/walkaway.service'
+
+/**
+ * Never throws. `file` is only for the messages; `host` is what `{host}` stands for; `credentials` is the folder that
+ * `credential:NAME` lies in, the service's own when missing.
+ */
 export function parseConfig(
   text: string,
-  { file, host }: { readonly file: string; readonly host: string },
+  {
+    file,
+    host,
+    credentials = credentialsOfService,
+  }: { readonly file: string; readonly host: string; readonly credentials?: string },
 ): ParsedConfig {
   const inFile = (findings: readonly Finding[]): readonly Mistake[] =>
     withoutRepeats(findings).map(({ line, column, message }) => ({ file, line, column, message }))
@@ -133,7 +144,12 @@ export function parseConfig(
   ]
   if (!shape.success || findings.length > 0)
     return { kind: 'rejected', mistakes: inFile(findings), warnings: inFile(warnings), secrets }
-  return { kind: 'ok', config: complete(shape.data, host), warnings: inFile(warnings), secrets }
+  return {
+    kind: 'ok',
+    config: complete(shape.data, { host, credentials }),
+    warnings: inFile(warnings),
+    secrets,
+  }
 }
 
 function withoutRepeats(findings: readonly Finding[]): readonly Finding[] {
@@ -144,7 +160,10 @@ function withoutRepeats(findings: readonly Finding[]): readonly Finding[] {
   })
 }
 
-function complete(from: Written, host: string): Config {
+function complete(
+  from: Written,
+  { host, credentials }: { readonly host: string; readonly credentials: string },
+): Config {
   const { backup, finish, remind } = from
   return {
     sources: from.sources.map(({ dataset, exclude, as: place }) => ({
@@ -158,7 +177,7 @@ function complete(from: Written, host: string): Config {
       pool: disk.pool,
       poolGuid: disk.poolGuid,
       overdueMs: disk.overdue === undefined ? remind.overdue : disk.overdue,
-      keyFile: disk.keyFile ?? null,
+      keyFile: disk.keyFile === undefined ? null : pathOfKey(disk.keyFile, credentials),
       luks: disk.luks ?? null,
     })),
     backup: { ...backup, into: fillInto(backup.into, host) },
@@ -170,6 +189,11 @@ function complete(from: Written, host: string): Config {
     control: { group: from.control.group ?? null },
     log: from.log,
   }
+}
+
+function pathOfKey(keyFile: string, credentials: string): string {
+  const name = credentialName(keyFile)
+  return name === null ? keyFile : `${credentials}/${name}`
 }
 
 function completeChannel(channel: WrittenChannel): Channel {

@@ -69,6 +69,9 @@ export class PoolBusy extends Failure {
   }
 }
 
+/** The disk's pool is encrypted and could not be unlocked: nothing can be written to it. */
+export class KeyRefused extends Failure {}
+
 /** ZFS would import this pool only with force, or not at all; walkaway never forces. */
 export class ImportRefused extends Failure {}
 

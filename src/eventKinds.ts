@@ -50,6 +50,12 @@ export const kinds = {
     explanation:
       'Do not unplug the disk until walkaway says that it is safe to remove. Nothing on it is mounted.',
   },
+  'key-not-needed': {
+    messageId: '23dd35655d3745479f8282dfd096e0ae',
+    subject: 'The pool of a backup disk is not encrypted',
+    explanation:
+      'A file with its key is configured, so somebody expects its backups to be encrypted: they are not, unless their sources are. Make the pool anew with encryption, or remove keyFile from the configuration.',
+  },
   'snapshot-taken': {
     messageId: '88b49d67970848c48453d022f6978e5f',
     subject: 'Snapshots of the sources were taken',

@@ -27,6 +27,7 @@ export type WalkawayEvent =
       readonly kind: 'pool-imported'
       readonly how: 'imported' | 'left-by-us' | 'by-somebody-else' | 'came-back'
     } & OfDisk)
+  | ({ readonly kind: 'key-not-needed' } & OfDisk)
   | ({ readonly kind: 'snapshot-taken'; readonly snapshot: string; readonly datasets: number } & OfDisk)
   | ({
       readonly kind: 'plan-made'
@@ -169,6 +170,8 @@ function describe(event: WalkawayEvent): Told {
       return { priority: 3, sentence: `refused and not touched: ${event.reason}` }
     case 'pool-imported':
       return { priority: 6, sentence: howImported[event.how] }
+    case 'key-not-needed':
+      return { priority: 4, sentence: 'has a keyFile in the configuration, but its pool is not encrypted' }
     case 'snapshot-taken':
       return {
         priority: 6,

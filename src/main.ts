@@ -9,6 +9,7 @@
 // Look at the world, decide with pure functions, do one thing, look again; say what happened as data.
 // The rest is adapters: zfs/ (the zfs and zpool commands), linux/ (udev, block devices, systemd, journal), control/.
 
+import { resolve } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { Command, CommanderError, Option } from 'commander'
 import { BadInput, messageOf } from './errors.ts'
@@ -22,6 +23,7 @@ interface RestoreFlags {
   readonly at?: string
   readonly list?: boolean
   readonly dryRun?: boolean
+  readonly keyFile?: string
 }
 
 /** Leaves through process.exit: node-udev must never be closed, and an abandoned child must not hold us. */
@@ -90,6 +92,7 @@ Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 the daemon is not ru
     .option('--at <time>', 'the newest state at that time (2026-11-22, 2026-11-22T18:30), or a snapshot')
     .option('--list', 'show what there is: all datasets, or every point in time of one')
     .option('--dry-run', 'print the commands and change nothing')
+    .option('--key-file <file>', 'the key of an encrypted disk (default: the keyFile of the configuration)')
     .description('send a backup back from a disk, properties as they were')
     .action(async (disk: string, dataset: string | undefined, options: RestoreFlags) => {
       const { runRestore } = await import('./cli/restore.ts')
@@ -100,6 +103,7 @@ Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 the daemon is not ru
         at: options.at ?? null,
         list: options.list === true,
         dryRun: options.dryRun === true,
+        keyFile: options.keyFile === undefined ? null : resolve(options.keyFile),
         configFile: file(),
         ...streams,
       })

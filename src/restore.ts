@@ -6,7 +6,7 @@ import { type DatasetName, datasetName, type PoolName } from './core/model.ts'
 import { assignmentsFrom } from './core/rawRestore.ts'
 import { type Backup, backupOf, type PlannedStep, type ReadySend, type ReadyStep } from './core/restore.ts'
 import type { Located } from './core/restoreDisk.ts'
-import { DiskVanished, ImportRefused, messageOf, NotFound } from './errors.ts'
+import { DiskVanished, ImportRefused, KeyRefused, messageOf, NotFound } from './errors.ts'
 import type { Block } from './linux/block.ts'
 import { checkDatasets, poolOf } from './zfs/names.ts'
 import type { Pools } from './zfs/pool.ts'
@@ -71,7 +71,7 @@ export async function lookAtBackups(pool: PoolName, { zfs }: RestoreDeps): Promi
   })
 }
 
-/** Reads what encrypted copies received: no stream brings it back. One process for each of them. */
+/** Reads what encrypted copies received: no stream of them brings it back. One process for each of them. */
 export async function readyToRestore(
   steps: readonly PlannedStep[],
   { altroot }: OpenDisk,
@@ -80,13 +80,29 @@ export async function readyToRestore(
   const ready: ReadyStep[] = []
   for (const step of steps) {
     if (step.kind !== 'send') ready.push(step)
-    else if (!step.raw) ready.push({ ...step, properties: 'in-force' })
+    else if (!step.raw && step.keyOf === null) ready.push({ ...step, properties: 'in-force' })
     else {
       const received = await zfs.receivedProperties(step.from.dataset)
-      ready.push({ ...step, properties: { set: assignmentsFrom(received, altroot) } })
+      ready.push({ ...step, properties: { set: assignmentsFrom(received, altroot), raw: step.raw } })
     }
   }
   return ready
+}
+
+/** Loads the keys that are needed and not loaded yet. Throws `KeyRefused`. `keyFile` null: there is none. */
+export async function unlockCopies(
+  roots: readonly DatasetName[],
+  keyFile: string | null,
+  { zfs }: RestoreDeps,
+): Promise<void> {
+  for (const root of roots) {
+    if ((await zfs.properties(root, ['keystatus'])).get('keystatus')?.value === 'available') continue
+    if (keyFile === null)
+      throw new KeyRefused(`${root} is encrypted, and its key is needed`, {
+        hint: 'name the file with its key: --key-file FILE',
+      })
+    await zfs.loadKey(root, keyFile)
+  }
 }
 
 /** Names of all datasets in the pool of `to`; none if there is no such pool. Throws `BadInput` for a name that is none. */

@@ -6,8 +6,9 @@ import type { Config } from './config.ts'
 import type { Vdevs, VisitResult } from './core/diskState.ts'
 import { importedByOthers } from './core/lifecycle.ts'
 import type { Disk, PoolName, VisitReport } from './core/model.ts'
-import { DeadlineExceeded, DiskVanished, ImportRefused, messageOf, PoolBusy } from './errors.ts'
+import { DeadlineExceeded, DiskVanished, ImportRefused, KeyRefused, messageOf, PoolBusy } from './errors.ts'
 import type { Block } from './linux/block.ts'
+import { keyFileOf, unlock } from './unlock.ts'
 import { ALTROOT, type ImportedPool } from './zfs/pool.ts'
 
 export interface VisitDeps extends BackupDeps {
@@ -64,15 +65,16 @@ export async function visit(request: VisitRequest, deps: VisitDeps): Promise<Vis
   }
 
   const { pool, byUs } = imported
-  deps.onPhase('backing-up')
   let finished: VisitReport
   try {
+    await unlock({ ...request, pool }, deps)
+    deps.onPhase('backing-up')
     const result = await backUp({ ...request, pool, isPresent: () => isPresent(request.vdevs, deps) }, deps)
     finished = report(judge(result))
   } catch (error) {
     const interrupted =
       signal.aborted || error instanceof DiskVanished || !(await isPresent(request.vdevs, deps))
-    finished = report({ outcome: interrupted ? 'interrupted' : 'failed', reason: messageOf(error) })
+    finished = report({ outcome: interrupted ? 'interrupted' : 'failed', reason: explain(error) })
     if (error instanceof DeadlineExceeded && !(await answersAtAll(deps))) {
       deps.tell({ kind: 'backup-finished', disk: disk.name, pool, report: finished })
       return { kind: 'stuck', report: finished, reason: `ZFS does not answer: ${messageOf(error)}` }
@@ -80,6 +82,12 @@ export async function visit(request: VisitRequest, deps: VisitDeps): Promise<Vis
   }
   deps.tell({ kind: 'backup-finished', disk: disk.name, pool, report: finished })
   return letGo({ ...request, pool, byUs, report: finished }, deps)
+}
+
+/** What happened and, where that is known, what the person can do. */
+function explain(error: unknown): string {
+  const helped = error instanceof ImportRefused || error instanceof KeyRefused
+  return helped && error.hint !== undefined ? `${error.message}; ${error.hint}` : messageOf(error)
 }
 
 /** True also when it cannot be told: what is not known to be free is not free. */
@@ -155,8 +163,7 @@ async function bringUp(
     if (!imported && !(await isPresent(vdevs, deps)))
       return ended({ kind: 'gone', report: { ...failed, outcome: 'interrupted' } })
     if (error instanceof ImportRefused) {
-      const sentence = error.hint === undefined ? reason : `${reason}; ${error.hint}`
-      return ended({ kind: 'refused', sentence, report: failed })
+      return ended({ kind: 'refused', sentence: explain(error), report: failed })
     }
     if (imported) return ended({ kind: 'stuck', reason, report: failed })
     // The pool is not imported, so nothing holds the disk: it may be taken, with a failed backup.
@@ -202,7 +209,8 @@ async function letGo(request: ReleaseRequest, deps: VisitDeps): Promise<VisitRes
   }
   deps.onPhase('exporting')
   try {
-    await deps.pools.exportPool(pool, () => answers(vdevs, deps))
+    const unloadKeys = keyFileOf(config, disk) !== null
+    await deps.pools.exportPool(pool, () => answers(vdevs, deps), { unloadKeys })
   } catch (error) {
     return explainExport(error, request, deps)
   }

@@ -593,13 +593,23 @@ describe('YAML that is broken or hostile', () => {
   })
 })
 
+test.each(['a.key', 'credential:', 'credential:a/b', 'credential:..', 'Credential:a', 'credential: a'])(
+  'a key file that is neither a path nor a credential: %s',
+  (keyFile) => {
+    const text = `sources: [dataset: tank]\ndisks: { a: { serial: S, pool: a, poolGuid: 1, keyFile: "${keyFile}" } }\n`
+    expect(mistakesOf(text)).toEqual([
+      expect.stringMatching(/^c:2:\d+: `keyFile` .*path of a file, or credential:NAME/),
+    ])
+  },
+)
+
 describe('keys that nothing acts on yet', () => {
   test('a warning for each, where it stands, and once', () => {
     const text = [
       'sources: [dataset: tank]',
       'disks:',
       '  a: { serial: S1, pool: a, poolGuid: 1, keyFile: /etc/a.key }',
-      '  b: { serial: S2, pool: b, poolGuid: 2, keyFile: /etc/b.key }',
+      '  b: { serial: S2, pool: b, poolGuid: 2 }',
       '  c: { serial: S3, pool: c, poolGuid: 3, luks: { uuid: 2b1f9a52-52a4-4b8e-9d6c-5c1f5d0f7a11, keyFile: /c } }',
       'finish: { scrubEvery: 60d }',
       'remind: { overdue: 30d, takeAway: 12h, quiet: 22:00-07:00 }',
@@ -609,7 +619,6 @@ describe('keys that nothing acts on yet', () => {
     const result = parse(text)
     expect(result.kind).toBe('ok')
     expect(result.warnings.map(({ line, message }) => `${line} ${message.split('`')[1]}`)).toEqual([
-      '3 keyFile',
       '5 luks',
       '6 finish.scrubEvery',
       '7 remind.takeAway',

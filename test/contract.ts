@@ -21,6 +21,7 @@ import {
   BadInput,
   DiskVanished,
   ImportRefused,
+  KeyRefused,
   NotFound,
   TransferFailed,
 } from '../src/errors.ts'
@@ -52,6 +53,8 @@ export interface World {
   readonly hand: Hand
   /** A pool that is imported, with nothing in it but its root. */
   readonly source: PoolName
+  /** The key of what `hand` has created encrypted last, and another one. */
+  readonly keyFiles: { readonly right: string; readonly wrong: string }
   /** A pool on a disk of its own, exported. */
   readonly disk: { readonly pool: PoolName; readonly guid: PoolGuid; readonly links: readonly string[] }
 }
@@ -142,6 +145,12 @@ async function fails(promise: Promise<unknown>, side: 'send' | 'receive', kind: 
     assert.deepEqual({ side: error.side, kind: failureKind(error) }, { side, kind }, error.message)
     return true
   })
+}
+
+/** Encryption root and whether its key is loaded. */
+async function keyOf(world: World, dataset: DatasetName): Promise<readonly string[]> {
+  const properties = await world.zfs.properties(dataset, ['encryptionroot', 'keystatus'])
+  return [...properties.values()].map(({ value }) => value)
 }
 
 /** A source dataset with data, the disk imported, and where the copy goes. */
@@ -867,6 +876,86 @@ const transfers: readonly Case[] = [
     },
   },
   {
+    name: 'a key is loaded from its file, wherever the dataset says that it is, and gone with its pool',
+    async run(world) {
+      const { zfs, pools, disk, keyFiles } = world
+      const vault = inside(disk.pool, 'vault')
+      await pools.importPool(disk)
+      await world.hand.create(vault, { encrypted: true })
+      await zfs.loadKey(vault, keyFiles.right)
+      await pools.exportPool(disk.pool, present, { unloadKeys: true })
+      await pools.importPool(disk)
+      assert.deepEqual(await keyOf(world, vault), [vault, 'unavailable'])
+      await assert.rejects(zfs.loadKey(vault, keyFiles.wrong), KeyRefused)
+      await assert.rejects(zfs.loadKey(vault, `${keyFiles.right} of yesterday`), KeyRefused)
+      assert.deepEqual(await keyOf(world, vault), [vault, 'unavailable'])
+      await zfs.loadKey(vault, keyFiles.right)
+      assert.deepEqual(await keyOf(world, vault), [vault, 'available'])
+      await pools.exportPool(disk.pool, present)
+      await pools.importPool(disk)
+      assert.deepEqual(await keyOf(world, vault), [vault, 'unavailable'])
+    },
+  },
+  {
+    name: 'nothing plain is received below a dataset whose key is not loaded, and no container made there',
+    async run(world) {
+      const { zfs, pools, disk } = world
+      const { from } = await ready(world)
+      const vault = inside(disk.pool, 'vault')
+      const to = inside(disk.pool, 'vault/docs')
+      await world.hand.create(vault, { encrypted: true })
+      await pools.exportPool(disk.pool, present)
+      await pools.importPool(disk)
+      const a = await take(world, from, 'a')
+      await fails(send(world, { kind: 'full', to: a }, to), 'receive', 'key-unavailable')
+      await assert.rejects(zfs.createContainer(inside(disk.pool, 'vault/made/here')))
+      assert.deepEqual(names(await zfs.observe(vault)), [vault])
+      await zfs.loadKey(vault, world.keyFiles.right)
+      await send(world, { kind: 'full', to: a }, to)
+      assert.deepEqual(await keyOf(world, to), [vault, 'available'])
+    },
+  },
+  {
+    name: 'a raw stream below an encrypted dataset keeps its own key, and asks for none',
+    async run(world) {
+      const [from, vault] = [inside(world.source, 'secret'), inside(world.disk.pool, 'vault')]
+      const to = inside(world.disk.pool, 'vault/secret')
+      await world.pools.importPool(world.disk)
+      await world.hand.create(vault, { encrypted: true })
+      await world.hand.create(from, { encrypted: true })
+      await world.hand.write(from, 0.1 * MB)
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to, { encrypted: true })
+      assert.deepEqual(await keyOf(world, to), [to, 'unavailable'])
+      await world.hand.write(from, 0.1 * MB)
+      const b = await take(world, from, 'b')
+      await send(world, { kind: 'incremental', from: a, to: b, intermediates: true }, to, { encrypted: true })
+      assert.deepEqual(names((await look(world, to)).snapshots), ['a', 'b'])
+    },
+  },
+  {
+    name: 'a plain dataset comes back plain, with its properties, from a disk that is encrypted',
+    async run(world) {
+      const { from } = await ready(world)
+      const [vault, back] = [inside(world.disk.pool, 'vault'), inside(world.source, 'back')]
+      const to = inside(world.disk.pool, 'vault/docs')
+      await world.hand.create(vault, { encrypted: true })
+      const set = { compression: 'gzip', 'org:note': 'two words' }
+      await world.zfs.setProperties([from], set)
+      const a = await take(world, from, 'a')
+      await send(world, { kind: 'full', to: a }, to, { marks: { 'walkaway:mode': 'plain' } })
+      const copy = (await look(world, to)).snapshots[0]
+      assert.ok(copy)
+      const properties = { set: assignmentsFrom(await world.zfs.receivedProperties(to), null), raw: false }
+      await send(world, { kind: 'full', to: copy }, back, { properties })
+      assert.deepEqual(await keyOf(world, back), ['-', '-'])
+      assert.deepEqual((await look(world, back)).snapshots[0]?.guid, a.guid)
+      const seen = await world.zfs.properties(back, [...Object.keys(set), 'walkaway:mode', 'readonly'])
+      assert.deepEqual([...seen.values()].map(({ value }) => value).slice(0, 3), [...Object.values(set), '-'])
+      assert.notEqual(seen.get('readonly')?.value, 'on')
+    },
+  },
+  {
     name: 'a snapshot that the target has already is skipped',
     async run(world) {
       const { from, to } = await ready(world)
@@ -1323,7 +1412,7 @@ const restoring: readonly Case[] = [
       assert.deepEqual(await valuesOf(world, to, 'readonly', 'canmount'), ['on', 'noauto'])
       const copy = (await look(world, to)).snapshots[0]
       assert.ok(copy)
-      const properties = { set: assignmentsFrom(await world.zfs.receivedProperties(to), altroot) }
+      const properties = { set: assignmentsFrom(await world.zfs.receivedProperties(to), altroot), raw: true }
       assert.deepEqual(properties.set, set)
       await send(world, { kind: 'full', to: copy }, back, { encrypted: true, properties })
       const { encrypted, snapshots } = await look(world, back)

@@ -25,6 +25,7 @@ function examples(text: string): {
       ...ofDisk,
       how,
     })),
+    'key-not-needed': [{ kind: 'key-not-needed', ...ofDisk }],
     'snapshot-taken': [
       { kind: 'snapshot-taken', ...ofDisk, snapshot: 'walkaway_20261122T210000Z', datasets: 3 },
     ],
@@ -139,6 +140,7 @@ describe('priorities', () => {
     'disk-arrived': [6],
     'disk-refused': [3],
     'pool-imported': [6, 6, 6, 6],
+    'key-not-needed': [4],
     'snapshot-taken': [6],
     'plan-made': [6, 6],
     'dataset-sent': [6, 6, 6],

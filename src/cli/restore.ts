@@ -11,6 +11,7 @@ import {
   explainRestoreRefusal,
   findBackups,
   isUnsafe,
+  keysFor,
   type PointInTime,
   planRestore,
   type RestoreRefusal,
@@ -30,6 +31,7 @@ import {
   type RestoreDeps,
   readyToRestore,
   restore,
+  unlockCopies,
 } from '../restore.ts'
 import { checkDatasets, checkSnapshots } from '../zfs/names.ts'
 import { createPools } from '../zfs/pool.ts'
@@ -56,6 +58,8 @@ export interface RestoreOptions {
   readonly at: string | null
   readonly list: boolean
   readonly dryRun: boolean
+  /** With the key of an encrypted disk; null: the one of the configuration, if any. */
+  readonly keyFile: string | null
   readonly configFile: string
   readonly stdout: Output
   readonly stderr: Output
@@ -234,10 +238,13 @@ async function bringBack(
   checkDatasets(...plan.steps.map(({ target }) => target))
   checkSnapshots(sends.map(({ from }) => `${from.dataset}@${from.name}`))
   const steps = await readyToRestore(plan.steps, disk, machine)
+  const keyFile =
+    options.keyFile ?? config?.disks.find(({ poolGuid }) => poolGuid === located.guid)?.keyFile ?? null
   if (options.dryRun) {
-    stdout.write(renderDryRun(steps, { ...located, pool: disk.pool }))
+    stdout.write(renderDryRun(steps, { ...located, pool: disk.pool }, keyFile))
     return 0
   }
+  await unlockCopies(keysFor(plan.steps), keyFile, machine)
 
   const signal = options.signal ?? untilToldToStop()
   if (located.kind === 'connected')

@@ -1,7 +1,7 @@
 // How `walkaway restore` speaks: what there is, the commands of a dry run, progress, the verdict. Pure.
 import type { DatasetName } from '../core/model.ts'
-import type { Backup, LeftOut, ReadyStep } from '../core/restore.ts'
-import { exportLine, importLine, lineOf } from '../core/restoreCommands.ts'
+import { type Backup, keysFor, type LeftOut, type ReadyStep } from '../core/restore.ts'
+import { exportLine, importLine, lineOf, loadKeyLine } from '../core/restoreCommands.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import type { Reachable, RestoreResult } from '../restore.ts'
 import { READ_ONLY_ALTROOT } from '../zfs/pool.ts'
@@ -25,10 +25,10 @@ const table = (rows: readonly (readonly string[])[], look: Look): string => {
 
 /** Every dataset that can be restored, with its newest state. */
 export function renderBackups(backups: readonly Backup[], look: Look): string {
-  const rows = backups.flatMap(({ name, source, host, type, encrypted, snapshots }) => {
+  const rows = backups.flatMap(({ name, source, host, type, encryptionRoot, snapshots }) => {
     const [oldest, newest] = [snapshots[0], snapshots.at(-1)]
     if (oldest === undefined || newest === undefined) return []
-    const kinds = [type === 'volume' ? 'volume' : '', encrypted ? 'encrypted' : '']
+    const kinds = [type === 'volume' ? 'volume' : '', encryptionRoot === null ? '' : 'encrypted']
     return [
       [
         source ?? name,
@@ -63,8 +63,13 @@ export const renderSnapshots = ({ snapshots }: Backup, look: Look): string =>
   )
 
 /** The commands, for a shell, from import to export. */
-export function renderDryRun(steps: readonly ReadyStep[], disk: Reachable): string {
-  const lines = steps.map((step) => lineOf(step))
+export function renderDryRun(
+  steps: readonly ReadyStep[],
+  disk: Reachable,
+  keyFile: string | null = null,
+): string {
+  const keys = keysFor(steps).map((root) => loadKeyLine(root, keyFile))
+  const lines = [...keys, ...steps.map((step) => lineOf(step))]
   if (disk.kind === 'imported') return `${lines.join('\n')}\n`
   const links = disk.vdevs.map(({ link }) => link)
   return `${[importLine(disk.guid, links, [READ_ONLY_ALTROOT]), ...lines, exportLine(disk.pool)].join('\n')}\n`

@@ -8,6 +8,7 @@ export const eventNames = [
   'disk-arrived',
   'disk-refused',
   'pool-imported',
+  'key-not-needed',
   'snapshot-taken',
   'plan-made',
   'dataset-sent',

@@ -6,7 +6,7 @@ import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { open, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Mistake, ParsedConfig } from '../config.ts'
 import { parseConfig } from '../config.ts'
 import { messageOf } from '../errors.ts'
@@ -20,19 +20,25 @@ export interface LoadOptions {
   readonly file: string
   /** What `{host}` stands for; this machine's name when missing. */
   readonly host?: string
+  /** Where systemd has put the credentials of this service; what the environment says when missing. */
+  readonly credentials?: string
 }
 
 /** Never throws: a file that cannot be read is a mistake like any other. */
-export async function loadConfig({ file, host = hostname() }: LoadOptions): Promise<ConfigResult> {
+export async function loadConfig({
+  file,
+  host = hostname(),
+  credentials = process.env['CREDENTIALS_DIRECTORY'],
+}: LoadOptions): Promise<ConfigResult> {
   const reading = await readConfigFile(file)
   if (reading.kind === 'refused') return reject(file, [reading.message])
-  const parsed = parseConfig(reading.text, { file, host })
+  const parsed = parseConfig(reading.text, { file, host, ...(credentials !== undefined && { credentials }) })
   const fileMistakes = findFileMistakes(reading.stats, reading.parent).map((message) =>
     wholeFile(file, message),
   )
   const secretMistakes: Mistake[] = []
   for (const use of parsed.secrets) {
-    const fault = await findSecretFault(use, reading.stats)
+    const fault = await findSecretFault(use, reading.stats, credentials)
     if (fault !== null) secretMistakes.push({ file, ...use.at, message: fault })
   }
   const mistakes = [
@@ -127,7 +133,11 @@ function findFileMistakes(stats: Stats, parent: Stats): readonly string[] {
   return mistakes
 }
 
-async function findSecretFault(use: SecretUse, config: Stats): Promise<string | null> {
+async function findSecretFault(
+  use: SecretUse,
+  config: Stats,
+  credentials: string | undefined,
+): Promise<string | null> {
   switch (use.kind) {
     case 'inline':
       return (config.mode & 0o004) === 0
@@ -135,6 +145,11 @@ async function findSecretFault(use: SecretUse, config: Stats): Promise<string | 
         : `\`${use.key}\` holds a secret, and everybody can read this file; a file that only root can read (chmod 600), or the secret in a file of its own, was expected`
     case 'file':
       return await findSecretFileFault(use.key, use.path)
+    case 'credential':
+      // Only the service has them; a person who checks the configuration does not.
+      return credentials === undefined
+        ? null
+        : await findSecretFileFault(use.key, join(credentials, use.name))
   }
 }
 

@@ -67,7 +67,11 @@ const disk = section(
       json: { type: ['string', 'number'] },
     }).transform(poolGuid),
     overdue: duration('As remind.overdue, for this disk alone.').optional(),
-    keyFile: path("The key of the disk's encrypted pool. Only its owner may read the file.").optional(),
+    keyFile: scalar(read.readKeyFile, {
+      expected: 'an absolute path of a file, or credential:NAME',
+      describe:
+        "The file with the key of the disk's encrypted pool, which only its owner may read; or a systemd credential.",
+    }).optional(),
     luks: section(
       {
         uuid: scalar(read.readUuid, {

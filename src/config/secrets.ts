@@ -3,11 +3,13 @@
 
 import type { Position, Tree } from './document.ts'
 import { child, entriesOf, itemsOf } from './document.ts'
+import { credentialName } from './values.ts'
 
 export type SecretUse =
   /** The secret is in the configuration itself. */
   | { readonly kind: 'inline'; readonly at: Position; readonly key: string }
   | { readonly kind: 'file'; readonly at: Position; readonly key: string; readonly path: string }
+  | { readonly kind: 'credential'; readonly at: Position; readonly key: string; readonly name: string }
 
 const fileKeys = ['keyFile', 'passwordFile', 'tokenFile']
 const inlineKeys = ['password', 'token']
@@ -25,7 +27,11 @@ function findIn(map: Tree | undefined): readonly SecretUse[] {
   return [...entriesOf(map)].flatMap(([key, { value }]): readonly SecretUse[] => {
     if (value.kind !== 'text') return []
     const { at, text } = value
-    if (fileKeys.includes(key)) return text.startsWith('/') ? [{ kind: 'file', at, key, path: text }] : []
+    if (fileKeys.includes(key)) {
+      const name = credentialName(text)
+      if (name !== null) return [{ kind: 'credential', at, key, name }]
+      return text.startsWith('/') ? [{ kind: 'file', at, key, path: text }] : []
+    }
     const isInline = inlineKeys.includes(key) || (key === 'url' && /^\w+:\/\/[^/]*@/.test(text))
     return isInline ? [{ kind: 'inline', at, key }] : []
   })

@@ -140,6 +140,20 @@ export function readAbsolutePath(text: string): Reading<string> {
   return text.startsWith('/') && !text.endsWith('/') ? value(text) : refused()
 }
 
+/** An absolute path, or `credential:NAME` as systemd names its credentials. */
+export function readKeyFile(text: string): Reading<string> {
+  if (!text.startsWith(credentialPrefix)) return readAbsolutePath(text)
+  return credentialName(text) === null ? refused('a credential has a plain name') : value(text)
+}
+
+const credentialPrefix = 'credential:'
+
+/** The NAME of `credential:NAME`; null for anything else. */
+export function credentialName(text: string): string | null {
+  const name = text.startsWith(credentialPrefix) ? text.slice(credentialPrefix.length) : ''
+  return /^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}$/.test(name) ? name : null
+}
+
 /** node_exporter reads no other files than `*.prom`. */
 export function readTextfilePath(text: string): Reading<string> {
   return text.endsWith('.prom') ? readAbsolutePath(text) : refused('it does not end with `.prom`')

@@ -10,7 +10,7 @@ const sectionKeys: readonly (readonly [section: string, key: string])[] = [
   ['remind', 'quiet'],
   ['metrics', 'textfile'],
 ]
-const diskKeys = ['keyFile', 'luks'] as const
+const diskKeys = ['luks'] as const
 
 /** In no order. What is empty, or switched off, asks for nothing. */
 export function findWithoutEffect(tree: Tree): readonly Finding[] {

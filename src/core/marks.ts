@@ -2,7 +2,7 @@
 // again. Pure. Who writes them is explain.ts and the receive itself (zfs/transfer.ts); nothing is decided by them but a
 // restore, and that believes only what is set on the very dataset: user properties are inherited, and travel.
 
-import type { Dataset, DatasetName } from './model.ts'
+import { type Dataset, type DatasetName, datasetName } from './model.ts'
 
 /** The user properties that walkaway sets on a backup disk. */
 export const mark = {
@@ -84,7 +84,11 @@ export const marksOf = (
 export interface Copy {
   readonly name: DatasetName
   readonly type: Dataset['type']
-  readonly encrypted: boolean
+  /**
+   * Itself: it was sent raw, and its key is the one of its source. Another dataset: it is encrypted as all of the disk is,
+   * with the key of that one. null: it is not encrypted.
+   */
+  readonly encryptionRoot: DatasetName | null
   /** null: it does not say. */
   readonly source: string | null
   readonly host: string | null
@@ -92,10 +96,18 @@ export interface Copy {
   readonly limits: Limits
 }
 
+/** Sent as it is, no key needed. */
+export const isRaw = ({ name, encryptionRoot }: Pick<Copy, 'name' | 'encryptionRoot'>): boolean =>
+  encryptionRoot === name
+
+/** Whose key must be loaded before it can be read; null: none. */
+export const keyNeededFor = (copy: Pick<Copy, 'name' | 'encryptionRoot'>): DatasetName | null =>
+  isRaw(copy) ? null : copy.encryptionRoot
+
 /** Every property that `copyOf` reads. */
 export const copyProperties: readonly string[] = [
   'type',
-  'encryption',
+  'encryptionroot',
   mark.source,
   mark.host,
   mark.state,
@@ -110,11 +122,11 @@ export const copiesOf = (table: ReadonlyMap<DatasetName, PropertiesOf>): readonl
 function copyOf(name: DatasetName, properties: PropertiesOf): Copy | null {
   const type = properties.get('type')?.value
   if (type !== 'filesystem' && type !== 'volume') return null
-  const encryption = properties.get('encryption')?.value ?? 'off'
+  const root = properties.get('encryptionroot')?.value ?? '-'
   return {
     name,
     type,
-    encrypted: encryption !== 'off' && encryption !== '-',
+    encryptionRoot: root === '-' ? null : datasetName(root),
     source: ownValue(properties, mark.source),
     host: ownValue(properties, mark.host),
     state: ownValue(properties, mark.state),

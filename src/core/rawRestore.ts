@@ -1,5 +1,6 @@
 // How an encrypted copy gets the properties of its source back. A raw stream of what a disk received cannot carry them:
-// with -b, zfs receive aborts for want of a keylocation (recv_fix_encryption_hierarchy, seen on 2.3.9). So they are read
+// with -b, zfs receive aborts for want of a keylocation (recv_fix_encryption_hierarchy, seen on 2.3.9); and one that is
+// decrypted, of a copy on a disk that is encrypted as a whole, may not (libzfs_sendrecv.c, 2.1 to 2.4). So they are read
 // from the copy and set by the receive: by walkaway, and by a function for a shell in the text on the disk. Pure.
 
 import { limitProperties } from './marks.ts'
@@ -33,12 +34,12 @@ export function assignmentsFrom(received: ReadonlyMap<string, string>, altroot: 
 }
 
 /**
- * The same for a POSIX shell: `restore_raw COPY@SNAPSHOT NEW`. A line of `zfs get` that cannot begin a property belongs
+ * The same for a POSIX shell: `restore_raw COPY@SNAPSHOT NEW [FLAG]`, with another flag than -w for `zfs send`. A line of `zfs get` that cannot begin a property belongs
  * to the value before it; the one behind the last ends that. In a subshell, so that no variable of the person changes.
  */
 export const rawFunction: readonly string[] = `
 restore_raw() (
-  LC_ALL=C; export LC_ALL; from=$1 to=$2 p= v= tab=$(printf "\\t") nl=$(printf "\\nx"); nl=\${nl%x}
+  LC_ALL=C; export LC_ALL; from=$1 to=$2 how=\${3:--w} p= v= tab=$(printf "\\t") nl=$(printf "\\nx"); nl=\${nl%x}
   all=$(zfs get -Hp -o property,received all "\${from%@*}") && [ -n "$all" ] || exit
   root=$(zpool get -H -o value altroot "\${from%%/*}") || exit
   set --
@@ -60,11 +61,14 @@ restore_raw() (
 $all
 end:$tab-
 END
-  zfs send -w "$from" | zfs receive -u "$@" "$to"
+  zfs send "$how" "$from" | zfs receive -u "$@" "$to"
 )`
   .slice(1)
   .split('\n')
 
-/** The line that calls it. `target`: one word for a shell. */
-export const rawLine = (snapshot: string, target: string): string =>
-  `restore_raw ${quoted(snapshot)} ${target}`
+/** The line that calls it. `target`: one word for a shell. `decrypted`: its key is loaded. */
+export const rawLine = (
+  snapshot: string,
+  target: string,
+  { decrypted }: { readonly decrypted: boolean } = { decrypted: false },
+): string => `restore_raw ${quoted(snapshot)} ${target}${decrypted ? ' -L' : ''}`

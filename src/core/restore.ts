@@ -1,7 +1,7 @@
 // What has to be sent back from a backup disk, and whether that may be done at all: from what is on the disk and what the
 // machine has already, to steps or a refusal with its reason. Pure. Executed by restore.ts.
 
-import { assignmentsOf, type Copy, hostRoots } from './marks.ts'
+import { assignmentsOf, type Copy, hostRoots, isRaw, keyNeededFor } from './marks.ts'
 import { type Dataset, type DatasetName, datasetName, type PoolName, type Snapshot } from './model.ts'
 import type { BroughtBack, RestoreStep } from './restoreCommands.ts'
 
@@ -15,7 +15,6 @@ export const backupOf = (dataset: Dataset, copy: Copy): Backup => ({
   ...copy,
   name: dataset.name,
   type: dataset.type,
-  encrypted: dataset.encrypted,
   snapshots: dataset.snapshots,
 })
 
@@ -59,8 +58,9 @@ export interface PlannedSend {
   readonly kind: 'send'
   readonly from: Snapshot
   readonly type: Dataset['type']
-  /** The copy is encrypted: what it received must be read before it can be sent. */
   readonly raw: boolean
+  /** The encryption root whose key must be loaded before it can be sent; null: none. */
+  readonly keyOf: DatasetName | null
   readonly target: DatasetName
 }
 type OtherStep = Exclude<RestoreStep, { readonly kind: 'send' }>
@@ -103,7 +103,8 @@ export function planRestore(request: RestoreRequest): RestorePlan {
     for (let above = parentOf(target); !there.has(above); above = parentOf(above))
       missing.unshift(datasetName(above))
     for (const container of missing) steps.push({ kind: 'container', target: container })
-    steps.push({ kind: 'send', from, raw: backup.encrypted, type: backup.type, target })
+    const encryption = { raw: isRaw(backup), keyOf: keyNeededFor(backup) }
+    steps.push({ kind: 'send', from, ...encryption, type: backup.type, target })
     for (const name of [...missing, target]) there.add(name)
   }
   // Last: a quota counts what lies below it, too.
@@ -162,6 +163,11 @@ function chooseSnapshot({ snapshots }: Backup, at: PointInTime, time: Date | nul
   if (named !== undefined) return named
   return snapshots.filter(({ creation }) => creation <= time).at(-1) ?? null
 }
+
+/** The encryption roots whose keys the plan needs, each once. */
+export const keysFor = (steps: readonly PlannedStep[]): readonly DatasetName[] => [
+  ...new Set(steps.flatMap((step) => (step.kind === 'send' && step.keyOf !== null ? [step.keyOf] : []))),
+]
 
 /** True for what must not be done, as against what was asked wrongly. */
 export const isUnsafe = ({ kind }: RestoreRefusal): boolean => kind === 'exists' || kind === 'onto-the-disk'

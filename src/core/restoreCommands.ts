@@ -8,10 +8,10 @@ import type { DatasetName, PoolGuid, PoolName, Snapshot } from './model.ts'
 export type Assignments = Readonly<Record<string, string>>
 
 /**
- * How what comes back gets the properties of its source: with a plain stream; or they are set, when the copy is encrypted
- * and so is sent as it is, no key needed (rawRestore.ts).
+ * How what comes back gets the properties of its source: with a plain stream; or they are set (rawRestore.ts), when the
+ * copy is encrypted: then it is sent as it is, no key needed (`raw`), or decrypted, where all of the disk has one key.
  */
-export type BroughtBack = 'in-force' | { readonly set: Assignments }
+export type BroughtBack = 'in-force' | { readonly set: Assignments; readonly raw: boolean }
 
 /** One thing to do on the machine that gets the backup back. */
 export type RestoreStep =
@@ -28,10 +28,10 @@ export type RestoreStep =
 
 /**
  * `-b` sends the properties as the disk received them, not those that mask them there (readonly, canmount, ...). Never
- * with a raw stream: its receive would abort.
+ * with a raw stream: its receive would abort. Of what is encrypted, no other stream carries properties (libzfs_sendrecv.c).
  */
 export const restoreSendFlags = (properties: BroughtBack): readonly string[] =>
-  properties === 'in-force' ? ['-L', '-c', '-p', '-b'] : ['-w']
+  properties === 'in-force' ? ['-L', '-c', '-p', '-b'] : properties.raw ? ['-w'] : ['-L']
 
 /** Never `-F`: nothing is overwritten. A plain stream must not be stored in plain text below an encrypted dataset. */
 export const restoreReceiveFlags = (properties: BroughtBack): readonly string[] =>
@@ -84,5 +84,9 @@ export const importLine = (
     ...from.map((link) => `-d ${quoted(link)}`),
     guid,
   ].join(' ')
+
+/** `keyFile` null: ZFS asks for the key. */
+export const loadKeyLine = (root: DatasetName, keyFile: string | null): string =>
+  `zfs load-key -L ${keyFile === null ? 'prompt' : quoted(`file://${keyFile}`)} ${quoted(root)}`
 
 export const exportLine = (pool: PoolName): string => `zpool export ${quoted(pool)}`

@@ -1,7 +1,7 @@
 // What a backup disk carries for the day when there is no walkaway: the exact commands that restore this very disk, cut
 // into values that a user property can hold, and the short comment that `zpool import` shows. Pure.
 
-import { assignmentsOf, type Copy, hostRoots, mark } from './marks.ts'
+import { assignmentsOf, type Copy, hostRoots, isRaw, keyNeededFor, mark } from './marks.ts'
 import { type DatasetName, datasetName, type PoolGuid, type PoolName } from './model.ts'
 import { rawFunction, rawLine } from './rawRestore.ts'
 import { exportLine, importLine, lineOf, quoted, type RestoreStep } from './restoreCommands.ts'
@@ -49,7 +49,7 @@ export function restoreText(request: TextRequest): readonly string[] {
   ]
   const lines = ordered.map((step) =>
     step.kind === 'send-raw'
-      ? rawLine(`${step.from.dataset}@${step.from.name}`, below(step.target))
+      ? rawLine(`${step.from.dataset}@${step.from.name}`, below(step.target), step)
       : lineOf(step, below),
   )
   return cut([...introduction(request), ...lines, ...ending(request)], pool)
@@ -64,11 +64,13 @@ type TextStep =
       readonly kind: 'send-raw'
       readonly from: { readonly dataset: DatasetName; readonly name: string }
       readonly target: DatasetName
+      readonly decrypted: boolean
     }
 
 const introduction = ({ pool, guid, copies }: TextRequest): readonly string[] => {
   const example = copies.find(({ type, state }) => type === 'filesystem' && state !== null)
-  const someEncrypted = copies.some(({ encrypted, state }) => encrypted && state !== null)
+  const someEncrypted = copies.some(({ encryptionRoot, state }) => encryptionRoot !== null && state !== null)
+  const locked = copies.filter(({ state }) => state !== null).flatMap((copy) => keyNeededFor(copy) ?? [])
   return [
     '# These are backups, made by walkaway. They are plain ZFS: any machine with OpenZFS restores them, as root,',
     '# without walkaway. Lines that begin with # explain, all others are commands for a shell.',
@@ -76,12 +78,19 @@ const introduction = ({ pool, guid, copies }: TextRequest): readonly string[] =>
     `# 1. Import the pool of this disk (${pool}, GUID ${guid}): read-only, nothing mounted. Where ZFS says that`,
     '#    another machine used it last, and that machine is gone for good, add -f. Where it finds no pool: -d /dev.',
     importLine(guid, ['/dev/disk/by-id']),
+    ...(locked.length === 0
+      ? []
+      : [
+          '#    This disk is encrypted: you are asked for its key. For a key in a file: KEY=file:///path/of/the/file',
+          'KEY=prompt',
+          ...[...new Set(locked)].map((root) => `zfs load-key -L "$KEY" ${quoted(root)}`),
+        ]),
     '# 2. See what there is; each snapshot is a point in time.',
     `zfs list -r -t filesystem,volume,snapshot -o name,creation,refer,encryption ${quoted(pool)}`,
     ...(example === undefined
       ? []
       : [
-          '# 3. Only some files: mount a copy, look below /mnt, unmount it. An encrypted one first wants: zfs load-key',
+          '# 3. Only some files: mount a copy, look below /mnt, unmount it. One with a key of its own first wants: zfs load-key',
           `mount -t zfs -o ro,zfsutil ${quoted(example.name)} /mnt`,
           'umount /mnt',
         ]),
@@ -90,7 +99,7 @@ const introduction = ({ pool, guid, copies }: TextRequest): readonly string[] =>
     '#    put another name behind the @. Properties come back as they were on the source, mountpoints too.',
     ...(someEncrypted
       ? [
-          '#    Encrypted datasets are sent as they are, without properties: this reads and sets them. It is one command.',
+          '#    Encrypted datasets are sent without properties: this reads and sets them. It is one command.',
           ...rawFunction,
         ]
       : []),
@@ -100,7 +109,7 @@ const introduction = ({ pool, guid, copies }: TextRequest): readonly string[] =>
 
 const ending = ({ pool }: TextRequest): readonly string[] => [
   '# 5. Let go of the disk. Look at the mountpoints that came back before anything is mounted over what is there;',
-  '#    encrypted datasets are sent as they are and want the key of their source: zfs load-key -r.',
+  '#    what was encrypted on its source still is, and wants the key of its source: zfs load-key -r.',
   exportLine(pool),
   'zfs get -r -t filesystem -o name,value,source mountpoint,canmount "$TO"',
 ]
@@ -112,15 +121,16 @@ function placeOf(name: DatasetName, pool: PoolName, roots: readonly DatasetName[
 }
 
 function stepsOf(copy: Copy, target: DatasetName, copies: readonly Copy[]): readonly TextStep[] {
-  const { name, state, encrypted, limits } = copy
+  const { name, state, encryptionRoot, limits } = copy
   if (state === null) {
     const holdsOthers = copies.some((other) => other.name.startsWith(`${name}/`) && other.state !== null)
     return holdsOthers ? [{ kind: 'container', target }] : []
   }
   const from = { dataset: name, name: state }
-  const sent: TextStep = encrypted
-    ? { kind: 'send-raw', from, target }
-    : { kind: 'send', from, properties: 'in-force', target }
+  const sent: TextStep =
+    encryptionRoot === null
+      ? { kind: 'send', from, properties: 'in-force', target }
+      : { kind: 'send-raw', from, target, decrypted: !isRaw(copy) }
   return assignmentsOf(limits).length === 0 ? [sent] : [sent, { kind: 'limits', target, limits }]
 }
 

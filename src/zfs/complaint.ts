@@ -15,6 +15,11 @@ const kinds: readonly (readonly [RegExp, FailureKind])[] = [
     'foreign-pool',
   ],
   [/partially-complete state/, 'unfinished-receive'],
+  // zfs load-key (libzfs_crypto.c); it may quote what the system says of the file.
+  [/[Ff]ailed to open key material file/, 'no-key-file'],
+  [/Incorrect key provided/, 'wrong-key'],
+  [/(Raw|Hex) key too (short|long)|Passphrase too (short|long)|Invalid hex (key|char)/, 'malformed-key'],
+  [/Key already loaded/, 'exists'],
   [/key must be loaded|[Kk]ey not loaded|failed to create encryption key/, 'key-unavailable'],
   [
     /IV set guid|raw receive on top of|encryption key does not match|crypto parameters/,

@@ -27,6 +27,12 @@ export type FailureKind =
   /** One side does not have the base any more. */
   | 'no-base'
   | 'key-unavailable'
+  /** A key that is not the one of this dataset. */
+  | 'wrong-key'
+  /** What the file holds cannot be a key of this dataset's format. */
+  | 'malformed-key'
+  /** The file with the key is not there or cannot be read. */
+  | 'no-key-file'
   /** The stream does not fit how earlier ones were received: raw or not, large blocks, version (#8758). */
   | 'incompatible-stream'
   /** The stream ended early or is damaged. */

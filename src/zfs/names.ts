@@ -53,6 +53,11 @@ export function checkDevices(links: readonly string[]): void {
   for (const link of links) if (!link.startsWith('/')) throw new BadInput(`not a device: ${quote(link)}`)
 }
 
+/** Throws `BadInput` unless it is an absolute path. */
+export function checkKeyFile(path: string): void {
+  if (!path.startsWith('/') || path.includes('\0')) throw new BadInput(`not a key file: ${quote(path)}`)
+}
+
 /** Throws `BadInput` unless ZFS would take it as a tag of a hold. */
 export function checkTag(tag: string): void {
   if (!/^[A-Za-z0-9_:][A-Za-z0-9_.: -]{0,199}$/.test(tag)) throw new BadInput(`not a tag: ${quote(tag)}`)

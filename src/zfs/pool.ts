@@ -6,7 +6,7 @@ import { type PoolGuid, type PoolName, poolName } from '../core/model.ts'
 import { DeadlineExceeded, DiskVanished, ImportRefused, messageOf, NotFound, PoolBusy } from '../errors.ts'
 import type { Run } from '../linux/run.ts'
 import { classified } from './complaint.ts'
-import { failureKind } from './failure.ts'
+import { failureKind, ZfsFailed } from './failure.ts'
 import { importRefused, thenAgain } from './importRefused.ts'
 import { checkComment, checkDevices, checkPool, checkPoolGuid } from './names.ts'
 import {
@@ -63,8 +63,14 @@ export interface Pools {
   /**
    * Sync (of a read-only pool there is none), presence, export, and then sees that the pool is gone from the kernel. Throws `DiskVanished` (nothing was
    * run: an export without the disk blocks all of ZFS until reboot), `PoolBusy`, or `DeadlineExceeded`: stuck.
+   * `unloadKeys`: every key of its datasets is unloaded first. One that is in use stays, and so does its pool: that is
+   * for the export to say, which otherwise drops all keys.
    */
-  exportPool(pool: PoolName, isPresent: () => Promise<boolean>): Promise<void>
+  exportPool(
+    pool: PoolName,
+    isPresent: () => Promise<boolean>,
+    options?: { readonly unloadKeys: boolean },
+  ): Promise<void>
   /** Lets the pool find out whether its devices are there. A running scrub goes on. Harmless when the disk is gone. */
   reopen(pool: PoolName): Promise<void>
   /** Resumes a suspended pool whose disk is back. Proves nothing: read `kernelState` afterwards. */
@@ -197,12 +203,19 @@ export function createPools({
     await command('zpool', ['sync', pool], SYNC_MS)
   }
 
-  async function exportPool(pool: PoolName, isPresent: () => Promise<boolean>): Promise<void> {
+  const exportPool: Pools['exportPool'] = async (pool, isPresent, { unloadKeys } = { unloadKeys: false }) => {
     if ((await kernelState(pool)) === null) return
     await sync(pool, isPresent).catch((error: unknown) => {
       if (failureKind(error) !== 'read-only') throw error
     })
     await requireDisk(pool, isPresent)
+    if (unloadKeys) {
+      // It waits for a transaction group, like the sync before it.
+      await command('zfs', ['unload-key', '-r', pool], SYNC_MS).catch((error: unknown) => {
+        if (!(error instanceof ZfsFailed)) throw error
+      })
+      await requireDisk(pool, isPresent)
+    }
     try {
       await command('zpool', ['export', pool], EXPORT_MS)
     } catch (error) {

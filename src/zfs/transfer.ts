@@ -264,7 +264,7 @@ const rawSend = ['-w', '-p'] as const
 
 function sendArguments({ send, encrypted, properties = 'masked' }: TransferRequest): readonly string[] {
   const masked = properties === 'masked'
-  if (!masked && encrypted !== (properties !== 'in-force'))
+  if (!masked && encrypted !== (properties !== 'in-force' && properties.raw))
     throw new BadInput('properties come back with a plain stream, and are given to a raw one')
   const backup = encrypted ? rawSend : plainSend
   const flags = ['send', '-vP', ...(masked ? backup : restoreSendFlags(properties))]

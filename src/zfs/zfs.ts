@@ -1,5 +1,5 @@
 // What walkaway does with datasets, snapshots and holds: few deep verbs, one process each where ZFS lets us. Every dataset
-// argument is checked before it reaches a command line. Bookmarks are bookmarks.ts, pools pool.ts, streams transfer.ts.
+// argument is checked before it reaches a command line. Bookmarks are bookmarks.ts, keys keys.ts, pools pool.ts, streams transfer.ts.
 import { setImmediate } from 'node:timers/promises'
 import { type Dataset, type DatasetName, datasetName, type Snapshot } from '../core/model.ts'
 import { BadInput, NotFound, UnreadableAnswer } from '../errors.ts'
@@ -18,6 +18,7 @@ import {
 import { parseComplaints, saysNothingToAbort } from './complaint.ts'
 import { destroySnapshots } from './destroy.ts'
 import { failureKind, ZfsFailed } from './failure.ts'
+import { createKeys, type Keys } from './keys.ts'
 import { checkAssignments, checkDatasets, checkProperty, checkSnapshots, checkTag, poolOf } from './names.ts'
 import {
   listingColumns,
@@ -44,7 +45,7 @@ export interface RenamedDataset {
  * Every verb may throw `CommandFailed` (a `ZfsFailed` with its `kind`), `DeadlineExceeded`, `UnreadableAnswer` and,
  * for a name that ZFS would not take, `BadInput`. `NotFound` and `AlreadyExists` are named where they can happen.
  */
-export interface Zfs extends Bookmarks {
+export interface Zfs extends Bookmarks, Keys {
   /**
    * The dataset and everything below it, in ZFS's order (parents first), with snapshots and bookmarks sorted by
    * createtxg. One process, whatever the number of datasets. Never empty: throws `NotFound` if the root is not there.
@@ -255,6 +256,7 @@ export function createZfs(run: Run): Zfs {
 
   return {
     ...createBookmarks(zfs),
+    ...createKeys(zfs),
     observe,
     observeIfPresent,
     snapshotSet,

@@ -43,7 +43,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'prune.ts',
     'explain.ts',
   ],
-  'visit.ts': ['core', 'errors.ts', 'events.ts', 'config.ts', 'zfs', 'linux', 'backup.ts'],
+  'unlock.ts': ['core', 'errors.ts', 'events.ts', 'config.ts', 'zfs'],
+  'visit.ts': ['core', 'errors.ts', 'events.ts', 'config.ts', 'zfs', 'linux', 'backup.ts', 'unlock.ts'],
   'runner.ts': ['core', 'errors.ts', 'events.ts', 'config.ts', 'control', 'zfs', 'linux', 'visit.ts'],
   'daemon.ts': [
     'core',

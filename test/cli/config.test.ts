@@ -149,6 +149,23 @@ test('the keys of disks are looked at too', async () => {
   expect(stderr).toMatch(/`keyFile` names .* is no regular file/)
 })
 
+test('a systemd credential is looked at where there are any, and found in its folder', async () => {
+  write(file, good.replace(' }', ', keyFile: credential:offsite }'))
+  expect((await check()).exitCode).toBe(0)
+  expect(await loadConfig({ file, credentials: folder })).toMatchObject({
+    kind: 'rejected',
+    mistakes: [{ message: expect.stringMatching(/^`keyFile` names .*offsite.*, which does not exist/) }],
+  })
+  write(join(folder, 'offsite'), 'x')
+  expect(await loadConfig({ file, credentials: folder })).toMatchObject({
+    kind: 'ok',
+    config: { disks: [{ keyFile: join(folder, 'offsite') }] },
+  })
+  expect(await loadConfig({ file })).toMatchObject({
+    config: { disks: [{ keyFile: '/run/credentials/walkaway.service/offsite' }] },
+  })
+})
+
 test('{host} is the name that the loader was given', async () => {
   const result = await loadConfig({ file: write(file, good), host: 'nas' })
   expect(result).toMatchObject({ kind: 'ok', config: { backup: { into: 'nas' } } })

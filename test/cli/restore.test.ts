@@ -8,15 +8,15 @@ import { describe, expect, test } from 'vitest'
 import type { DiskAnswer } from '../../src/control/protocol.ts'
 import { createControlServer } from '../../src/control/server.ts'
 import { mark } from '../../src/core/marks.ts'
-import { BadInput, DiskVanished } from '../../src/errors.ts'
+import { BadInput, DiskVanished, KeyRefused } from '../../src/errors.ts'
 import type { Machine } from '../fakes/machine.ts'
 import { newPool, restoreOn, seen } from '../fakes/restores.ts'
 import { datasetOf, homeMachine, sources, visitOf } from '../fakes/visits.ts'
 import { addDataset, failed } from '../fakes/zfsState.ts'
 
 /** Backed up once: file systems with properties, one with a limit, one encrypted, a volume; the disk is plugged in, exported. */
-async function backedUp(): Promise<Machine> {
-  const machine = homeMachine()
+async function backedUp(disk: Parameters<typeof homeMachine>[0] = {}): Promise<Machine> {
+  const machine = homeMachine(disk)
   addDataset(machine.state, 'tank/my secret', { encrypted: true })
   addDataset(machine.state, 'tank/vm', { type: 'volume' })
   machine.write('tank/my secret', 10)
@@ -115,6 +115,29 @@ describe('what was backed up comes back', () => {
       expect(machine.disk('offsite-1').pool.imported).not.toBeNull()
     },
   )
+
+  test('a disk that is encrypted as a whole: with its key, what was plain is plain again', async () => {
+    const machine = await backedUp({ encrypted: true, keyFile: '/keys/right' })
+    const wanted = new Map(everything.map((source) => [source, seen(machine, source)]))
+    const asked = { dataset: 'tank', to: 'new/tank' }
+    await expect(restoreOn(machine, asked)).rejects.toThrow(KeyRefused)
+    await expect(restoreOn(machine, { ...asked, keyFile: '/keys/wrong' })).rejects.toThrow(KeyRefused)
+    expectUntouched(machine)
+    expect(await restoreOn(machine, { ...asked, keyFile: '/keys/right' })).toMatchObject({ code: 0 })
+    for (const source of everything)
+      expect(seen(machine, below(source, 'new/tank')), source).toEqual(wanted.get(source))
+    expect(machine.disk('offsite-1').pool.imported).toBeNull()
+  })
+
+  test('its key is asked for only where it is needed, and named in a dry run', async () => {
+    const machine = await backedUp({ encrypted: true, keyFile: '/keys/right' })
+    expect(await restoreOn(machine, { dataset: 'tank/my secret', to: 'new/s' })).toMatchObject({ code: 0 })
+    expect(await restoreOn(machine, { list: true })).toMatchObject({ code: 0 })
+    const asked = { dataset: 'tank/home', to: 'new/home', dryRun: true }
+    expect((await restoreOn(machine, asked)).stdout).toContain('zfs load-key -L prompt offsite-1\n')
+    const named = await restoreOn(machine, { ...asked, keyFile: "/it's mine" })
+    expect(named.stdout).toContain(`zfs load-key -L 'file:///it'\\''s mine' offsite-1\n`)
+  })
 
   test('only what came back is said to be mounted somewhere', async () => {
     const machine = await backedUp()

@@ -37,11 +37,11 @@ function backup(notation: string, fields: Partial<Backup> = {}): Backup {
         ]
       : [],
   )
-  const encrypted = notation.startsWith('!')
+  const encryptionRoot = notation.startsWith('!') ? name : null
   return {
     name,
     type: 'filesystem',
-    encrypted,
+    encryptionRoot,
     source,
     host: null,
     state: null,

@@ -20,10 +20,11 @@ const guid = poolGuid('4425734906477738374')
 /** A copy in the notation `nas/tank@newest`, `nas/tank` without a state, `!nas/tank@s` encrypted. */
 function copy(notation: string, fields: Partial<Copy> = {}): Copy {
   const [path = '', state] = notation.replace(/^!/, '').split('@')
+  const name = datasetName(path === '' ? pool : `${pool}/${path}`)
   return {
-    name: datasetName(path === '' ? pool : `${pool}/${path}`),
+    name,
     type: 'filesystem',
-    encrypted: notation.startsWith('!'),
+    encryptionRoot: notation.startsWith('!') ? name : null,
     source: state === undefined ? null : path.split('/').slice(1).join('/'),
     host: state === undefined && path === 'nas' ? 'nas' : null,
     state: state ?? null,
@@ -66,6 +67,24 @@ describe('the commands', () => {
       "zpool export 'offsite 1'",
       'zfs get -r -t filesystem -o name,value,source mountpoint,canmount "$TO"',
     ])
+  })
+
+  test('of a disk that is encrypted as a whole: its key is asked for first, and what was plain comes back plain', () => {
+    const encryptionRoot = copy('').name
+    const commands = commandsOf(
+      textOf(
+        copy('nas', { encryptionRoot }),
+        copy('nas/tank@s2', { encryptionRoot }),
+        copy('!nas/tank/my secret@s2'),
+      ),
+    )
+    expect(commands.slice(1, 3)).toEqual(['KEY=prompt', `zfs load-key -L "$KEY" 'offsite 1'`])
+    expect(commands.filter((line) => line.startsWith('restore_raw ') || line.startsWith('zfs send'))).toEqual(
+      [
+        `restore_raw 'offsite 1/nas/tank@s2' "$TO"/tank -L`,
+        `restore_raw 'offsite 1/nas/tank/my secret@s2' "$TO"/'tank/my secret'`,
+      ],
+    )
   })
 
   test('what only contains backups is made, what contains none is not mentioned', () => {

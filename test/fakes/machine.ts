@@ -36,8 +36,11 @@ export interface Machine extends FakeZfs {
   now: Date
   /** Part of its configuration; nothing is given up unless it is changed. */
   keep: Config['keep']
-  /** A backup disk with a pool of its own, plugged in. */
-  addDisk(name: string): FakeDisk
+  /** A backup disk with a pool of its own, plugged in; `keyFile` is configured. */
+  addDisk(
+    name: string,
+    options?: { readonly encrypted?: boolean; readonly keyFile?: string | null },
+  ): FakeDisk
   disk(name: string): FakeDisk
   unplug(name: string): void
   /** Plugged in, again: as a new device. */
@@ -108,8 +111,8 @@ export function createMachine(): Machine {
     disks,
     now: new Date('2026-11-22T21:00:00Z'),
     keep: { disk: none, source: none },
-    addDisk(name) {
-      const pool = fake.addPool(name, { imported: false })
+    addDisk(name, { encrypted = false, keyFile = null } = {}) {
+      const pool = fake.addPool(name, { imported: false, encrypted })
       const identity: Disk = {
         name: diskName(name),
         serials: [serial(`serial of ${name}`)],
@@ -117,7 +120,7 @@ export function createMachine(): Machine {
         poolGuid: pool.guid,
       }
       const added: FakeDisk = {
-        disk: { ...identity, overdueMs: null, keyFile: null, luks: null },
+        disk: { ...identity, overdueMs: null, keyFile, luks: null },
         pool,
         seq: ++plugs,
         readable: true,

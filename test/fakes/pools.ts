@@ -2,7 +2,7 @@
 import { DeadlineExceeded, DiskVanished, ImportRefused, NotFound, PoolBusy } from '../../src/errors.ts'
 import { checkComment, checkDevices, checkPool, checkPoolGuid } from '../../src/zfs/names.ts'
 import { ALTROOT, type ImportedPool, type Pools, READ_ONLY_ALTROOT } from '../../src/zfs/pool.ts'
-import { type FakePool, type FakeState, usablePool, verb, writablePool } from './zfsState.ts'
+import { dropKeys, type FakePool, type FakeState, usablePool, verb, writablePool } from './zfsState.ts'
 
 const SIZE = 1n << 40n
 
@@ -69,15 +69,17 @@ export function createFakePools(state: FakeState): Pools {
         writablePool(state, pool)
         writeOut(found, 'zpool sync')
       }),
-    exportPool: (pool, isPresent) =>
+    exportPool: (pool, isPresent, { unloadKeys } = { unloadKeys: false }) =>
       verb(state, { verb: 'pools.exportPool', about: pool }, async () => {
         if (state.pools.get(pool)?.imported == null) return
         const found = await requireDisk(pool, isPresent)
         if (found.imported?.readonly !== true) writeOut(found, 'zpool sync')
         await requireDisk(pool, isPresent)
+        if (unloadKeys) dropKeys(found)
         writeOut(found, 'zpool export')
         if (found.busy) throw new PoolBusy(`${pool} is in use`, [])
         found.imported = null
+        dropKeys(found)
       }),
     reopen: (pool) =>
       verb(state, { verb: 'pools.reopen', about: pool }, () => {

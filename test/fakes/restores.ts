@@ -15,7 +15,7 @@ export interface Answer {
   readonly stderr: string
 }
 type Asked = Partial<
-  Pick<RestoreOptions, 'dataset' | 'to' | 'at' | 'list' | 'dryRun' | 'socket' | 'signal'>
+  Pick<RestoreOptions, 'dataset' | 'to' | 'at' | 'list' | 'dryRun' | 'keyFile' | 'socket' | 'signal'>
 > & {
   readonly disk?: string
   /** The configuration file's text; without one there is no file. */
@@ -38,6 +38,7 @@ export async function restoreOn(machine: Machine, asked: Asked = {}): Promise<An
       at: null,
       list: false,
       dryRun: false,
+      keyFile: null,
       configFile,
       socket: join(folder, 'no-daemon.sock'),
       signal: new AbortController().signal,

@@ -12,6 +12,7 @@ import {
   bytesOf,
   type Content,
   difference,
+  encryptionRootOf,
   type FakeDataset,
   type FakePartial,
   type FakeSnapshot,
@@ -20,6 +21,7 @@ import {
   findDataset,
   newGuid,
   requireDataset,
+  requireKey,
   usablePool,
   verb,
   writablePool,
@@ -118,8 +120,7 @@ export function createFakeTransfer(state: FakeState): Transfer {
       return [stream]
     }
     const [source, to] = snapshotOf(send)
-    if (source.encrypted && !encrypted)
-      throw failed('key-unavailable', `cannot send ${source.name}: source key must be loaded`)
+    if (!encrypted) requireKey(state, source, `cannot send ${source.name}: source key must be loaded`)
     const common = { source, raw: encrypted, skipBytes: 0 }
     if (send.kind === 'full') return [{ ...common, to, fromGuid: null, fromContent: [] }]
     const fromGuid = BigInt(send.from.guid)
@@ -151,9 +152,14 @@ export function createFakeTransfer(state: FakeState): Transfer {
     if (stream.fromGuid === null) {
       if (target !== null)
         throw failed('exists', `destination '${receive.target}' exists\nmust specify -F to overwrite it`)
-      return addDataset(state, receive.target, { type: receive.type, encrypted: stream.raw })
+      // A raw stream brings its key, wrapped; nobody has loaded it here.
+      const key = stream.raw
+        ? { text: encryptionRootOf(state, stream.source)?.key?.text ?? '', loaded: false }
+        : null
+      return addDataset(state, receive.target, { type: receive.type, encrypted: stream.raw, key })
     }
     if (target === null) throw failed('not-found', `destination '${receive.target}' does not exist`)
+    if (!stream.raw) requireKey(state, target, `cannot receive into ${target.name}: key must be loaded`)
     if (target.partial !== null)
       throw failed(
         'unfinished-receive',
@@ -258,7 +264,7 @@ export function createFakeTransfer(state: FakeState): Transfer {
       if (send.kind === 'incremental' && send.intermediates && !('holds' in send.from))
         throw new BadInput('a bookmark is a base for one snapshot only')
       // zfs receive aborts when a raw stream brings what a disk received: never asked for.
-      if (properties !== 'masked' && request.encrypted !== (typeof properties === 'object'))
+      if (properties !== 'masked' && request.encrypted !== (typeof properties === 'object' && properties.raw))
         throw new BadInput('a raw stream, and only that, is given its properties')
       if (typeof properties === 'object') checkAssignments(properties.set)
       return verb(state, { verb: 'transfer.transfer', about: receive.target }, async () => {

@@ -35,12 +35,12 @@ export function releaseOf(machine: Machine, name: string, report: VisitReport): 
 }
 
 /** A source of three datasets with data, and a disk that is plugged in. */
-export function homeMachine(): Machine {
+export function homeMachine(disk: Parameters<Machine['addDisk']>[1] = {}): Machine {
   const machine = createMachine()
   machine.addPool('tank')
   for (const name of ['tank/home', 'tank/home/ann']) addDataset(machine.state, name)
   for (const name of sources) machine.write(name, 1000)
-  machine.addDisk('offsite-1')
+  machine.addDisk('offsite-1', disk)
   return machine
 }
 export const sources = ['tank', 'tank/home', 'tank/home/ann'] as const

@@ -10,13 +10,21 @@ import {
   type Snapshot,
   snapshotPath,
 } from '../../src/core/model.ts'
-import { AlreadyExists, BadInput, DeadlineExceeded, messageOf, NotFound } from '../../src/errors.ts'
+import {
+  AlreadyExists,
+  BadInput,
+  DeadlineExceeded,
+  KeyRefused,
+  messageOf,
+  NotFound,
+} from '../../src/errors.ts'
 import { MAX_DESTROYED_AT_ONCE } from '../../src/zfs/destroy.ts'
 import { failureKind } from '../../src/zfs/failure.ts'
 import {
   checkAssignments,
   checkBookmark,
   checkDatasets,
+  checkKeyFile,
   checkProperty,
   checkSnapshots,
   checkTag,
@@ -34,6 +42,7 @@ import {
   bytesOf,
   createState,
   destroySnapshot,
+  dropKeys,
   type FakePool,
   type FakeState,
   failed,
@@ -55,7 +64,10 @@ export interface FakeZfs {
   readonly transfer: Transfer
   readonly state: FakeState
   /** Makes a pool with its root dataset: imported (as a source is), or exported on a disk that is plugged in. */
-  readonly addPool: (name: string, options?: { readonly imported?: boolean }) => FakePool
+  readonly addPool: (
+    name: string,
+    options?: { readonly imported?: boolean; readonly encrypted?: boolean },
+  ) => FakePool
   /** Writes new data, as somebody who works with the dataset does. */
   readonly write: (dataset: string, bytes: number) => void
   /** The disk leaves its port. Nothing notices until something is written or the pool is reopened. */
@@ -78,7 +90,7 @@ export function createFakeZfs(): FakeZfs {
     zfs: createFakeDatasets(state),
     pools: createFakePools(state),
     transfer: createFakeTransfer(state),
-    addPool(name, { imported = true } = {}) {
+    addPool(name, { imported = true, encrypted = false } = {}) {
       const pool: FakePool = {
         name: poolName(name),
         guid: poolGuid(newGuid(state).toString()),
@@ -96,8 +108,11 @@ export function createFakeZfs(): FakeZfs {
         datasets: new Map(),
       }
       state.pools.set(name, pool)
-      addDataset(state, name)
-      if (!imported) pool.imported = null
+      addDataset(state, name, { encrypted })
+      if (!imported) {
+        pool.imported = null
+        dropKeys(pool)
+      }
       return pool
     },
     write(name, bytes) {
@@ -116,6 +131,7 @@ export function createFakeZfs(): FakeZfs {
         pool.imported = null
         pool.suspended = false
         pool.busy = false
+        dropKeys(pool)
       }
     },
   }
@@ -349,6 +365,21 @@ function createFakeDatasets(state: FakeState): Zfs {
               new Map(names.map((name): [string, Property] => [name, shownProperty(state, dataset, name)])),
             ]),
         )
+      })
+    },
+    async loadKey(root, keyFile) {
+      checkDatasets(root)
+      checkKeyFile(keyFile)
+      return verb(state, { verb: 'zfs.loadKey', about: root }, () => {
+        const { key } = namedAll(() => requireDataset(state, root))
+        const text = state.keyFiles.get(keyFile)
+        if (key?.loaded === true) return
+        if (key === null) throw failed('other', `Key load error: '${root}' is no encryption root.`)
+        if (text === undefined)
+          throw new KeyRefused(`the key file ${keyFile} is not there`, { hint: 'right file' })
+        if (text !== key.text)
+          throw new KeyRefused(`the key in ${keyFile} is not that of ${root}`, { hint: 'right key' })
+        key.loaded = true
       })
     },
     async receivedProperties(dataset) {

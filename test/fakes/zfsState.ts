@@ -37,6 +37,8 @@ export interface FakeDataset {
   readonly guid: bigint
   readonly type: 'filesystem' | 'volume'
   readonly encrypted: boolean
+  /** An encryption root has one of its own; others that are encrypted have that of the nearest above them. */
+  readonly key: { readonly text: string; loaded: boolean } | null
   /** Set on it, here or by a stream. */
   readonly properties: Map<string, Property>
   /** What streams brought, in force or not. */
@@ -82,6 +84,8 @@ export interface Interference {
 export interface FakeState {
   readonly pools: Map<string, FakePool>
   readonly calls: FakeCall[]
+  /** Files with keys, and what is in them. */
+  readonly keyFiles: Map<string, string>
   /** An export or sync was run on a pool whose disk is gone: all of ZFS hangs until reboot. */
   wedged: boolean
   interference: Interference
@@ -89,11 +93,18 @@ export interface FakeState {
   readonly nextId: () => bigint
 }
 
+/** Whatever is created encrypted has this key. */
+export const rightKey = 'right'
+
 export function createState(): FakeState {
   let ids = 0n
   return {
     pools: new Map(),
     calls: [],
+    keyFiles: new Map([
+      ['/keys/right', rightKey],
+      ['/keys/wrong', 'wrong'],
+    ]),
     wedged: false,
     interference: {},
     now: () => new Date(1_795_000_000_000 + Number(ids) * 1000),
@@ -141,6 +152,13 @@ export function shownProperty(state: FakeState, dataset: FakeDataset, name: stri
   if (name === 'encryption')
     return dataset.encrypted ? { value: 'aes-256-gcm', source: '-' } : { value: 'off', source: 'default' }
   if (name === 'usedbysnapshots') return { value: String(bytesOf(usedBySnapshots(dataset))), source: '-' }
+  const root = encryptionRootOf(state, dataset)
+  if (name === 'encryptionroot') return { value: root?.name ?? '-', source: '-' }
+  if (name === 'keystatus')
+    return {
+      value: root === null ? '-' : root.key?.loaded === true ? 'available' : 'unavailable',
+      source: '-',
+    }
   const own = dataset.properties.get(name)
   if (own !== undefined) return own
   if (!name.includes(':')) return { value: '-', source: '-' }
@@ -150,6 +168,23 @@ export function shownProperty(state: FakeState, dataset: FakeDataset, name: stri
     if (above !== undefined) return { value: above.value, source: `inherited from ${at}` }
   }
   return { value: '-', source: '-' }
+}
+
+/** Null: it is not encrypted. */
+export function encryptionRootOf(state: FakeState, dataset: FakeDataset): FakeDataset | null {
+  if (!dataset.encrypted || dataset.key !== null) return dataset.encrypted ? dataset : null
+  return encryptionRootOf(state, requireDataset(state, dataset.name.slice(0, dataset.name.lastIndexOf('/'))))
+}
+
+/** What cannot be read, or written below, without its key. */
+export function requireKey(state: FakeState, dataset: FakeDataset, text: string): void {
+  const root = encryptionRootOf(state, dataset)
+  if (root !== null && root.key?.loaded !== true) throw failed('key-unavailable', text)
+}
+
+/** As when a pool leaves the kernel. */
+export function dropKeys(pool: FakePool): void {
+  for (const { key } of pool.datasets.values()) if (key !== null) key.loaded = false
 }
 
 export const findDataset = (state: FakeState, name: string): FakeDataset | null =>
@@ -174,17 +209,24 @@ export function addDataset(
   {
     type = 'filesystem',
     encrypted = false,
-  }: { readonly type?: FakeDataset['type']; readonly encrypted?: boolean } = {},
+    key = encrypted ? { text: rightKey, loaded: true } : null,
+  }: {
+    readonly type?: FakeDataset['type']
+    readonly encrypted?: boolean
+    readonly key?: FakeDataset['key']
+  } = {},
 ): FakeDataset {
   const pool = usablePool(state, name)
   const parent = name.slice(0, Math.max(0, name.lastIndexOf('/')))
   const above = parent === '' ? null : requireDataset(state, parent)
   if (pool.datasets.has(name)) throw failed('exists', `cannot create '${name}': dataset already exists`)
+  if (above !== null && key === null) requireKey(state, above, `cannot create '${name}': key must be loaded`)
   const dataset: FakeDataset = {
     name,
     guid: newGuid(state),
     type,
     encrypted: encrypted || above?.encrypted === true,
+    key,
     properties: new Map(),
     received: new Map(),
     content: [],

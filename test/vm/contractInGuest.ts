@@ -14,6 +14,8 @@ import { cases, type Hand, type World } from '../contract.ts'
 
 const folder = '/var/tmp/walkaway-contract'
 const poolMb = 600
+const keyFile = join(folder, 'key with spaces')
+const wrongKeyFile = join(folder, 'wrong-key')
 const run = createRun()
 const command = async (file: string, ...args: readonly string[]): Promise<string> =>
   (await run(file, args, { deadlineMs: 120_000 })).stdout
@@ -36,9 +38,8 @@ function createHand(mountRoot: string): Hand {
   const volumes = new Map<string, number>()
   return {
     async create(dataset, { type = 'filesystem', encrypted = false } = {}) {
-      const key = join(folder, 'key')
-      if (encrypted) await writeFile(key, randomBytes(32))
-      const encryption = ['-o', 'encryption=on', '-o', 'keyformat=raw', '-o', `keylocation=file://${key}`]
+      if (encrypted) await writeFile(keyFile, randomBytes(32))
+      const encryption = ['-o', 'encryption=on', '-o', 'keyformat=raw', '-o', `keylocation=file://${keyFile}`]
       const volume = ['-s', '-V', `${poolMb / 4}M`, '-o', 'reservation=1M']
       await command(
         'zfs',
@@ -87,6 +88,7 @@ async function makeWorld(
     transfer: createTransfer({ run, runtimeDir: folder }),
     hand: createHand(mountRoot),
     source: poolName(source),
+    keyFiles: { right: keyFile, wrong: wrongKeyFile },
     disk: { pool: poolName(disk), guid: poolGuid(guid), links: [diskFile] },
   }
   const remove = async () => {
@@ -100,6 +102,7 @@ async function makeWorld(
 const [wanted = ''] = process.argv.slice(2)
 await rm(folder, { recursive: true, force: true })
 await mkdir(folder, { recursive: true })
+await writeFile(wrongKeyFile, randomBytes(32))
 for (const [number, { name, run: check }] of cases.entries()) {
   if (!new RegExp(wanted).test(`${number} ${name}`)) continue
   const startedMs = performance.now()

@@ -264,6 +264,17 @@ describe('sentences that the machine cannot be brought to say', () => {
       'incompatible-stream',
     ],
     ['cannot receive new filesystem stream: inherited key must be loaded', 'key-unavailable'],
+    // libzfs_crypto.c
+    ["Key load error: Incorrect key provided for 'a/b'.", 'wrong-key'],
+    ['Key load error: Failed to open key material file', 'no-key-file'],
+    ['Key load error: Failed to open key material file: No such file or directory', 'no-key-file'],
+    ['Key load error: Failed to open key material file: Permission denied', 'no-key-file'],
+    ['Key load error: Raw key too long (expected 32).', 'malformed-key'],
+    ['Key load error: Hex key too short (expected 64).', 'malformed-key'],
+    ['Key load error: Invalid hex character detected.', 'malformed-key'],
+    ['Key load error: Passphrase too short (min 8).', 'malformed-key'],
+    ["Key load error: Key already loaded for 'a/b'.", 'exists'],
+    ["Key unload error: 'a/b' is busy.", 'busy'],
     // zpool_main.c, libzfs_pool.c
     [
       "cannot import 'a': pool is imported on nas2 (hostid: 0xbadcafe)\nExport the pool on the other system",

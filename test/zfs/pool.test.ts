@@ -56,6 +56,34 @@ describe('an export', () => {
     expect(ran).toEqual(['zpool sync offsite 1', 'zpool export offsite 1'])
     expect(looks).toBe(2)
   })
+  test('unloads the keys first; one that is in use, and no key at all, are for the export to judge', async () => {
+    for (const said of [
+      '',
+      complaint("Key unload error: 'offsite 1/a' is busy."),
+      complaint('something new'),
+    ]) {
+      kernelHas('ONLINE')
+      const { pools, ran } = poolsOn((line) => {
+        if (line.startsWith('zpool export')) kernelForgets()
+        return line.startsWith('zfs') ? said : ''
+      })
+      await pools.exportPool(pool, present, { unloadKeys: true })
+      expect(ran).toEqual(['zpool sync offsite 1', 'zfs unload-key -r offsite 1', 'zpool export offsite 1'])
+    }
+  })
+  test('runs nothing more when the device goes while keys are unloaded, or that does not end', async () => {
+    kernelHas('ONLINE')
+    let looks = 0
+    const gone = poolsOn(() => '')
+    const twice = async () => looks++ < 2
+    await expect(gone.pools.exportPool(pool, twice, { unloadKeys: true })).rejects.toThrow(DiskVanished)
+    expect(gone.ran.at(-1)).toBe('zfs unload-key -r offsite 1')
+    const stuck = poolsOn((line) => (line.startsWith('zfs') ? new DeadlineExceeded('zfs unload-key', 1) : ''))
+    await expect(stuck.pools.exportPool(pool, present, { unloadKeys: true })).rejects.toThrow(
+      DeadlineExceeded,
+    )
+    expect(stuck.ran.at(-1)).toBe('zfs unload-key -r offsite 1')
+  })
   test('of a pool that is not in the kernel is done already', async () => {
     const { pools, ran } = poolsOn(() => '')
     await pools.exportPool(pool, async () => expect.fail('nothing to look at'))

@@ -136,15 +136,19 @@ describe('what is run', () => {
     expect(world.said('send')).toBe('send -vP -L -c -p -b tank/my docs@b')
     expect(world.said('receive')).toBe('receive -v -u -x encryption disk/host/my docs')
     const set = { compression: 'gzip', 'org:note': "it's mine" }
-    await ask(world, { encrypted: true, properties: { set } })
+    await ask(world, { encrypted: true, properties: { set, raw: true } })
     expect(world.said('send')).toBe('send -vP -w tank/my docs@b')
     expect(world.said('receive')).toBe(
       "receive -v -u -o compression=gzip -o org:note=it's mine disk/host/my docs",
     )
+    // Of a disk that is encrypted as a whole: ZFS decrypts it.
+    await ask(world, { properties: { set, raw: false } })
+    expect(world.said('send')).toBe('send -vP -L tank/my docs@b')
     for (const asked of [
       { encrypted: true, properties: 'in-force' },
-      { properties: { set } },
-      { encrypted: true, properties: { set: { '-F': 'x' } } },
+      { properties: { set, raw: true } },
+      { encrypted: true, properties: { set, raw: false } },
+      { encrypted: true, properties: { set: { '-F': 'x' }, raw: true } },
     ] as const)
       await expect(ask(world, asked)).rejects.toThrow(BadInput)
   })
