@@ -24,6 +24,8 @@ export interface DaemonDeps extends Omit<RunnerDeps, 'lookAgain' | 'onChange'> {
   readonly reload: () => Promise<Reloaded>
   /** Starts listening; the daemon closes it when it stops. */
   readonly listen: (answer: () => Promise<Reply>) => Promise<ControlServer>
+  /** Called a while after the last thing happened: after the start, and after visits. */
+  readonly rest: () => void
   readonly tell: (event: WalkawayEvent) => void
   readonly version: string
 }
@@ -40,6 +42,8 @@ export interface Daemon {
 const rescanMs = 60_000
 /** A plugged disk makes a dozen events within this time; one look after it serves them all. */
 const quietMs = 100
+/** Longer than a transfer goes without saying how far it is. */
+const restAfterMs = 30_000
 
 export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[], deps: DaemonDeps): Daemon {
   let config = firstConfig
@@ -60,7 +64,12 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
     (error) => deps.warn(`looking at the machine failed: ${messageOf(error)}`),
   )
 
-  const onChange = (): void => deps.notifier.status(statusLine([...runners.values()], deps.now()))
+  let restTimer: NodeJS.Timeout | undefined
+  const onChange = (): void => {
+    deps.notifier.status(statusLine([...runners.values()], deps.now()))
+    clearTimeout(restTimer)
+    restTimer = setTimeout(deps.rest, restAfterMs)
+  }
 
   /**
    * A disk whose entry changed gets a new runner once its visit is over; one that is gone from the file, none. Whatever
@@ -169,6 +178,7 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
       await deps.notifier.stopping()
       await Promise.all([...runners.values()].map((runner) => runner.stop()))
       await server?.close()
+      clearTimeout(restTimer)
       await deps.notifier.close()
     },
   }

@@ -10,8 +10,8 @@
 // The rest is adapters: zfs/ (the zfs and zpool commands), linux/ (udev, block devices, systemd, journal), control/.
 
 import { resolve } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
 import { Command, CommanderError, Option } from 'commander'
+import { compileLate } from './cli/memory.ts'
 import { BadInput, messageOf } from './errors.ts'
 import { version } from './version.ts'
 
@@ -60,8 +60,7 @@ Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 the daemon is not ru
       ]),
     )
     .action(async (options: { logFormat?: 'journal' | 'json' | 'plain' }) => {
-      // It idles for weeks: machine code only of what has run hot for long, and the compiler stays out of memory (4 MB).
-      setFlagsFromString('--interrupt-budget=2000000')
+      compileLate()
       const { runDaemon } = await import('./cli/daemon.ts')
       exitCode = await runDaemon({ file: file(), logFormat: options.logFormat ?? null })
     })

@@ -164,6 +164,25 @@ describe('the life of a disk', () => {
     await service.daemon.stop('test')
   })
 
+  test('it comes to rest after the start and after a visit, once each', async () => {
+    const machine = homeMachine()
+    await machine.unplug('offsite-1')
+    const service = await startService(machine)
+    await service.pass(29_000)
+    expect(service.rests()).toBe(0)
+    await service.pass(60_000)
+    expect(service.rests()).toBe(1)
+    await service.plugIn('offsite-1')
+    await service.pass(10_000)
+    await expectStates(service, { 'offsite-1': 'removable' })
+    expect(service.rests()).toBe(1)
+    await service.pass(180_000)
+    expect(service.rests()).toBe(2)
+    await service.daemon.stop('test')
+    await service.pass(60_000)
+    expect(service.rests()).toBe(2)
+  })
+
   test('a clock that is set back does not keep it waiting', async () => {
     const machine = homeMachine()
     machine.disk('offsite-1').pool.busy = true

@@ -25,6 +25,7 @@ import { createPools } from '../zfs/pool.ts'
 import { createTransfer } from '../zfs/transfer.ts'
 import { createZfs } from '../zfs/zfs.ts'
 import { describeUnmatchedExcludes } from './excludes.ts'
+import { giveBackMemory } from './memory.ts'
 import { controlSocket, runtimeDirectory, stateDirectory } from './places.ts'
 
 export interface DaemonOptions {
@@ -89,6 +90,7 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
         answer,
         onProblem: (problem) => warn(`control socket: ${messageOf(problem)}`),
       }),
+    rest: giveBackMemory,
     tell,
     warn,
     version,

@@ -22,6 +22,8 @@ export interface Service {
   readonly notified: string[]
   /** Clients that the visits of this daemon keep from sleeping, now. */
   inhibitors(): number
+  /** How often it came to rest. */
+  rests(): number
   status(): Promise<StatusAnswer>
   /** Lets everything that is ready happen, then this much time pass, in steps. */
   pass(ms: number): Promise<void>
@@ -82,6 +84,7 @@ export async function startService(machine: Machine, options: ServiceOptions = {
   const notified: string[] = []
   let statusLine = ''
   let inhibitors = 0
+  let rests = 0
   let wake: () => void = () => undefined
   const events: DiskEvent[] = []
   let answer: (() => Promise<StatusAnswer>) | null = null
@@ -143,6 +146,7 @@ export async function startService(machine: Machine, options: ServiceOptions = {
       }
       return { close: async () => undefined }
     },
+    rest: () => void rests++,
     warn: (message) => void warnings.push(message),
     version: '0.0.0',
   }
@@ -157,6 +161,7 @@ export async function startService(machine: Machine, options: ServiceOptions = {
     notified,
     statusLine: () => statusLine,
     inhibitors: () => inhibitors,
+    rests: () => rests,
     async status() {
       if (answer === null) throw new Error('the daemon does not listen')
       return answer()

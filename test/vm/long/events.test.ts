@@ -53,7 +53,8 @@ const storm = (nas: Machine, pairs: number) =>
         echo -1 > /sys/bus/pseudo/drivers/scsi_debug/add_host
       else
         device=$(cat /sys/class/zram-control/hot_add)
-        echo "$device" > /sys/class/zram-control/hot_remove
+        # Busy for as long as udev looks at it.
+        until echo "$device" 2> /dev/null > /sys/class/zram-control/hot_remove; do sleep 0.05; done
       fi
     done
     udevadm settle --timeout=300
