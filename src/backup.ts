@@ -27,7 +27,7 @@ import type { WalkawayEvent } from './events.ts'
 import { explainDisk, prepareMarks } from './explain.ts'
 import { holdWhatTravels, releaseHolds } from './hold.ts'
 import { moveCopies } from './move.ts'
-import { planAll, stateOf, type Task } from './plan.ts'
+import { type PlanDeps, type PlanRequest, planAll, stateOf, type Task } from './plan.ts'
 import { prune } from './prune.ts'
 import { type Context, sendAll } from './send.ts'
 import { type Goal, type SnapshotSet, takeSnapshotSet } from './snapshotSet.ts'
@@ -102,9 +102,7 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   signal.throwIfAborted()
 
   const found = (await deps.zfs.observeIfPresent(rootOnDisk(request))) ?? []
-  const arrangement = arrangeCopies(set, found, request)
-  const arranged = arrangement.tasks.map((task) => ({ ...task, held: new Set<SnapshotGuid>() }))
-  const tasks = await planAll(arranged, request, deps, fail)
+  const { arrangement, tasks } = await planVisit(set, found, { request, deps, fail })
   tellPlan(tasks, describeArrangement(arrangement), request, deps)
   const toSend = new Set(tasks.filter((task) => task.plan.kind === 'steps'))
   await holdWhatTravels([...toSend], request, deps)
@@ -156,18 +154,34 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   }
 }
 
-const rootOnDisk = ({ pool, config }: BackupRequest): DatasetName =>
+export const rootOnDisk = ({ pool, config }: Pick<BackupRequest, 'pool' | 'config'>): DatasetName =>
   // The first component only: `into` may have several, and all of it must be seen.
   `${pool}/${config.backup.into.split('/')[0]}` as DatasetName
 
 const byName = (datasets: readonly Dataset[]): ReadonlyMap<string, Dataset> =>
   new Map(datasets.map((dataset) => [dataset.name, dataset]))
 
+/** What is to be done with each dataset, from what both sides have: a visit does it, `walkaway plan` prints it. */
+export async function planVisit(
+  set: SnapshotSet,
+  onDisk: readonly Dataset[],
+  context: {
+    readonly request: PlanRequest & Pick<BackupRequest, 'pool'>
+    readonly deps: PlanDeps
+    readonly fail: Context['fail']
+  },
+): Promise<{ readonly arrangement: Arrangement<Goal & Placed>; readonly tasks: readonly Task[] }> {
+  const { request, deps, fail } = context
+  const arrangement = arrangeCopies(set, onDisk, request)
+  const arranged = arrangement.tasks.map((task) => ({ ...task, held: new Set<SnapshotGuid>() }))
+  return { arrangement, tasks: await planAll(arranged, request, deps, fail) }
+}
+
 /** Which copy on the disk is whose, and what has to be moved for that. */
 function arrangeCopies(
   { name, goals, exists }: SnapshotSet,
   onDisk: readonly Dataset[],
-  { disk, pool, config }: BackupRequest,
+  { disk, pool, config }: PlanRequest & Pick<BackupRequest, 'pool'>,
 ): Arrangement<Goal & Placed> {
   return arrange({
     tasks: goals.map((goal) => ({ ...goal, targetName: targetOf(config, { pool }, goal.source.name) })),

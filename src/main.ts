@@ -42,6 +42,7 @@ Examples:
   walkaway disks              find a disk's serial and the lines for the configuration
   walkaway config check       every mistake in ${configPath}, with its position
   walkaway status             how each disk stands; may it be taken?
+  walkaway plan offsite-1     what a visit would send and prune, and why
   journalctl -u walkaway -f   follow a visit
   walkaway restore offsite-1 tank/photos --to tank/photos-of-then --at 2026-11-22
 
@@ -81,6 +82,24 @@ Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 the daemon is not ru
     .action(async (options: { json?: boolean }) => {
       const { runDisks } = await import('./cli/disks.ts')
       exitCode = await runDisks({ json: options.json === true, configFile: file(), ...streams })
+    })
+
+  program
+    .command('plan')
+    .argument(
+      '[disk]',
+      'a configured disk, with every snapshot and why it stays or goes (default: all disks)',
+    )
+    .option('--json', 'the same as JSON, with every snapshot')
+    .description('what a visit would send and prune now, and why; changes nothing')
+    .action(async (disk: string | undefined, options: { json?: boolean }) => {
+      const { runPlan } = await import('./cli/plan.ts')
+      exitCode = await runPlan({
+        disk: disk ?? null,
+        json: options.json === true,
+        configFile: file(),
+        ...streams,
+      })
     })
 
   program

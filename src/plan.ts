@@ -28,6 +28,10 @@ export interface Task {
 }
 export type Unplanned = Omit<Task, 'plan'>
 
+/** What planning needs of a visit: it changes nothing. */
+export type PlanRequest = Pick<BackupRequest, 'disk' | 'config'>
+export type PlanDeps = Pick<BackupDeps, 'zfs' | 'transfer' | 'calendar'>
+
 /** The point of the source that the disk has when this plan was carried out; null: none. */
 export function stateOf({ plan, goal }: Pick<Task, 'plan' | 'goal'>): Snapshot | Bookmark | null {
   switch (plan.kind) {
@@ -44,8 +48,8 @@ export function stateOf({ plan, goal }: Pick<Task, 'plan' | 'goal'>): Snapshot |
 /** Plans for all datasets of a visit; one that cannot be planned for is told to `fail` and left out. */
 export async function planAll(
   unplanned: readonly Unplanned[],
-  request: BackupRequest,
-  deps: BackupDeps,
+  request: PlanRequest,
+  deps: PlanDeps,
   fail: (dataset: DatasetName, reason: string) => void,
 ): Promise<readonly Task[]> {
   const readable: (readonly [Unplanned, AskedInput])[] = []
@@ -75,7 +79,7 @@ export async function planAll(
 async function tellStranger(
   plan: ReplicationPlan,
   { targetName }: Unplanned,
-  deps: BackupDeps,
+  deps: PlanDeps,
 ): Promise<ReplicationPlan> {
   if (plan.kind !== 'conflict' || plan.conflict.kind !== 'no-common-base') return plan
   const found = await deps.zfs.properties(targetName, ['walkaway:source']).catch((error: unknown) => {
@@ -93,8 +97,8 @@ async function tellStranger(
 /** Another plan for a dataset of which something was sent already. */
 export async function planAgain(
   task: Unplanned,
-  request: BackupRequest,
-  deps: BackupDeps,
+  request: PlanRequest,
+  deps: PlanDeps,
 ): Promise<ReplicationPlan> {
   const input = { ...(await read(task, request, deps)), goalMustTravel: true, writtenSinceBase: null }
   return planReplication(input)
@@ -104,8 +108,8 @@ type AskedInput = Omit<ReplicationInput, 'writtenSinceBase'>
 
 async function read(
   { source, goal, target }: Unplanned,
-  { disk, config }: BackupRequest,
-  deps: BackupDeps,
+  { disk, config }: PlanRequest,
+  deps: PlanDeps,
 ): Promise<AskedInput> {
   const partial = target?.resumeToken == null ? null : await readPartial(target.resumeToken, deps)
   const { poolGuid } = disk
@@ -129,7 +133,7 @@ async function read(
 
 async function readPartial(
   token: NonNullable<Dataset['resumeToken']>,
-  deps: BackupDeps,
+  deps: PlanDeps,
 ): Promise<PartialReceive> {
   const content = await deps.transfer.readToken(token)
   return content.kind === 'dead' ? content : { ...content, token }

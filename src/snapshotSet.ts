@@ -3,7 +3,13 @@
 
 import type { BackupDeps, BackupRequest } from './backup.ts'
 import type { Config } from './config.ts'
-import type { Dataset, DatasetFailure, DatasetName, Snapshot } from './core/model.ts'
+import {
+  type Dataset,
+  type DatasetFailure,
+  type DatasetName,
+  type Snapshot,
+  snapshotGuid,
+} from './core/model.ts'
 import { bookmarkNameFor, snapshotNameAt } from './core/replication.ts'
 import { chooseSource, isWithin, targetOf } from './core/selection.ts'
 import { AlreadyExists, DeadlineExceeded, messageOf, NotFound } from './errors.ts'
@@ -73,6 +79,59 @@ export async function takeSnapshotSet(
   })
 }
 
+/**
+ * The set as it would be taken now; nothing is taken. Its snapshots have GUID 0, which ZFS gives to none, and the sizes that
+ * their datasets have now. Those that would be missed are told to `fail`.
+ */
+export async function foreseeSnapshotSet(
+  request: Pick<BackupRequest, 'disk' | 'pool' | 'config'>,
+  deps: Pick<BackupDeps, 'zfs' | 'now'>,
+  fail: (dataset: DatasetName, reason: string) => void,
+): Promise<SnapshotSet> {
+  const creation = deps.now()
+  const name = snapshotNameAt(creation)
+  const { datasets, missing, names } = await observeSources(request.config, deps)
+  const faults = datasets.flatMap((dataset) => {
+    const reason = findNameFault(dataset.name, name, request)
+    return reason === null ? [] : [{ dataset: dataset.name, reason }]
+  })
+  const missed = new Map([...missing, ...faults].map(({ dataset, reason }) => [dataset, reason]))
+  for (const [dataset, reason] of missed) fail(dataset, reason)
+  const sizes = new Map<string, bigint>()
+  const readable = request.config.sources.filter(({ dataset }) => names.has(dataset))
+  for (const { dataset: root } of readable)
+    for (const [dataset, values] of await deps.zfs.propertiesBelow(root, ['written', 'referenced']))
+      for (const [property, { value }] of values) sizes.set(`${dataset} ${property}`, BigInt(value))
+  const goals = datasets
+    .filter((source) => !missed.has(source.name))
+    .map((source) => ({
+      source,
+      goal: {
+        dataset: source.name,
+        name,
+        guid: snapshotGuid('0'),
+        createtxg: newestTxg(source) + 1n,
+        creation,
+        holds: 0,
+        writtenBytes: sizes.get(`${source.name} written`) ?? 0n,
+        referencedBytes: sizes.get(`${source.name} referenced`) ?? 0n,
+      },
+    }))
+    .map(({ source, goal }) => ({ source: { ...source, snapshots: [...source.snapshots, goal] }, goal }))
+  return {
+    name,
+    goals,
+    missed: [...missed.keys()],
+    exists: (dataset) => names.has(dataset) || missing.some((source) => isWithin(dataset, source.dataset)),
+  }
+}
+
+const newestTxg = ({ snapshots, bookmarks }: Dataset): bigint =>
+  [...snapshots, ...bookmarks].reduce(
+    (newest, { createtxg }) => (createtxg > newest ? createtxg : newest),
+    0n,
+  )
+
 const isOutdated = (error: unknown): boolean => error instanceof NotFound || error instanceof AlreadyExists
 
 /** What is no fault of one source: the set has to be taken anew, or ZFS does not answer. */
@@ -104,7 +163,7 @@ async function snapshotAll(
 function findNameFault(
   dataset: DatasetName,
   snapshot: string,
-  { disk, pool, config }: BackupRequest,
+  { disk, pool, config }: Pick<BackupRequest, 'disk' | 'pool' | 'config'>,
 ): string | null {
   const names = [
     `${dataset}#${bookmarkNameFor(disk.poolGuid, { name: snapshot })}`,
@@ -114,7 +173,7 @@ function findNameFault(
   return over > 0 ? `its name is ${over} characters too long for a snapshot, bookmark or copy of it` : null
 }
 
-async function observeSources(config: Config, deps: BackupDeps) {
+async function observeSources(config: Config, deps: Pick<BackupDeps, 'zfs'>) {
   const datasets: Dataset[] = []
   const missing: DatasetFailure[] = []
   const names = new Set<string>()

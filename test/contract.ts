@@ -526,6 +526,31 @@ const datasets: readonly Case[] = [
     },
   },
   {
+    name: 'a dataset itself tells what was written since its newest snapshot, or since a bookmark whose snapshot is gone',
+    async run(world) {
+      const { zfs, hand, source, pools } = world
+      const dataset = inside(source, 'a b')
+      await hand.create(dataset)
+      await hand.write(dataset, 1 * MB)
+      const one = await take(world, dataset, 'one')
+      const from = await bookmarked(world, one, 'base')
+      const now = async () => {
+        await pools.sync(source, present)
+        const values = (await zfs.propertiesBelow(dataset, ['written', 'referenced'])).get(dataset)
+        return ['written', 'referenced'].map((name) => Number(values?.get(name)?.value))
+      }
+      const since = async () => (await zfs.writtenSince([{ from, to: null }])).get(dataset)
+      assert.deepEqual(await now(), [0, Number(one.referencedBytes)])
+      assert.equal(await since(), 0n)
+      await hand.write(dataset, 2 * MB)
+      const [written = 0, referenced = 0] = await now()
+      assert.ok(written > 1_900_000 && written < 2_600_000, String(written))
+      assert.ok(referenced > 2_900_000, String(referenced))
+      await hand.destroy(snapshotPath(one))
+      assert.ok(Math.abs(Number(await since()) - written) < 100_000, `${await since()} ${written}`)
+    },
+  },
+  {
     name: 'a dataset gets another name, with everything below it, and only if that is free',
     async run(world) {
       const { zfs, hand, source } = world

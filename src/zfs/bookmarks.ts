@@ -20,11 +20,12 @@ export interface WantedBookmark {
   readonly snapshot: Snapshot
   readonly name: string
 }
-/** How much was written to the dataset from the bookmark to this later snapshot of it? */
+/** How much was written to the dataset from the bookmark to this later snapshot of it? null: to what it is now. */
 export interface WrittenQuestion {
   readonly from: Bookmark
-  readonly to: Snapshot
+  readonly to: Snapshot | null
 }
+const pathTo = ({ from, to }: WrittenQuestion): string => (to === null ? from.dataset : snapshotPath(to))
 
 export interface Bookmarks {
   /**
@@ -39,8 +40,8 @@ export interface Bookmarks {
    */
   destroyBookmarks(bookmarks: readonly Bookmark[]): Promise<void>
   /**
-   * Bytes of each `to` that were written since its `from`, by dataset (ask once for each): exact, and it cannot change
-   * any more. Not answered: where ZFS cannot tell (a bookmark from before `feature@bookmark_written`) or one of the two
+   * Bytes of each `to` that were written since its `from`, by dataset (ask once for each): exact, and of a snapshot it
+   * cannot change any more. Not answered: where ZFS cannot tell (a bookmark from before `feature@bookmark_written`) or one of the two
    * is gone. One process for many.
    */
   writtenSince(questions: readonly WrittenQuestion[]): Promise<ReadonlyMap<DatasetName, bigint>>
@@ -128,7 +129,7 @@ export function createBookmarks(zfs: ZfsCommand): Bookmarks {
   ): Promise<ReadonlyMap<DatasetName, bigint>> {
     for (const { from, to } of questions) {
       checkBookmark(bookmarkPath(from))
-      checkSnapshots([snapshotPath(to)])
+      if (to !== null) checkSnapshots([snapshotPath(to)])
     }
     const found = new Map<DatasetName, bigint>()
     for (const batch of batchQuestions(questions)) {
@@ -136,13 +137,14 @@ export function createBookmarks(zfs: ZfsCommand): Bookmarks {
       const columns = ['get', '-Hp', '-o', 'name,property,value', names]
       const stdout = await askAboutPresent(
         batch,
-        ({ to }) => [snapshotPath(to), to.dataset],
-        (present) => zfs([...columns, ...present.map(({ to }) => snapshotPath(to))], LOOK_MS),
+        (question) => [pathTo(question), question.from.dataset],
+        (present) => zfs([...columns, ...present.map(pathTo)], LOOK_MS),
       )
       const written = parseWritten(stdout)
-      for (const { from, to } of batch) {
-        const bytes = written.get(snapshotPath(to))?.get(`written#${from.name}`) ?? null
-        if (bytes !== null) found.set(to.dataset, bytes)
+      for (const question of batch) {
+        const { dataset, name } = question.from
+        const bytes = written.get(pathTo(question))?.get(`written#${name}`) ?? null
+        if (bytes !== null) found.set(dataset, bytes)
       }
     }
     return found
@@ -173,7 +175,7 @@ function batchQuestions(questions: readonly WrittenQuestion[]): readonly (readon
   let names = new Set<string>()
   let bytes = 0
   for (const question of sorted) {
-    const more = snapshotPath(question.to).length + question.from.name.length + 20
+    const more = pathTo(question).length + question.from.name.length + 20
     const lines = (names.size + (names.has(question.from.name) ? 0 : 1)) * (current.length + 1)
     if (current.length === 0 || lines > MAX_ANSWERS || bytes + more > MAX_ARGV_BYTES) {
       current = []

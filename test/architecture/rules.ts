@@ -26,6 +26,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'prune.ts': ['core', 'errors.ts', 'zfs', 'backup.ts'],
   'snapshotSet.ts': ['core', 'errors.ts', 'config.ts', 'zfs', 'backup.ts'],
   'explain.ts': ['core', 'errors.ts', 'config.ts', 'plan.ts', 'backup.ts'],
+  'preview.ts': ['core', 'plan.ts', 'snapshotSet.ts', 'space.ts', 'backup.ts'],
   'restore.ts': ['core', 'errors.ts', 'linux', 'zfs'],
   'backup.ts': [
     'core',
@@ -69,6 +70,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'linux',
     'zfs',
     'daemon.ts',
+    'preview.ts',
     'restore.ts',
   ],
   'main.ts': ['errors.ts', 'version.ts', 'cli'],

@@ -290,10 +290,11 @@ function createFakeDatasets(state: FakeState): Zfs {
         const answers = new Map<DatasetName, bigint>()
         for (const { from, to } of questions) {
           const found = findBookmark(bookmarkPath(from))
-          const snapshot = findDataset(state, to.dataset)?.snapshots.find(({ name }) => name === to.name)
-          if (found === undefined || snapshot === undefined) continue
-          const written = snapshot.content.filter(({ id }) => BigInt(id) >= found.createtxg)
-          answers.set(to.dataset, BigInt(bytesOf(written)))
+          const dataset = findDataset(state, from.dataset)
+          const later = to === null ? dataset : dataset?.snapshots.find(({ name }) => name === to.name)
+          if (found === undefined || later == null) continue
+          const written = later.content.filter(({ id }) => BigInt(id) >= found.createtxg)
+          answers.set(from.dataset, BigInt(bytesOf(written)))
         }
         return answers
       })

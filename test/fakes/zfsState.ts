@@ -151,6 +151,11 @@ export function shownProperty(state: FakeState, dataset: FakeDataset, name: stri
   if (name === 'type') return { value: dataset.type, source: '-' }
   if (name === 'encryption')
     return dataset.encrypted ? { value: 'aes-256-gcm', source: '-' } : { value: 'off', source: 'default' }
+  if (name === 'referenced') return { value: String(bytesOf(dataset.content)), source: '-' }
+  if (name === 'written') {
+    const since = dataset.snapshots.at(-1)?.content ?? []
+    return { value: String(bytesOf(difference(since, dataset.content))), source: '-' }
+  }
   if (name === 'usedbysnapshots') return { value: String(bytesOf(usedBySnapshots(dataset))), source: '-' }
   const root = encryptionRootOf(state, dataset)
   if (name === 'encryptionroot') return { value: root?.name ?? '-', source: '-' }
