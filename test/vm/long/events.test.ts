@@ -50,6 +50,8 @@ const storm = (nas: Machine, pairs: number) =>
     for number in $(seq ${pairs}); do
       if [ $((number % 10)) = 0 ]; then
         echo 1 > /sys/bus/pseudo/drivers/scsi_debug/add_host
+        # Its disk is looked for in the background.
+        until grep -qs scsi_debug /sys/block/*/device/model; do sleep 0.05; done
         echo -1 > /sys/bus/pseudo/drivers/scsi_debug/add_host
       else
         device=$(cat /sys/class/zram-control/hot_add)
