@@ -256,9 +256,14 @@ async function verify(tasks: readonly Task[], { request, deps, fail }: Context):
       fail(task.source.name, `@${state?.name} should be on the disk but could not be read back from it`)
     return found === true
   })
-  const { dataErrors } = await deps.pools.health(request.pool)
+  const { dataErrors, errors } = await deps.pools.health(request.pool)
   if (dataErrors !== null && dataErrors > 0n)
     fail(rootOnDisk(request), describeDataErrors(dataErrors, request.pool))
+  else if (errors.checksum > 0n)
+    fail(
+      rootOnDisk(request),
+      `${errors.checksum} blocks of this disk were not as their checksums say, and had to be repaired from a second copy; the disk may be failing: replace it if that happens again`,
+    )
   deps.tell({ kind: 'verified', disk: request.disk.name, pool: request.pool, datasets: verified.length })
   return verified
 }

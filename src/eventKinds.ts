@@ -91,6 +91,12 @@ export const kinds = {
     explanation:
       'On the disk, what keep.disk gives up; on the source, of the snapshots that walkaway took, what keep.source gives up. What a disk needs for its next increment stays, as does what is held. When there would not be room enough, keep.disk is applied to the disk before anything is sent, to nothing newer than what both sides have. What could not be destroyed goes at a later visit; the backup is complete all the same.',
   },
+  'scrub-finished': {
+    messageId: '9fec6179e5394c2ab5fcd7b77b939907',
+    subject: 'A backup disk was scrubbed',
+    explanation:
+      'ZFS has read everything on the disk and compared it with its checksums (finish.scrubEvery). What could not be repaired makes the visit partial, and its reason names the files.',
+  },
   'explain-failed': {
     messageId: 'f0fd76a78a634ba695e3206791eb3ef9',
     subject: 'A backup disk could not be told what is on it',

@@ -59,6 +59,14 @@ export type WalkawayEvent =
       /** What stayed although it was to go, and why, in words for a person. */
       readonly left: readonly string[]
     } & OfDisk)
+  | ({
+      readonly kind: 'scrub-finished'
+      readonly repairedBytes: number
+      /** That could not be repaired. */
+      readonly errors: number
+      /** Files that are damaged and whose names are known. */
+      readonly damaged: number
+    } & OfDisk)
   | ({ readonly kind: 'explain-failed'; readonly reason: string } & OfDisk)
   | ({ readonly kind: 'backup-finished'; readonly report: VisitReport } & OfDisk)
   | ({ readonly kind: 'pool-exported' } & OfDisk)
@@ -219,6 +227,16 @@ function describe(event: WalkawayEvent): Told {
       return {
         priority: event.left.length === 0 ? 6 : 4,
         sentence: `${plural(event.onDisk, 'old snapshot')} destroyed on the disk, ${whereElse(event)}${left}`,
+      }
+    }
+    case 'scrub-finished': {
+      const { repairedBytes, errors, damaged } = event
+      const repaired = repairedBytes === 0 ? '' : `, ${bytes(repairedBytes)} repaired`
+      const lost = damaged === 0 ? '' : `; ${plural(damaged, 'file')} damaged`
+      const found = errors === 0 ? 'nothing is lost' : `${plural(errors, 'place')} could not be repaired`
+      return {
+        priority: errors === 0 && damaged === 0 && repairedBytes === 0 ? 6 : 4,
+        sentence: `scrubbed: everything on the disk was read, ${found}${repaired}${lost}`,
       }
     }
     case 'explain-failed':

@@ -28,6 +28,7 @@ function describe(state: DiskState, progress: Progress | null, now: Date): strin
     case 'refused':
       return 'refused, not touched'
     case 'visiting':
+      if (progress?.phase === 'scrubbing' && progress.totalBytes > 0) return scrubbing(progress, now)
       return progress?.dataset == null ? phaseWords[state.phase] : sending(progress, now)
     case 'removable':
       return state.outcome === 'complete'
@@ -51,10 +52,13 @@ const phaseWords = {
   exporting: 'exporting its pool',
 } as const
 
-function sending({ dataset, sentBytes, totalBytes, readyAt }: Progress, now: Date): string {
-  const ready =
-    readyAt === null || readyAt <= now
-      ? ''
-      : `, ready about ${readyAt.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })}`
-  return `sending ${dataset}, ${prettyBytes(sentBytes)} of ${prettyBytes(totalBytes)}${ready}`
-}
+const ready = ({ readyAt }: Progress, now: Date): string =>
+  readyAt === null || readyAt <= now
+    ? ''
+    : `, ready about ${readyAt.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })}`
+
+const sending = (progress: Progress, now: Date): string =>
+  `sending ${progress.dataset}, ${prettyBytes(progress.sentBytes)} of ${prettyBytes(progress.totalBytes)}${ready(progress, now)}`
+
+const scrubbing = (progress: Progress, now: Date): string =>
+  `scrubbing, ${prettyBytes(progress.sentBytes)} of ${prettyBytes(progress.totalBytes)}${ready(progress, now)}`

@@ -8,6 +8,7 @@ import { importedByOthers } from './core/lifecycle.ts'
 import type { Disk, PoolName, VisitReport } from './core/model.ts'
 import { DeadlineExceeded, DiskVanished, ImportRefused, KeyRefused, messageOf, PoolBusy } from './errors.ts'
 import type { Block } from './linux/block.ts'
+import { scrub } from './scrub.ts'
 import { keyFileOf, unlock } from './unlock.ts'
 import { ALTROOT, type ImportedPool } from './zfs/pool.ts'
 
@@ -36,7 +37,13 @@ export class EndVisit extends Error {
 }
 
 type Imported =
-  | { readonly kind: 'imported'; readonly pool: PoolName; readonly byUs: boolean }
+  /** `fresh`: just now, and not left in the kernel from before. */
+  | {
+      readonly kind: 'imported'
+      readonly pool: PoolName
+      readonly byUs: boolean
+      readonly fresh: boolean
+    }
   | { readonly kind: 'ended'; readonly result: VisitResult }
 
 const recoveryDeadlineMs = 60_000
@@ -64,13 +71,17 @@ export async function visit(request: VisitRequest, deps: VisitDeps): Promise<Vis
     return imported.result
   }
 
-  const { pool, byUs } = imported
+  const { pool, byUs, fresh } = imported
+  const backup = { ...request, pool, isPresent: () => isPresent(request.vdevs, deps) }
   let finished: VisitReport
   try {
     await unlock({ ...request, pool }, deps)
     deps.onPhase('backing-up')
-    const result = await backUp({ ...request, pool, isPresent: () => isPresent(request.vdevs, deps) }, deps)
-    finished = report(judge(result))
+    const result = await backUp(backup, deps)
+    const { outcome } = judge(result)
+    // What somebody else has imported is theirs to scrub.
+    const damage = byUs ? await scrub({ ...backup, outcome, fresh }, deps) : []
+    finished = report(judge({ ...result, failures: [...result.failures, ...damage] }))
   } catch (error) {
     const interrupted =
       signal.aborted || error instanceof DiskVanished || !(await isPresent(request.vdevs, deps))
@@ -113,7 +124,7 @@ async function answers(vdevs: Vdevs, deps: VisitDeps): Promise<boolean> {
   return true
 }
 
-function judge(result: BackupResult): Partial<VisitReport> {
+function judge(result: BackupResult): Partial<VisitReport> & Pick<VisitReport, 'outcome'> {
   const { total, sent, unchanged, sentBytes, failures, space } = result
   const none = sent + unchanged === 0 && failures.length > 0
   return {
@@ -153,7 +164,7 @@ async function bringUp(
     }
     const how = byUs ? recovered : 'by-somebody-else'
     deps.tell({ kind: 'pool-imported', disk: disk.name, pool: found.name, how })
-    return { kind: 'imported', pool: found.name, byUs }
+    return { kind: 'imported', pool: found.name, byUs, fresh: before === undefined }
   } catch (error) {
     const reason = messageOf(error)
     const failed = report({ reason })

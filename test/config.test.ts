@@ -620,7 +620,6 @@ describe('keys that nothing acts on yet', () => {
     expect(result.kind).toBe('ok')
     expect(result.warnings.map(({ line, message }) => `${line} ${message.split('`')[1]}`)).toEqual([
       '5 luks',
-      '6 finish.scrubEvery',
       '7 remind.takeAway',
       '7 remind.quiet',
       '8 metrics.textfile',

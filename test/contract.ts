@@ -680,10 +680,30 @@ const poolCases: readonly Case[] = [
         state: 'ONLINE',
         errors: { read: 0n, write: 0n, checksum: 0n },
         dataErrors: 0n,
-        scrubbing: false,
+        scan: { kind: 'none' },
       })
       assert.ok((await pools.availableBytes(disk.pool)) > 10_000_000n)
       assert.equal(await pools.answers(), true)
+    },
+  },
+  {
+    name: 'a scrub runs to its end, and begins again; pausing none is fine; without the disk none is begun',
+    async run({ pools, disk }) {
+      await pools.importPool(disk)
+      await assert.rejects(pools.scrub(disk.pool, absent), DiskVanished)
+      await assert.rejects(pools.pauseScrub(disk.pool, absent), DiskVanished)
+      await pools.pauseScrub(disk.pool, present)
+      for (let times = 0; times < 2; times++) {
+        await pools.scrub(disk.pool, present)
+        let { scan } = await pools.health(disk.pool)
+        for (let looks = 0; scan.kind === 'running' && looks < 100; looks++) {
+          await new Promise((resolve) => setTimeout(resolve, 20))
+          scan = (await pools.health(disk.pool)).scan
+        }
+        assert.ok(scan.kind === 'finished', scan.kind)
+        assert.deepEqual([scan.repairedBytes, scan.errors], [0, 0n])
+      }
+      assert.deepEqual(await pools.damagedFiles(disk.pool, present), [])
     },
   },
   {

@@ -11,7 +11,8 @@ import { addDataset, type FakeCall, failed } from './fakes/zfsState.ts'
 
 /**
  * First visit: everything is new. Second visit: increments, a new dataset, old bookmarks to tidy up. Pruning visit: old
- * snapshots to destroy on both sides. Visit of an encrypted disk: its key is loaded first.
+ * snapshots to destroy on both sides. Visit of an encrypted disk: its key is loaded first. Scrubbing
+ * visit: the first of a disk, with a scrub at its end.
  */
 const beginnings = {
   first: async (): Promise<Machine> => homeMachine(),
@@ -31,6 +32,11 @@ const beginnings = {
     return machine
   },
   encrypted: async (): Promise<Machine> => homeMachine({ encrypted: true, keyFile: '/keys/right' }),
+  scrubbing: async (): Promise<Machine> => {
+    const machine = homeMachine()
+    machine.scrubEveryMs = 1000 * 3_600_000
+    return machine
+  },
 } as const
 const visits = Object.keys(beginnings) as (keyof typeof beginnings)[]
 

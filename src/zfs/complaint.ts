@@ -49,7 +49,7 @@ const kinds: readonly (readonly [RegExp, FailureKind])[] = [
   [/destination '.*' exists|pool with that name already exists|Resuming recv on existing/, 'exists'],
   [/is busy|being held|already in use|export in progress|currently (scrubbing|resilvering)/, 'busy'],
   [/(dataset|parent|destination '.*'|bookmark '.*'|snapshot .*) does not exist/, 'not-found'],
-  [/no such (pool|dataset|tag|device)|could not find any snapshots/, 'not-found'],
+  [/no such (pool|dataset|tag|device)|could not find any snapshots|no active scrub/, 'not-found'],
 ]
 
 export const complaintKind = (stderr: string): FailureKind =>

@@ -14,7 +14,9 @@ import {
   type Snapshot,
   snapshotGuid,
 } from '../core/model.ts'
+import type { Scan } from '../core/scrub.ts'
 import { UnreadableAnswer } from '../errors.ts'
+import { parseScan } from './scan.ts'
 
 /** The lines of an answer, without the last newline. None for an empty answer. */
 export const linesOf = (stdout: string): readonly string[] =>
@@ -315,7 +317,7 @@ export interface PoolHealth {
    * this number true.
    */
   readonly dataErrors: bigint | null
-  readonly scrubbing: boolean
+  readonly scan: Scan
 }
 
 const statusRow =
@@ -352,7 +354,7 @@ export function parseStatus(stdout: string): PoolHealth {
       : counted === undefined
         ? null
         : BigInt(counted),
-    scrubbing: /^scrub in progress/.test(labelled('scan') ?? ''),
+    scan: parseScan(lines),
   }
 }
 

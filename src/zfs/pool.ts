@@ -19,6 +19,7 @@ import {
   parseStatus,
   parseUsage,
 } from './parse.ts'
+import { createScrubs, type Scrubs } from './scrubs.ts'
 
 export type { KernelState, PoolHealth, PoolUsage } from './parse.ts'
 
@@ -38,7 +39,7 @@ export interface ImportedPool {
 }
 
 /** Every verb may throw `CommandFailed` (a `ZfsFailed` with its `kind`), `DeadlineExceeded` and `UnreadableAnswer`. */
-export interface Pools {
+export interface Pools extends Scrubs {
   /** Every pool that is imported on this machine; none is a normal answer. */
   imported(): Promise<readonly ImportedPool[]>
   /**
@@ -239,7 +240,7 @@ export function createPools({
 
   async function health(pool: PoolName): Promise<PoolHealth> {
     checkPool(pool)
-    // Never -v: it crashed the kernel's part of ZFS on a pool that had lost its disk.
+    // Never -v: see `damagedFiles`.
     return parseStatus(await command('zpool', ['status', '-p', pool], STATUS_MS).catch(throwNotFound))
   }
 
@@ -281,6 +282,7 @@ export function createPools({
   }
 
   return {
+    ...createScrubs({ zpool: (args, deadlineMs) => command('zpool', args, deadlineMs), requireDisk }),
     imported,
     importPool,
     kernelState,

@@ -36,6 +36,7 @@ export interface Machine extends FakeZfs {
   now: Date
   /** Part of its configuration; nothing is given up unless it is changed. */
   keep: Config['keep']
+  scrubEveryMs: number | null
   /** A backup disk with a pool of its own, plugged in; `keyFile` is configured. */
   addDisk(
     name: string,
@@ -111,6 +112,7 @@ export function createMachine(): Machine {
     disks,
     now: new Date('2026-11-22T21:00:00Z'),
     keep: { disk: none, source: none },
+    scrubEveryMs: null,
     addDisk(name, { encrypted = false, keyFile = null } = {}) {
       const pool = fake.addPool(name, { imported: false, encrypted })
       const identity: Disk = {
@@ -156,7 +158,7 @@ export function createMachine(): Machine {
       disks: [...disks.values()].map((one) => one.disk),
       backup: { into: 'nas', snapshots: 'all', parallel: 2, onConflict: 'stop' },
       keep: machine.keep,
-      finish: { scrubEveryMs: null, spinDown: true },
+      finish: { scrubEveryMs: machine.scrubEveryMs, spinDown: true },
       remind: { overdueMs: null, takeAwayMs: null, quiet: null },
       notify: [],
       metrics: { textfile: null },

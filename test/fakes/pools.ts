@@ -23,6 +23,18 @@ export function createFakePools(state: FakeState): Pools {
     if (found.suspended) throw new DiskVanished(`${pool} is suspended: its disk does not answer`)
     return found
   }
+  /** A running scrub gets a step further with every look at it. */
+  function scrubOn(pool: FakePool): void {
+    if (pool.scan.kind !== 'running' || !pool.present) return
+    const checkedBytes = pool.scan.checkedBytes + 250
+    if (checkedBytes < pool.scan.totalBytes) pool.scan = { ...pool.scan, checkedBytes, leftMs: 1000 }
+    else {
+      const errors = BigInt(pool.damaged.length)
+      pool.scan = { kind: 'finished', at: state.now(), repairedBytes: pool.repairableBytes, errors }
+      pool.dataErrors = errors
+      pool.repairableBytes = 0
+    }
+  }
   /** What a command that waits for a transaction group does to a pool without a disk. */
   function writeOut(pool: FakePool, command: string): void {
     if (pool.present) return
@@ -103,15 +115,35 @@ export function createFakePools(state: FakeState): Pools {
       }),
     health: (pool) =>
       verb(state, { verb: 'pools.health', about: pool }, () => {
-        const { suspended, dataErrors, scrubbing } = importedPool(pool)
+        const found = importedPool(pool)
+        if (!found.suspended) scrubOn(found)
+        const { suspended, dataErrors, scan, checksumErrors } = found
         const errors = suspended ? 1n : 0n
         return {
           state: suspended ? 'SUSPENDED' : 'ONLINE',
-          errors: { read: errors, write: errors, checksum: 0n },
+          errors: { read: errors, write: errors, checksum: checksumErrors },
           dataErrors,
-          scrubbing,
+          scan,
         }
       }),
+    scrub: (pool, isPresent) =>
+      verb(state, { verb: 'pools.scrub', about: pool }, async () => {
+        const found = await requireDisk(pool, isPresent)
+        writeOut(found, 'zpool scrub')
+        if (found.scan.kind === 'paused') found.scan = { ...found.scan, kind: 'running' }
+        else if (found.scan.kind !== 'running')
+          found.scan = { kind: 'running', checkedBytes: 0, totalBytes: 1000, leftMs: null }
+      }),
+    pauseScrub: (pool, isPresent) =>
+      verb(state, { verb: 'pools.pauseScrub', about: pool }, async () => {
+        const found = await requireDisk(pool, isPresent)
+        writeOut(found, 'zpool scrub')
+        if (found.scan.kind === 'running') found.scan = { ...found.scan, kind: 'paused' }
+      }),
+    damagedFiles: (pool, isPresent) =>
+      verb(state, { verb: 'pools.damagedFiles', about: pool }, async () =>
+        (await requireDisk(pool, isPresent)).dataErrors > 0n ? (state.pools.get(pool)?.damaged ?? []) : [],
+      ),
     async answers() {
       return !state.wedged
     },

@@ -8,6 +8,7 @@ import {
   resumeToken,
   snapshotGuid,
 } from '../../src/core/model.ts'
+import type { Scan } from '../../src/core/scrub.ts'
 import { DeadlineExceeded } from '../../src/errors.ts'
 import { type FailureKind, ZfsFailed } from '../../src/zfs/failure.ts'
 import type { Property } from '../../src/zfs/zfs.ts'
@@ -62,8 +63,14 @@ export interface FakePool {
   availableBytes: bigint
   /** Of what was destroyed: some of it becomes available with every look at it. */
   freeingBytes: bigint
-  scrubbing: boolean
+  scan: Scan
   dataErrors: bigint
+  /** Counted since it was imported. */
+  checksumErrors: bigint
+  /** What a scrub finds damaged and can repair. */
+  repairableBytes: number
+  /** Files that a scrub finds damaged. */
+  damaged: readonly string[]
   busy: boolean
   comment: string
   readonly datasets: Map<string, FakeDataset>

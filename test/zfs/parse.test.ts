@@ -194,16 +194,22 @@ describe.each(versions)('OpenZFS %s', (version) => {
       state: 'ONLINE',
       errors: none,
       dataErrors: 0n,
-      scrubbing: false,
+      scan: { kind: 'none' },
     })
-    expect(parseStatus(read('status-scrubbing').stdout).scrubbing).toBe(true)
+    expect(parseStatus(read('status-scrubbing').stdout).scan).toEqual({
+      kind: 'running',
+      checkedBytes: Math.round(25.7 * 1024 ** 2),
+      totalBytes: Math.round(60.2 * 1024 ** 2),
+      leftMs: 1000,
+    })
     expect(['SUSPENDED', 'UNAVAIL']).toContain(parseStatus(read('suspended-status').stdout).state)
   })
   test('the health of a pool that a scrub has repaired', () => {
-    const { errors, dataErrors, scrubbing } = parseStatus(read('status-repaired').stdout)
+    const { errors, dataErrors, scan } = parseStatus(read('status-repaired').stdout)
     expect(errors.checksum).toBe(12n)
     expect(dataErrors).toBe(0n)
-    expect(scrubbing).toBe(false)
+    const at = new Date(2026, 10, 23, 12, 34, 49)
+    expect(scan).toEqual({ kind: 'finished', at, repairedBytes: 12_800, errors: 0n })
   })
   test('who used a pool last', () => {
     const user = parseLastUser(read('import-foreign').stderr)

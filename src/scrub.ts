@@ -1,0 +1,121 @@
+// Scrubs a disk at the end of a visit, when it is time: begins or goes on, waits, pauses when the visit must end. When it is
+// time is core/scrub.ts. The backup is on the disk and was read back before: nothing here takes that back.
+
+import type { BackupDeps, BackupRequest } from './backup.ts'
+import { type DatasetFailure, datasetName, type Outcome } from './core/model.ts'
+import { planScrub, type ScanProgress } from './core/scrub.ts'
+import { messageOf } from './errors.ts'
+import type { PoolHealth } from './zfs/pool.ts'
+
+export interface ScrubDeps extends BackupDeps {
+  readonly until: (condition: () => Promise<boolean>, deadlineMs: number) => Promise<boolean>
+}
+
+export interface ScrubRequest
+  extends Pick<BackupRequest, 'disk' | 'pool' | 'config' | 'isPresent' | 'signal'> {
+  /** How the backup went. */
+  readonly outcome: Outcome
+  /** The pool was imported for this visit, and so has only errors that were written to the disk or found since. */
+  readonly fresh: boolean
+}
+
+/** ZFS writes in bursts of seconds: nobody sees more by asking more often. */
+const pollMs = 5_000
+/** A scrub that checks nothing for so long waits for something that a visit cannot wait for. */
+const stallMs = 30 * 60_000
+const mostNames = 5
+
+/**
+ * What was found wrong with the disk, or why it could not be looked at. Never throws; without the disk, or told to end, it
+ * ends early and says nothing: the scrub goes on at the next visit.
+ */
+export async function scrub(request: ScrubRequest, deps: ScrubDeps): Promise<readonly DatasetFailure[]> {
+  const { pool, config, isPresent, signal } = request
+  if (config.finish.scrubEveryMs === null || request.outcome === 'failed' || signal.aborted) return []
+  const failure = (reason: string): DatasetFailure => ({ dataset: datasetName(pool), reason })
+  try {
+    const before = await deps.pools.health(pool)
+    const { scan, dataErrors } = before
+    const now = deps.now()
+    const plan = planScrub({ scan, dataErrors, everyMs: config.finish.scrubEveryMs, now })
+    // With errors that were not there when the backup was read back, one has ended since that went on by itself.
+    const endedSince = request.outcome === 'complete' && (dataErrors ?? 0n) > 0n
+    if (plan.kind === 'none' && !endedSince) return []
+    deps.onPhase('scrubbing')
+    if (plan.kind !== 'none' && plan.because !== 'running') await deps.pools.scrub(pool, isPresent)
+    const health = plan.kind === 'none' ? before : await waitForEnd(request, deps)
+    if (health === 'ended-early') return []
+    if (health === 'stalled') {
+      await deps.pools.pauseScrub(pool, isPresent)
+      return [failure('its scrub does not get on; it is paused, and goes on at the next visit')]
+    }
+    const reason = await tellEnd(health, request, deps)
+    return reason === null ? [] : [failure(reason)]
+  } catch (error) {
+    if (signal.aborted || !(await isPresent())) return []
+    return [failure(`it could not be scrubbed: ${messageOf(error)}`)]
+  }
+}
+
+/** The pool's health once the scrub has ended, by itself or by somebody else's hand. */
+async function waitForEnd(
+  { pool, isPresent, signal }: ScrubRequest,
+  deps: ScrubDeps,
+): Promise<PoolHealth | 'ended-early' | 'stalled'> {
+  let checkedBytes = -1
+  let movedAt = deps.now()
+  for (;;) {
+    await deps.until(async () => signal.aborted, pollMs)
+    if (!(await isPresent())) return 'ended-early'
+    if (signal.aborted) {
+      await deps.pools.pauseScrub(pool, isPresent)
+      return 'ended-early'
+    }
+    // It waits for its disk; whoever watches the disk ends the visit if that does not come back.
+    if ((await deps.pools.kernelState(pool)) === 'SUSPENDED') continue
+    const health = await deps.pools.health(pool)
+    if (health.scan.kind === 'paused') return 'ended-early'
+    if (health.scan.kind !== 'running') return health
+    tellProgress(health.scan, deps)
+    if (health.scan.checkedBytes !== checkedBytes) movedAt = deps.now()
+    checkedBytes = health.scan.checkedBytes
+    if (deps.now().getTime() - movedAt.getTime() > stallMs) return 'stalled'
+  }
+}
+
+function tellProgress({ checkedBytes, totalBytes, leftMs }: ScanProgress, deps: ScrubDeps): void {
+  deps.onProgress({
+    phase: 'scrubbing',
+    dataset: null,
+    sentBytes: checkedBytes,
+    totalBytes: Math.max(totalBytes, checkedBytes),
+    bytesPerSecond: leftMs === null || leftMs === 0 ? 0 : ((totalBytes - checkedBytes) / leftMs) * 1000,
+    readyAt: leftMs === null ? null : new Date(deps.now().getTime() + leftMs),
+  })
+}
+
+/** Returns what is wrong with the disk; null: nothing. */
+async function tellEnd(
+  { scan, errors, dataErrors }: PoolHealth,
+  { disk, pool, isPresent, fresh }: ScrubRequest,
+  deps: ScrubDeps,
+): Promise<string | null> {
+  if (scan.kind !== 'finished') return 'its scrub was cancelled by somebody; it begins anew at the next visit'
+  const lost = scan.errors > 0n || (dataErrors ?? 1n) > 0n
+  const names = lost && fresh ? await deps.pools.damagedFiles(pool, isPresent) : []
+  const found = { repairedBytes: scan.repairedBytes, errors: Number(scan.errors), damaged: names.length }
+  deps.tell({ kind: 'scrub-finished', disk: disk.name, pool, ...found })
+  if (lost)
+    return `the scrub found damage that could not be repaired${inWords(names)}; what is damaged on the disk is not on it any more, and the disk may be failing: replace it`
+  return errors.checksum === 0n && scan.repairedBytes === 0
+    ? null
+    : 'the scrub found damage on the disk and repaired all of it; the disk may be failing: replace it if that happens again'
+}
+
+/** Names are written by whoever had the source: nothing in them may be obeyed by a terminal. */
+function inWords(names: readonly string[]): string {
+  if (names.length === 0) return ''
+  const shown = names.slice(0, mostNames).map((name) => name.replaceAll(/[\p{Cc}\p{Cf}]/gu, '?'))
+  const more = names.length - shown.length
+  return `: ${shown.join(', ')}${more === 0 ? '' : ` and ${more} more`}`
+}
