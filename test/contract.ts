@@ -1337,7 +1337,7 @@ const marking: readonly Case[] = [
   {
     name: 'a resumed stream sets what the copy says of itself',
     async run(world) {
-      const { from, to } = await ready(world, 40 * MB)
+      const { from, to } = await ready(world, interruptible)
       const a = await take(world, from, 'a')
       await sendHalf(world, { kind: 'full', to: a }, to, { marks: { 'walkaway:x': 'first' } })
       const { resumeToken } = await look(world, to)
@@ -1507,7 +1507,7 @@ const restoring: readonly Case[] = [
   {
     name: 'what comes back never goes over an existing dataset, and leaves nothing half when it is broken off',
     async run(world) {
-      const { from, to } = await ready(world, 40 * MB)
+      const { from, to } = await ready(world, interruptible)
       const back = inside(world.source, 'back')
       const a = await take(world, from, 'a')
       await send(world, { kind: 'full', to: a }, to)
