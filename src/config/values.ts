@@ -40,7 +40,7 @@ export interface QuietHours {
 
 export function readQuietHours(text: string): Reading<QuietHours> {
   const [, fromHour, fromMin, toHour, toMin] =
-    /^([01]?\d|2[0-3]):([0-5]\d)\s*[-–]\s*([01]?\d|2[0-3]):([0-5]\d)$/.exec(text) ?? []
+    /^([01]?\d|2[0-3]):([0-5]\d)\s*[-\u2013]\s*([01]?\d|2[0-3]):([0-5]\d)$/.exec(text) ?? []
   if (fromHour === undefined) return refused()
   const fromMinute = Number(fromHour) * 60 + Number(fromMin)
   const untilMinute = Number(toHour) * 60 + Number(toMin)
