@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type PoolGuid, type PoolName, poolName } from '../core/model.ts'
 import { DeadlineExceeded, DiskVanished, ImportRefused, messageOf, NotFound, PoolBusy } from '../errors.ts'
 import type { Run } from '../linux/run.ts'
+import { parseNumber } from './columns.ts'
 import { classified } from './complaint.ts'
 import { failureKind, ZfsFailed } from './failure.ts'
 import { importRefused, thenAgain } from './importRefused.ts'
@@ -14,14 +15,13 @@ import {
   type PoolHealth,
   type PoolUsage,
   parseImported,
-  parseNumber,
   parseState,
   parseStatus,
   parseUsage,
-} from './parse.ts'
+} from './parsePool.ts'
 import { createScrubs, type Scrubs } from './scrubs.ts'
 
-export type { KernelState, PoolHealth, PoolUsage } from './parse.ts'
+export type { KernelState, PoolHealth, PoolUsage } from './parsePool.ts'
 
 /**
  * Every pool that we import gets this altroot, where nothing is ever mounted. It lives in the kernel, not on the disk,

@@ -5,6 +5,7 @@ import { type Dataset, type DatasetName, datasetName, type Snapshot } from '../c
 import { BadInput, NotFound, UnreadableAnswer } from '../errors.ts'
 import type { Run } from '../linux/run.ts'
 import { type Bookmarks, createBookmarks } from './bookmarks.ts'
+import { parseNumber } from './columns.ts'
 import {
   argvBytes,
   batches,
@@ -23,7 +24,6 @@ import { checkAssignments, checkDatasets, checkProperty, checkSnapshots, checkTa
 import {
   listingColumns,
   openListing,
-  parseNumber,
   parseProperties,
   parsePropertyTable,
   parseReceived,

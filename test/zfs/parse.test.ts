@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { datasetName } from '../../src/core/model.ts'
 import { CommandFailed } from '../../src/errors.ts'
+import { linesOf, parseNumber } from '../../src/zfs/columns.ts'
 import {
   classified,
   complaintKind,
@@ -11,16 +12,8 @@ import {
   saysNothingToAbort,
 } from '../../src/zfs/complaint.ts'
 import { type FailureKind, failureKind } from '../../src/zfs/failure.ts'
-import {
-  linesOf,
-  listingColumns,
-  openListing,
-  parseImported,
-  parseNumber,
-  parseProperties,
-  parseState,
-  parseStatus,
-} from '../../src/zfs/parse.ts'
+import { listingColumns, openListing, parseProperties } from '../../src/zfs/parse.ts'
+import { parseImported, parseState, parseStatus } from '../../src/zfs/parsePool.ts'
 import {
   parseReceivedBytes,
   parseToken,
