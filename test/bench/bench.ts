@@ -3,10 +3,13 @@
 import { createDisk } from '../vm/disk.ts'
 import { type Machine, startMachine } from '../vm/machine.ts'
 import { measureIdle } from './idle.ts'
+import { measureReplication } from './replication.ts'
 import { measureVisits } from './visits.ts'
 
 const parts: Readonly<Record<string, (machine: Machine) => Promise<void>>> = {
   throughput: async (machine) => measureVisits(machine, await createDisk({ name: 'bench', sizeMb: 3000 })),
+  replication: async (machine) =>
+    measureReplication(machine, await createDisk({ name: 'many', sizeMb: 2000 })),
   idle: measureIdle,
 }
 

@@ -2,8 +2,8 @@
 // long a visit takes before its first byte and after its last.
 import type { Disk } from '../vm/disk.ts'
 import { configure, expectSafe, startService } from '../vm/home.ts'
-import type { JournalEntry } from '../vm/journal.ts'
 import { diskLink, type Machine } from '../vm/machine.ts'
+import { commandsSince, millisOf } from './commands.ts'
 import { median, print, printSpread } from './figures.ts'
 
 const pairs = 7
@@ -120,19 +120,14 @@ async function shellOnce(machine: Machine, image: Disk, poolGuid: string): Promi
   return Number(output.trim())
 }
 
-/** Milliseconds of the guest's monotonic clock, which `udevadm monitor` prints too. */
-const millisOf = (entry: JournalEntry): number => Number(entry['__MONOTONIC_TIMESTAMP']) / 1000
-
 const udevMillis = (text: string): readonly number[] =>
   [...text.matchAll(/^UDEV\s+\[(\d+\.\d+)\] \w+\s+\S*\/usb\d/gm)].map((match) => Number(match[1]) * 1000)
 
-/** How long this command took, in milliseconds, from the debug lines of the service. */
+/** How long the first of these took, in milliseconds. */
 function durationOf(machine: Machine, after: number, words: readonly string[]): number {
-  const line = /^command \(command=(\[.*\]), durationMs=([\d.]+), end=/
-  for (const { MESSAGE } of machine.journal.entries({ unit: 'walkaway.service', message: line, after })) {
-    const [, command = '[]', durationMs] = line.exec(MESSAGE ?? '') ?? []
-    const started = JSON.parse(command) as readonly string[]
-    if (words.every((word, index) => started[index] === word)) return Number(durationMs)
-  }
-  throw new Error(`${words.join(' ')} is not in the journal`)
+  const found = commandsSince(machine, after).find(({ command }) =>
+    words.every((word, index) => command[index] === word),
+  )
+  if (found === undefined) throw new Error(`${words.join(' ')} is not in the journal`)
+  return found.durationMs
 }

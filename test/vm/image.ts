@@ -6,7 +6,7 @@ import { join, relative } from 'node:path'
 import { type Made, makeOnce, say } from './cache.ts'
 
 const here = join(import.meta.dirname, 'image')
-const suite = 'trixie'
+export const suite = 'trixie'
 
 export type Image = Made & { readonly disk: string; readonly kernel: string; readonly initrd: string }
 
