@@ -230,16 +230,19 @@ function tellPlan(
   const conflicts = tasks.filter((task) => task.plan.kind === 'conflict').length
   const estimatedBytes = plans.reduce((sum, plan) => sum + plan.estimatedBytes, 0)
   const speed = expectedSpeed(request.past)
+  const plannedAt = deps.now()
   deps.tell({
     kind: 'plan-made',
     disk: request.disk.name,
     pool: request.pool,
     toSend: plans.length,
+    full: tasks.filter(({ plan, target }) => plan.kind === 'steps' && !target?.snapshots.length).length,
     upToDate: tasks.length - plans.length - conflicts,
     resumed: plans.filter((plan) => plan.steps[0]?.kind === 'resume').length,
     notes,
     estimatedBytes,
-    readyAt: speed === null ? null : new Date(deps.now().getTime() + (estimatedBytes / speed) * 1000),
+    readyAt: speed === null ? null : new Date(plannedAt.getTime() + (estimatedBytes / speed) * 1000),
+    plannedAt,
   })
 }
 

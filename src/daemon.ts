@@ -6,11 +6,13 @@ import type { Reply, StatusAnswer } from './control/protocol.ts'
 import type { ControlServer } from './control/server.ts'
 import { identify } from './core/identity.ts'
 import type { Disk, DiskName } from './core/model.ts'
+import type { DiskFacts } from './core/reminders.ts'
 import { messageOf } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
 import { type History, type HistoryRecord, isVisitTo, mergeVisits } from './linux/history.ts'
 import type { Notifier } from './linux/systemd.ts'
 import type { Udev } from './linux/udev.ts'
+import { createReminders, type ReminderDeps } from './remind.ts'
 import { createRunner, type Runner, type RunnerDeps } from './runner.ts'
 import { statusLine } from './statusLine.ts'
 
@@ -18,7 +20,7 @@ export type Reloaded =
   | { readonly kind: 'ok'; readonly config: Config }
   | { readonly kind: 'rejected'; readonly mistakes: readonly string[] }
 
-export interface DaemonDeps extends Omit<RunnerDeps, 'lookAgain' | 'onChange'> {
+export interface DaemonDeps extends Omit<RunnerDeps, 'lookAgain' | 'onChange'>, ReminderDeps {
   readonly udev: Udev
   readonly notifier: Notifier
   readonly reload: () => Promise<Reloaded>
@@ -59,8 +61,9 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
       return deps.history.append(record)
     },
   }
+  const reminders = createReminders(deps)
   const looks = createLooks(
-    () => look(),
+    () => look().then(remind),
     (error) => deps.warn(`looking at the machine failed: ${messageOf(error)}`),
   )
 
@@ -117,6 +120,22 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
       } catch (error) {
         deps.warn(`${runner.disk.name}: looking at it failed: ${messageOf(error)}`)
       }
+  }
+
+  /** The regular looks are often enough for it. */
+  const remind = (): void => {
+    if (stopping) return
+    const factsOf = (runner: Runner): DiskFacts => ({
+      disk: runner.disk,
+      state: runner.state(),
+      visits: runner.visits(),
+      overdueMs: overdueMsOf(config, runner.disk.name),
+    })
+    reminders.look({
+      disks: () => [...runners.values()].map(factsOf),
+      takeAwayMs: config.remind.takeAwayMs,
+      confirmReleased: async () => void (await Promise.all([...runners.values()].map(confirmReleased))),
+    })
   }
 
   const follow = async (): Promise<void> => {

@@ -144,6 +144,36 @@ export const kinds = {
     explanation:
       'A ZFS command on its pool did not end, or the disk does not answer although it is plugged in. Plug it out and in again: the backup goes on where it was. If that does not help, the machine needs a reboot. Other disks are served as far as the kernel allows.',
   },
+  'disk-overdue': {
+    messageId: '78fc37a9a6da4139bdb7826696242bea',
+    subject: 'A backup disk is overdue',
+    explanation:
+      'It had no complete backup for longer than remind.overdue, or its own overdue, says. Bring it and plug it in; the backup begins by itself. This is said when it is due, a week later, and every day from twice that time on.',
+  },
+  'take-disk-away': {
+    messageId: '9f61cdb01645485e828b9669735562a0',
+    subject: 'A finished backup disk is still plugged in',
+    explanation:
+      'Its backup is complete and it is safe to remove. As long as it is here it does not protect against what happens here: take it to its other place. This is said after remind.takeAway, and then every day.',
+  },
+  'backup-incomplete': {
+    messageId: '7ce0c31b1382452a8eaa9164201570ca',
+    subject: 'The backup on a disk that is plugged in is not complete',
+    explanation:
+      'Its last visit did not back up everything; the reason is in the message. The disk may be taken out. Plugged in again it gets another visit, which goes on where this one ended. This is said every day while the disk is plugged in; once it is away, it counts by its last complete backup.',
+  },
+  'nothing-offsite': {
+    messageId: '610726cde32b4629affad488517c131d',
+    subject: 'All backup disks are at home',
+    explanation:
+      'Every backup disk that was ever plugged in here is plugged in now, longer than remind.takeAway says. What happens to this place happens to all of them: take one away, once it is safe to remove. This is said every day.',
+  },
+  'disk-unused': {
+    messageId: '7d3398a1357f4208b4a0f72623bcbdd0',
+    subject: 'A configured backup disk was never used',
+    explanation:
+      'The disk stands in the configuration for as long as remind.overdue says, and was never visited. Plug it in, or remove it from the configuration. If it is plugged in and nothing happens, compare its serial number and GUID with: walkaway disks. This is said once.',
+  },
 } as const satisfies Readonly<Record<string, Kind>>
 
 /** All kinds of event in the order in which they usually happen; the journal catalog is made from this. */

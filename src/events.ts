@@ -4,6 +4,7 @@
 import prettyBytes from 'pretty-bytes'
 import prettyMs from 'pretty-ms'
 import type { DatasetName, DiskName, PoolName, VisitReport } from './core/model.ts'
+import type { Reminder } from './core/reminders.ts'
 import { kinds } from './eventKinds.ts'
 
 interface OfDisk {
@@ -32,6 +33,8 @@ export type WalkawayEvent =
   | ({
       readonly kind: 'plan-made'
       readonly toSend: number
+      /** Of these, how many from the beginning. */
+      readonly full: number
       readonly upToDate: number
       readonly resumed: number
       /** What else it does or leaves, in a few words each: renamed, set aside, gone from the source. */
@@ -39,6 +42,7 @@ export type WalkawayEvent =
       readonly estimatedBytes: number
       /** From the speed of earlier visits; null when there was none. */
       readonly readyAt: Date | null
+      readonly plannedAt: Date
     } & OfDisk)
   | ({
       readonly kind: 'dataset-sent'
@@ -80,6 +84,7 @@ export type WalkawayEvent =
   | ({ readonly kind: 'disk-removed' } & OfDisk)
   | ({ readonly kind: 'disk-pulled' } & OfDisk)
   | ({ readonly kind: 'disk-stuck'; readonly reason: string } & OfDisk)
+  | Reminder
 
 export type EventKind = WalkawayEvent['kind']
 
@@ -143,6 +148,30 @@ function visitSummary(report: VisitReport): string {
   return `${sentenceAboutVisit(report)}; ${plural(total, 'dataset')} (${sent} sent, ${unchanged} already there), ${bytes(report.sentBytes)} in ${took}${forecast(report)}`
 }
 
+type PlanMade = Extract<WalkawayEvent, { kind: 'plan-made' }>
+
+/** The whole of each dataset, or what is new. */
+function howMuchOf({ toSend, full }: PlanMade): string {
+  if (full === 0) return 'incremental'
+  return full === toSend ? 'full' : `incremental but ${full} full`
+}
+
+function whenReady({ readyAt, plannedAt }: PlanMade): string {
+  if (readyAt === null) return 'ready when is not known yet'
+  return `ready about ${clockTime(readyAt)} (in ${duration(readyAt.getTime() - plannedAt.getTime())})`
+}
+
+const dayMs = 24 * 3_600_000
+/** `35 days`; less than two of them in hours and minutes. */
+const longTime = (ms: number): string =>
+  ms < 2 * dayMs ? duration(ms) : plural(Math.floor(ms / dayMs), 'day')
+
+const howToBring = {
+  away: 'bring it and plug it in',
+  removable: 'it is plugged in: take it out and plug it in again, and its backup begins',
+  'in-use': 'it is plugged in, so see what is wrong: walkaway status',
+} as const
+
 interface Told {
   readonly priority: Priority
   /** Without the disk's name, which is put in front of it. */
@@ -194,10 +223,9 @@ function describe(event: WalkawayEvent): Told {
           sentence: `nothing to send, ${plural(event.upToDate, 'dataset')} up to date${notes}`,
         }
       const resumed = event.resumed === 0 ? '' : `, ${event.resumed} of them resumed`
-      const ready = event.readyAt === null ? '' : `, ready about ${clockTime(event.readyAt)}`
       return {
         priority: 6,
-        sentence: `sending ${plural(event.toSend, 'dataset')}, about ${bytes(event.estimatedBytes)}${resumed}${ready}${notes}`,
+        sentence: `sending ${plural(event.toSend, 'dataset')}, ${howMuchOf(event)}, about ${bytes(event.estimatedBytes)}${resumed}, ${whenReady(event)}${notes}`,
         fields: { WALKAWAY_BYTES: String(event.estimatedBytes) },
       }
     }
@@ -271,6 +299,43 @@ function describe(event: WalkawayEvent): Told {
       return {
         priority: 3,
         sentence: `it hangs (${event.reason}); plug it out and in again, and if that does not help, reboot`,
+      }
+    case 'disk-overdue': {
+      const first =
+        event.bringFirst === null ? '' : `; bring ${event.bringFirst} first, its backup is older still`
+      return {
+        priority: 4,
+        sentence: `OVERDUE, no complete backup for ${longTime(event.withoutBackupMs)}: ${howToBring[event.place]}${first}`,
+      }
+    }
+    case 'take-disk-away':
+      return {
+        priority: 4,
+        sentence: `still plugged in, ${longTime(event.finishedMs)} after its backup was complete; it is SAFE TO REMOVE: take it to its other place`,
+      }
+    case 'backup-incomplete': {
+      const reason = event.reason === null ? '' : ` (${event.reason})`
+      return {
+        priority: 4,
+        sentence: `still plugged in, and its backup is NOT complete${reason}: take it out and plug it in again, and it is tried once more`,
+        fields: { WALKAWAY_OUTCOME: event.outcome },
+      }
+    }
+    case 'nothing-offsite': {
+      const all = `${event.disks.length === 2 ? 'both' : `all ${event.disks.length}`} backup disks are here (${event.disks.join(', ')})`
+      const take =
+        event.take === null
+          ? 'take one away as soon as it is safe to remove'
+          : `take ${event.take} away, it is SAFE TO REMOVE`
+      return {
+        priority: 4,
+        sentence: `NOTHING IS OFFSITE: ${all} for ${longTime(event.atHomeMs)}; ${take}`,
+      }
+    }
+    case 'disk-unused':
+      return {
+        priority: 4,
+        sentence: `in the configuration for ${longTime(event.configuredMs)}, and nothing was ever backed up to it: plug it in, or remove it from the configuration`,
       }
   }
 }

@@ -31,6 +31,8 @@ export interface Runner {
   /** Before it is said again that a disk is safe to take: somebody may have imported its pool since the last look. */
   confirmReleased(): Promise<void>
   state(): DiskState
+  /** Oldest first. */
+  visits(): readonly HistoryRecord[]
   progress(): Progress | null
   /** `overdueMs` null: this disk is never overdue. */
   describe(overdueMs: number | null): DiskAnswer
@@ -239,6 +241,7 @@ export function createRunner(
       apply({ kind: 'imported-by-others' })
     },
     state: () => state,
+    visits: () => visits,
     progress: () => progress,
     describe: (overdueMs) => describe({ disk, state, since, progress, visits, overdueMs, now: deps.now() }),
     idle: () => running === null && idleStates.has(state.kind),

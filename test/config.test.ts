@@ -620,7 +620,6 @@ describe('keys that nothing acts on yet', () => {
     expect(result.kind).toBe('ok')
     expect(result.warnings.map(({ line, message }) => `${line} ${message.split('`')[1]}`)).toEqual([
       '5 luks',
-      '7 remind.takeAway',
       '7 remind.quiet',
       '8 metrics.textfile',
       '9 notify',
@@ -659,7 +658,7 @@ describe('what ships', () => {
   test('the example is valid with everything in it switched on', () => {
     const [before = '', after = ''] = example.split('notify: []\n')
     const switchOn = (text: string) =>
-      text.replace(/^( *)# (?=(as|overdue|keyFile|luks|takeAway|quiet|metrics|control):( |$))/gm, '$1')
+      text.replace(/^( *)# (?=(as|overdue|keyFile|luks|quiet|metrics|control):( |$))/gm, '$1')
     const all = `${switchOn(before)}notify:\n${switchOn(after)
       .replace(/^# {2}(?=( {2})?(- |#|[a-zA-Z]+: ))/gm, '  ')
       .replace(/^# {3}(?=(textfile|group): )/gm, '  ')}`

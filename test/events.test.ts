@@ -7,6 +7,7 @@ import { report } from './core/sightings.ts'
 
 const ofDisk = { disk: diskName('offsite-1'), pool: poolName('tank-away') }
 const dataset = datasetName('tank/home')
+const plannedAt = new Date(2026, 10, 22, 17, 58)
 const failedReport = report({ outcome: 'failed', reason: 'no space' })
 
 /** At least one of each kind. */
@@ -34,21 +35,25 @@ function examples(text: string): {
         kind: 'plan-made',
         ...ofDisk,
         toSend: 0,
+        full: 0,
         upToDate: 3,
         resumed: 0,
         notes: [],
         estimatedBytes: 0,
         readyAt: null,
+        plannedAt,
       },
       {
         kind: 'plan-made',
         ...ofDisk,
         toSend: 2,
+        full: 1,
         upToDate: 1,
         notes: ['one thing', 'another'],
         resumed: 1,
         estimatedBytes: 5_000_000,
         readyAt: new Date(2026, 10, 22, 18, 40),
+        plannedAt,
       },
     ],
     'dataset-sent': (['full', 'incremental', 'resumed'] as const).map((how) => ({
@@ -87,6 +92,26 @@ function examples(text: string): {
     'disk-removed': [{ kind: 'disk-removed', ...ofDisk }],
     'disk-pulled': [{ kind: 'disk-pulled', ...ofDisk }],
     'disk-stuck': [{ kind: 'disk-stuck', ...ofDisk, reason: text }],
+    'disk-overdue': (['away', 'removable', 'in-use'] as const).map((place) => ({
+      kind: 'disk-overdue',
+      ...ofDisk,
+      lastComplete: null,
+      withoutBackupMs: 3_024_000_000,
+      place,
+      bringFirst: place === 'away' ? diskName('offsite-2') : null,
+    })),
+    'take-disk-away': [{ kind: 'take-disk-away', ...ofDisk, finishedMs: 46_800_000 }],
+    'backup-incomplete': [
+      { kind: 'backup-incomplete', ...ofDisk, outcome: 'partial', reason: text },
+      { kind: 'backup-incomplete', ...ofDisk, outcome: 'interrupted', reason: null },
+    ],
+    'nothing-offsite': [null, diskName('offsite-2')].map((take) => ({
+      kind: 'nothing-offsite',
+      disks: [diskName('offsite-1'), diskName('offsite-2')],
+      atHomeMs: 46_800_000,
+      take,
+    })),
+    'disk-unused': [{ kind: 'disk-unused', ...ofDisk, configuredMs: 3_024_000_000 }],
   }
 }
 const all = (text: string): readonly WalkawayEvent[] => Object.values(examples(text)).flat()
@@ -161,9 +186,60 @@ describe('priorities', () => {
     'disk-removed': [6],
     'disk-pulled': [3],
     'disk-stuck': [3],
+    'disk-overdue': [4, 4, 4],
+    'take-disk-away': [4],
+    'backup-incomplete': [4, 4],
+    'nothing-offsite': [4, 4],
+    'disk-unused': [4],
   }
   test.each(Object.entries(examples('why')))('of %s', (kind, events) => {
     expect(events.map((event) => render(event).priority)).toEqual(expected[kind as EventKind])
+  })
+})
+
+describe('what is coming', () => {
+  const plan = {
+    kind: 'plan-made',
+    ...ofDisk,
+    toSend: 3,
+    full: 0,
+    upToDate: 0,
+    resumed: 0,
+    notes: [],
+    estimatedBytes: 84_000_000_000,
+    readyAt: new Date(2026, 10, 22, 18, 40),
+    plannedAt,
+  } as const
+  test.each<
+    [name: string, changes: Partial<Pick<WalkawayEvent & { kind: 'plan-made' }, 'full'>>, words: string]
+  >([
+    ['only what is new', {}, 'incremental, about 84 GB, ready about 18:40 (in 42m)'],
+    ['everything', { full: 3 }, 'full, about 84 GB, ready about 18:40 (in 42m)'],
+    ['both', { full: 1 }, 'incremental but 1 full, about 84 GB, ready about 18:40 (in 42m)'],
+  ])('%s: how, how much, ready when', (_, changes, words) => {
+    expect(message({ ...plan, ...changes })).toBe(`offsite-1: sending 3 datasets, ${words}`)
+  })
+  test('a disk of unknown speed makes no promise', () => {
+    expect(message({ ...plan, readyAt: null })).toMatch(/about 84 GB, ready when is not known yet$/)
+  })
+})
+
+describe('reminders', () => {
+  test('only of a disk that may be taken it is said that it may', () => {
+    const kinds = ['disk-overdue', 'take-disk-away', 'backup-incomplete', 'disk-unused'] as const
+    for (const event of kinds.flatMap((kind) => examples('why')[kind] as readonly WalkawayEvent[]))
+      expect(/SAFE TO REMOVE|take it/.test(message(event))).toBe(
+        event.kind === 'take-disk-away' ||
+          event.kind === 'backup-incomplete' ||
+          (event.kind === 'disk-overdue' && event.place === 'removable'),
+      )
+    for (const event of examples('why')['nothing-offsite'])
+      expect(/SAFE TO REMOVE/.test(message(event))).toBe(event.take !== null)
+  })
+  test('one that is away is to be brought, after the one with the older backup', () => {
+    const [away, ...here] = examples('why')['disk-overdue'].map(message)
+    expect(away).toMatch(/for 35 days: bring it and plug it in; bring offsite-2 first/)
+    for (const told of here) expect(told).not.toContain('bring')
   })
 })
 

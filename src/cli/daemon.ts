@@ -17,6 +17,7 @@ import { groupId } from '../linux/groups.ts'
 import { createHistory, type HistoryRecord } from '../linux/history.ts'
 import { chooseLogFormat, createLog, type Log, type LogFormat } from '../linux/journal.ts'
 import { createLocalCalendar } from '../linux/localCalendar.ts'
+import { createReminderNotes } from '../linux/reminderNotes.ts'
 import { createRun } from '../linux/run.ts'
 import { createNotifier, inhibit } from '../linux/systemd.ts'
 import { createUdev } from '../linux/udev.ts'
@@ -70,6 +71,7 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
     block: createBlock({ run }),
     udev: await createUdev({ run, onWarning: warn }),
     history,
+    reminderNotes: createReminderNotes(stateDirectory),
     notifier,
     now: () => new Date(),
     calendar: createLocalCalendar(),

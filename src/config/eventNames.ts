@@ -26,6 +26,9 @@ export const eventNames = [
   'disk-stuck',
   'disk-overdue',
   'take-disk-away',
+  'backup-incomplete',
+  'nothing-offsite',
+  'disk-unused',
   'notify-failed',
 ] as const
 export type EventName = (typeof eventNames)[number]
@@ -40,4 +43,7 @@ export const tellingEvents: readonly EventName[] = [
   'disk-stuck',
   'disk-overdue',
   'take-disk-away',
+  'backup-incomplete',
+  'nothing-offsite',
+  'disk-unused',
 ]

@@ -5,7 +5,6 @@ import type { Finding, Tree } from './document.ts'
 import { child, entriesOf, has, keyAtOf } from './document.ts'
 
 const sectionKeys: readonly (readonly [section: string, key: string])[] = [
-  ['remind', 'takeAway'],
   ['remind', 'quiet'],
   ['metrics', 'textfile'],
 ]

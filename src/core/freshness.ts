@@ -5,10 +5,14 @@ import type { DiskSpace, VisitReport } from './model.ts'
 
 export interface Freshness {
   readonly lastComplete: Date | null
-  /** null when no complete backup was ever made, there is nothing to count from, or when it may stay away for ever. */
+  /** Counted from the last complete backup; without one, from the first visit. null: no visit, or it may stay away for ever. */
   readonly dueBy: Date | null
   readonly overdue: boolean
 }
+
+/** `visits` of one disk, oldest first; null: none was complete. */
+export const lastCompleteIn = (visits: readonly VisitReport[]): Date | null =>
+  visits.findLast((visit) => visit.outcome === 'complete')?.finishedAt ?? null
 
 /** `visits` of one disk, oldest first. */
 export function judgeFreshness(
@@ -16,9 +20,10 @@ export function judgeFreshness(
   overdueMs: number | null,
   now: Date,
 ): Freshness {
-  const lastComplete = visits.findLast((visit) => visit.outcome === 'complete')?.finishedAt ?? null
+  const lastComplete = lastCompleteIn(visits)
+  const countedFrom = lastComplete ?? visits[0]?.finishedAt ?? null
   const dueBy =
-    lastComplete === null || overdueMs === null ? null : new Date(lastComplete.getTime() + overdueMs)
+    countedFrom === null || overdueMs === null ? null : new Date(countedFrom.getTime() + overdueMs)
   return { lastComplete, dueBy, overdue: dueBy !== null && dueBy < now }
 }
 

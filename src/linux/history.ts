@@ -3,7 +3,7 @@
 // of it and nothing else.
 
 import { constants } from 'node:fs'
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { mkdir, open, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import * as z from 'zod'
 import {
@@ -19,6 +19,7 @@ import {
   type VisitReport,
 } from '../core/model.ts'
 import { messageOf } from '../errors.ts'
+import { replaceFile, syncFolder } from './replaceFile.ts'
 import { isGone } from './sysfs.ts'
 
 export interface HistoryRecord extends VisitReport {
@@ -129,25 +130,7 @@ async function compact(file: string, keepBytes: number): Promise<void> {
     bytes += Buffer.byteLength(line) + 1
     if (bytes <= keepBytes || isNewestComplete) kept.unshift(line)
   }
-  const temporary = `${file}.new`
-  const handle = await open(temporary, 'w', 0o640)
-  try {
-    await handle.writeFile(kept.map((line) => `${line}\n`).join(''))
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  await rename(temporary, file)
-  await syncFolder(dirname(file))
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
+  await replaceFile(file, kept.map((line) => `${line}\n`).join(''))
 }
 
 /** One of each visit: what is said of it later takes the place of what was said before. */

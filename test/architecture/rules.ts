@@ -58,6 +58,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'unlock.ts',
   ],
   'runner.ts': ['core', 'errors.ts', 'events.ts', 'config.ts', 'control', 'zfs', 'linux', 'visit.ts'],
+  'remind.ts': ['core', 'errors.ts', 'events.ts', 'linux'],
   'daemon.ts': [
     'core',
     'errors.ts',
@@ -67,6 +68,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'notify',
     'linux',
     'runner.ts',
+    'remind.ts',
     'statusLine.ts',
   ],
   cli: [

@@ -22,13 +22,13 @@ describe('when it is due', () => {
   >([
     ['never backed up: nothing to count from', [], 30 * day, date(5), null, null, false],
     [
-      'only failures: nothing to count from',
+      'only failures: from the first of them',
       [visit(1, 'failed'), visit(2, 'partial')],
-      day,
-      date(9),
+      10 * day,
+      date(12),
       null,
-      null,
-      false,
+      date(11),
+      true,
     ],
     ['fresh', [visit(1)], 10 * day, date(5), date(1), date(11), false],
     ['at the very moment: not yet', [visit(1)], 10 * day, date(11), date(1), date(11), false],

@@ -7,6 +7,7 @@ import type { Config } from '../../src/config.ts'
 import type { StatusAnswer } from '../../src/control/protocol.ts'
 import type { BlockDevice } from '../../src/core/model.ts'
 import { serial, vdevGuid } from '../../src/core/model.ts'
+import type { Notes } from '../../src/core/reminders.ts'
 import { createDaemon, type Daemon, type DaemonDeps, type Reloaded } from '../../src/daemon.ts'
 import type { EventKind } from '../../src/events.ts'
 import type { AppendResult, HistoryRecord } from '../../src/linux/history.ts'
@@ -34,6 +35,10 @@ export interface Service {
 export interface ServiceOptions {
   readonly config?: Config
   readonly past?: HistoryRecord[]
+  /** What was reminded of; grows, too. */
+  readonly reminded?: { notes: Notes }
+  /** Until that is written. */
+  readonly noting?: () => Promise<void>
   /** How writing to the history ends. */
   readonly recorded?: AppendResult
   /** Devices besides the machine's disks. */
@@ -79,7 +84,12 @@ export function deviceOf({ disk, pool, seq }: FakeDisk): readonly BlockDevice[] 
 
 /** Starts a daemon; `past` is its history and grows with it. */
 export async function startService(machine: Machine, options: ServiceOptions = {}): Promise<Service> {
-  const { past = [], others = () => [], scan = async (devices) => devices } = options
+  const {
+    past = [],
+    reminded = { notes: new Map() },
+    others = () => [],
+    scan = async (devices) => devices,
+  } = options
   const warnings: string[] = []
   const notified: string[] = []
   let statusLine = ''
@@ -126,6 +136,13 @@ export async function startService(machine: Machine, options: ServiceOptions = {
         return options.recorded ?? { kind: 'written', warning: null }
       },
       read: async () => ({ visits: past, brokenLines: 0 }),
+    },
+    reminderNotes: {
+      read: async () => ({ notes: reminded.notes, problem: null }),
+      write: async (notes) => {
+        await options.noting?.()
+        reminded.notes = notes
+      },
     },
     inhibit: async () => {
       inhibitors++
