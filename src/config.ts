@@ -3,7 +3,6 @@
 
 import { byPosition, type Finding, parseTree } from './config/document.ts'
 import type { EventName } from './config/eventNames.ts'
-import { tellingEvents } from './config/eventNames.ts'
 import { explainIssue, plainValue } from './config/findings.ts'
 import { fillInto, judge } from './config/rules.ts'
 import type { Written, WrittenChannel } from './config/schema.ts'
@@ -54,7 +53,8 @@ export type Secret =
   | { readonly kind: 'inline'; readonly reveal: () => string }
 
 interface Told {
-  readonly on: readonly EventName[]
+  /** null: what a person must know (notify/choice.ts). */
+  readonly on: readonly EventName[] | null
 }
 export type Channel = Told &
   (
@@ -67,7 +67,12 @@ export type Channel = Told &
         /** Null: the machine's own sendmail. */
         readonly smtp: Smtp | null
       }
-    | { readonly type: 'ntfy'; readonly url: string; readonly token: Secret | null }
+    | {
+        readonly type: 'ntfy'
+        readonly url: string
+        readonly token: Secret | null
+        readonly click: string | null
+      }
     | { readonly type: 'gotify'; readonly url: string; readonly token: Secret | null }
     | { readonly type: 'webhook'; readonly url: string; readonly token: Secret | null }
     | { readonly type: 'healthchecks'; readonly url: string }
@@ -184,7 +189,7 @@ function complete(
     keep: from.keep,
     finish: { scrubEveryMs: finish.scrubEvery, spinDown: finish.spinDown },
     remind: { overdueMs: remind.overdue, takeAwayMs: remind.takeAway, quiet: remind.quiet ?? null },
-    notify: from.notify.map(completeChannel),
+    notify: from.notify.map((channel) => completeChannel(channel, credentials)),
     metrics: { textfile: from.metrics.textfile ?? null },
     control: { group: from.control.group ?? null },
     log: from.log,
@@ -196,8 +201,8 @@ function pathOfKey(keyFile: string, credentials: string): string {
   return name === null ? keyFile : `${credentials}/${name}`
 }
 
-function completeChannel(channel: WrittenChannel): Channel {
-  const on = channel.on ?? tellingEvents
+function completeChannel(channel: WrittenChannel, credentials: string): Channel {
+  const on = channel.on ?? null
   switch (channel.type) {
     case 'desktop':
     case 'wall':
@@ -208,36 +213,45 @@ function completeChannel(channel: WrittenChannel): Channel {
         on,
         to: [channel.to].flat(),
         from: channel.from,
-        smtp: completeSmtp(channel.smtp),
+        smtp: completeSmtp(channel.smtp, credentials),
       }
     case 'ntfy':
+      return {
+        type: 'ntfy',
+        on,
+        url: channel.url,
+        token: chooseSecret(channel.token, channel.tokenFile, credentials),
+        click: channel.click ?? null,
+      }
     case 'gotify':
     case 'webhook':
       return {
         type: channel.type,
         on,
         url: channel.url,
-        token: chooseSecret(channel.token, channel.tokenFile),
+        token: chooseSecret(channel.token, channel.tokenFile, credentials),
       }
     case 'healthchecks':
-      // A check needs the good news of every visit, or it goes down by itself.
-      return {
-        type: 'healthchecks',
-        on: channel.on ?? [...tellingEvents, 'backup-finished'],
-        url: channel.url,
-      }
+      return { type: 'healthchecks', on, url: channel.url }
     case 'command':
       return { type: 'command', on, run: channel.run }
   }
 }
 
-function completeSmtp(smtp: Extract<WrittenChannel, { type: 'email' }>['smtp']): Smtp | null {
+function completeSmtp(
+  smtp: Extract<WrittenChannel, { type: 'email' }>['smtp'],
+  credentials: string,
+): Smtp | null {
   if (smtp === undefined) return null
   const { host, port, user, password, passwordFile } = smtp
-  return { host, port, user: user ?? null, password: chooseSecret(password, passwordFile) }
+  return { host, port, user: user ?? null, password: chooseSecret(password, passwordFile, credentials) }
 }
 
-function chooseSecret(inline: string | undefined, path: string | undefined): Secret | null {
-  if (path !== undefined) return { kind: 'file', path }
+function chooseSecret(
+  inline: string | undefined,
+  file: string | undefined,
+  credentials: string,
+): Secret | null {
+  if (file !== undefined) return { kind: 'file', path: pathOfKey(file, credentials) }
   return inline === undefined ? null : { kind: 'inline', reveal: () => inline }
 }

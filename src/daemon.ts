@@ -2,7 +2,7 @@
 // configuration's reload, the control socket's answers, the service manager's status line, and the clean stop.
 
 import type { Config } from './config.ts'
-import type { Reply, StatusAnswer } from './control/protocol.ts'
+import type { Reply, StatusAnswer, UndeliveredAnswer } from './control/protocol.ts'
 import type { ControlServer } from './control/server.ts'
 import { identify } from './core/identity.ts'
 import type { Disk, DiskName } from './core/model.ts'
@@ -29,6 +29,7 @@ export interface DaemonDeps extends Omit<RunnerDeps, 'lookAgain' | 'onChange'>, 
   /** Called a while after the last thing happened: after the start, and after visits. */
   readonly rest: () => void
   readonly tell: (event: WalkawayEvent) => void
+  readonly undelivered: () => readonly UndeliveredAnswer[]
   readonly version: string
 }
 
@@ -152,6 +153,7 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
       host: deps.host,
       daemon: { version: deps.version, startedAt: startedAt.toISOString() },
       disks: [...runners.values()].map((runner) => runner.describe(overdueMsOf(config, runner.disk.name))),
+      undelivered: deps.undelivered(),
     }
   }
   const confirmReleased = (runner: Runner): Promise<void> =>

@@ -96,6 +96,15 @@ export class Refused extends Failure {}
 /** The answer of a program could not be understood; nothing may be concluded from it. */
 export class UnreadableAnswer extends Failure {}
 
+/** A message did not reach whom it is for. Its sentence goes into the journal and the status: no secrets in it. */
+export class NotDelivered extends Failure {
+  readonly why: 'unreachable' | 'refused' | 'nobody'
+  constructor(why: 'unreachable' | 'refused' | 'nobody', message: string, options: FailureOptions = {}) {
+    super(message, options)
+    this.why = why
+  }
+}
+
 /** Another walkaway daemon serves this machine. */
 export class AlreadyRunning extends Failure {}
 

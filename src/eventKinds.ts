@@ -174,6 +174,12 @@ export const kinds = {
     explanation:
       'The disk stands in the configuration for as long as remind.overdue says, and was never visited. Plug it in, or remove it from the configuration. If it is plugged in and nothing happens, compare its serial number and GUID with: walkaway disks. This is said once.',
   },
+  'notify-failed': {
+    messageId: '1453f2eaf92b4dcfb747b509bd125a72',
+    subject: 'Messages could not be delivered',
+    explanation:
+      'A notification channel of the configuration cannot be reached, or refuses what it is sent. It is said once for each time that this happens. The messages are kept over a restart and tried again for three days; backups are not affected. walkaway status shows what waits.',
+  },
 } as const satisfies Readonly<Record<string, Kind>>
 
 /** All kinds of event in the order in which they usually happen; the journal catalog is made from this. */

@@ -85,6 +85,16 @@ export type WalkawayEvent =
   | ({ readonly kind: 'disk-pulled' } & OfDisk)
   | ({ readonly kind: 'disk-stuck'; readonly reason: string } & OfDisk)
   | Reminder
+  | {
+      readonly kind: 'notify-failed'
+      /** In a few words, without secrets. */
+      readonly channel: string
+      readonly reason: string
+      /** Messages that wait for it. */
+      readonly waiting: number
+      /** Messages that were too old to be tried again. */
+      readonly givenUp: number
+    }
 
 export type EventKind = WalkawayEvent['kind']
 
@@ -99,13 +109,14 @@ export interface JournalEntry {
   readonly fields: Readonly<Record<string, string>>
 }
 
-const bytes = (count: number): string => prettyBytes(count, { maximumFractionDigits: 1 })
+export const bytesInWords = (count: number): string => prettyBytes(count, { maximumFractionDigits: 1 })
 const duration = (ms: number): string =>
   prettyMs(Math.max(0, ms), { compact: false, secondsDecimalDigits: 0, unitCount: 2 })
-const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 
 /** `18:40`, in the machine's time zone. */
-const clockTime = (at: Date): string => at.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })
+export const clockTime = (at: Date): string =>
+  at.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })
 
 const howImported = {
   imported: 'pool imported; do not unplug it now',
@@ -114,7 +125,7 @@ const howImported = {
   'came-back': 'pool is working again; going on with it, do not unplug it now',
 } as const
 
-function sentenceAboutVisit(report: VisitReport): string {
+export function aboutVisit(report: VisitReport): string {
   switch (report.outcome) {
     case 'complete':
       return 'backup complete'
@@ -132,7 +143,7 @@ function sentenceAboutVisit(report: VisitReport): string {
 const lacking = ({ space }: VisitReport): string =>
   space === null || space.missingBytes === 0
     ? ''
-    : `; the disk is full, about ${bytes(space.missingBytes)} are missing`
+    : `; the disk is full, about ${bytesInWords(space.missingBytes)} are missing`
 
 function forecast({ space }: VisitReport): string {
   if (space === null || space.fullInVisits === null) return ''
@@ -145,7 +156,7 @@ const whereElse = (event: Extract<WalkawayEvent, { kind: 'pruned' }>): string =>
 function visitSummary(report: VisitReport): string {
   const { total, sent, unchanged } = report.datasets
   const took = duration(report.finishedAt.getTime() - report.startedAt.getTime())
-  return `${sentenceAboutVisit(report)}; ${plural(total, 'dataset')} (${sent} sent, ${unchanged} already there), ${bytes(report.sentBytes)} in ${took}${forecast(report)}`
+  return `${aboutVisit(report)}; ${plural(total, 'dataset')} (${sent} sent, ${unchanged} already there), ${bytesInWords(report.sentBytes)} in ${took}${forecast(report)}`
 }
 
 type PlanMade = Extract<WalkawayEvent, { kind: 'plan-made' }>
@@ -225,14 +236,14 @@ function describe(event: WalkawayEvent): Told {
       const resumed = event.resumed === 0 ? '' : `, ${event.resumed} of them resumed`
       return {
         priority: 6,
-        sentence: `sending ${plural(event.toSend, 'dataset')}, ${howMuchOf(event)}, about ${bytes(event.estimatedBytes)}${resumed}, ${whenReady(event)}${notes}`,
+        sentence: `sending ${plural(event.toSend, 'dataset')}, ${howMuchOf(event)}, about ${bytesInWords(event.estimatedBytes)}${resumed}, ${whenReady(event)}${notes}`,
         fields: { WALKAWAY_BYTES: String(event.estimatedBytes) },
       }
     }
     case 'dataset-sent':
       return {
         priority: 6,
-        sentence: `${event.dataset} sent (${event.how}), ${bytes(event.sentBytes)} in ${duration(event.durationMs)}`,
+        sentence: `${event.dataset} sent (${event.how}), ${bytesInWords(event.sentBytes)} in ${duration(event.durationMs)}`,
         fields: {
           WALKAWAY_DATASET: event.dataset,
           WALKAWAY_BYTES: String(event.sentBytes),
@@ -259,7 +270,7 @@ function describe(event: WalkawayEvent): Told {
     }
     case 'scrub-finished': {
       const { repairedBytes, errors, damaged } = event
-      const repaired = repairedBytes === 0 ? '' : `, ${bytes(repairedBytes)} repaired`
+      const repaired = repairedBytes === 0 ? '' : `, ${bytesInWords(repairedBytes)} repaired`
       const lost = damaged === 0 ? '' : `; ${plural(damaged, 'file')} damaged`
       const found = errors === 0 ? 'nothing is lost' : `${plural(errors, 'place')} could not be repaired`
       return {
@@ -281,7 +292,7 @@ function describe(event: WalkawayEvent): Told {
       const spinning = event.note === null ? '' : ` (${event.note})`
       return {
         priority: event.report.outcome === 'complete' ? 5 : 4,
-        sentence: `SAFE TO REMOVE, take it away; ${sentenceAboutVisit(event.report)}${spinning}`,
+        sentence: `SAFE TO REMOVE, take it away; ${aboutVisit(event.report)}${spinning}`,
         fields: { WALKAWAY_OUTCOME: event.report.outcome },
       }
     }
@@ -337,6 +348,15 @@ function describe(event: WalkawayEvent): Told {
         priority: 4,
         sentence: `in the configuration for ${longTime(event.configuredMs)}, and nothing was ever backed up to it: plug it in, or remove it from the configuration`,
       }
+    case 'notify-failed': {
+      const lost =
+        event.givenUp === 0 ? '' : `; ${plural(event.givenUp, 'message')} given up after three days`
+      const waiting = event.waiting === 0 ? '' : `; ${plural(event.waiting, 'message')} kept and tried again`
+      return {
+        priority: 4,
+        sentence: `nobody was reached by ${event.channel}: ${event.reason}${lost}${waiting}`,
+      }
+    }
   }
 }
 

@@ -620,9 +620,7 @@ describe('keys that nothing acts on yet', () => {
     expect(result.kind).toBe('ok')
     expect(result.warnings.map(({ line, message }) => `${line} ${message.split('`')[1]}`)).toEqual([
       '5 luks',
-      '7 remind.quiet',
       '8 metrics.textfile',
-      '9 notify',
     ])
   })
 

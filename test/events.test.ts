@@ -112,6 +112,10 @@ function examples(text: string): {
       take,
     })),
     'disk-unused': [{ kind: 'disk-unused', ...ofDisk, configuredMs: 3_024_000_000 }],
+    'notify-failed': [
+      { kind: 'notify-failed', channel: 'wall', reason: text, waiting: 1, givenUp: 0 },
+      { kind: 'notify-failed', channel: 'wall', reason: text, waiting: 0, givenUp: 2 },
+    ],
   }
 }
 const all = (text: string): readonly WalkawayEvent[] => Object.values(examples(text)).flat()
@@ -191,6 +195,7 @@ describe('priorities', () => {
     'backup-incomplete': [4, 4],
     'nothing-offsite': [4, 4],
     'disk-unused': [4],
+    'notify-failed': [4, 4],
   }
   test.each(Object.entries(examples('why')))('of %s', (kind, events) => {
     expect(events.map((event) => render(event).priority)).toEqual(expected[kind as EventKind])

@@ -21,6 +21,9 @@ import { createReminderNotes } from '../linux/reminderNotes.ts'
 import { createRun } from '../linux/run.ts'
 import { createNotifier, inhibit } from '../linux/systemd.ts'
 import { createUdev } from '../linux/udev.ts'
+import { openChannel } from '../notify/channel.ts'
+import { createDispatcher, type Dispatcher } from '../notify/dispatcher.ts'
+import { createOutbox } from '../notify/outbox.ts'
 import { version } from '../version.ts'
 import { createPools } from '../zfs/pool.ts'
 import { createTransfer } from '../zfs/transfer.ts'
@@ -42,7 +45,11 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
     level: 'info',
     run: createRun(),
   })
-  const tell = (event: WalkawayEvent): void => log.tell(render(event))
+  let dispatcher: Dispatcher | null = null
+  const tell = (event: WalkawayEvent): void => {
+    log.tell(render(event))
+    dispatcher?.dispatch(event)
+  }
   const warn = (message: string): void => log.log.warn({}, message)
 
   const loaded = await loadConfig({ file })
@@ -58,6 +65,18 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
   const history = createHistory(stateDirectory)
   const notifier = createNotifier({ run, env: process.env, onWarning: warn })
   const zfs = createZfs(run)
+  const now = () => new Date()
+  // systemd sets it for everything that it starts.
+  const sandboxed = process.env['INVOCATION_ID'] !== undefined
+  const notifications = createDispatcher(loaded.config, {
+    outbox: createOutbox(stateDirectory),
+    open: (channel) => openChannel(channel, { run, now, sandboxed }),
+    now,
+    host: hostname(),
+    tell,
+    warn,
+  })
+  dispatcher = notifications
   const warnOfExcludes = (config: Config): void => {
     describeUnmatchedExcludes(config, zfs).then(
       (warnings) => warnings.forEach(warn),
@@ -73,7 +92,7 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
     history,
     reminderNotes: createReminderNotes(stateDirectory),
     notifier,
-    now: () => new Date(),
+    now,
     calendar: createLocalCalendar(),
     nextSecond: async () => void (await after(1000 - (Date.now() % 1000))),
     takingSnapshots: pLimit(1),
@@ -82,7 +101,10 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
     bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
     reload: async () => {
       const reloaded = await reload(file, log, warn)
-      if (reloaded.kind === 'ok') warnOfExcludes(reloaded.config)
+      if (reloaded.kind === 'ok') {
+        warnOfExcludes(reloaded.config)
+        notifications.configure(reloaded.config)
+      }
       return reloaded
     },
     listen: async (answer) =>
@@ -93,6 +115,7 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
         onProblem: (problem) => warn(`control socket: ${messageOf(problem)}`),
       }),
     rest: giveBackMemory,
+    undelivered: () => notifications.undelivered().map((one) => ({ ...one, since: one.since.toISOString() })),
     tell,
     warn,
     version,
@@ -102,6 +125,7 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
   const signals = listenForSignals()
   try {
     await daemon.start()
+    await notifications.start()
     warnOfExcludes(loaded.config)
   } catch (error) {
     if (!(error instanceof AlreadyRunning)) throw error
@@ -116,6 +140,7 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
     }
     await daemon.reload()
   }
+  await notifications.stop()
   await log.flush()
   return 0
 }

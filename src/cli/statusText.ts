@@ -1,6 +1,6 @@
 // What `walkaway status` shows, from what the daemon answered: one line a disk, and below it what a person should know.
 // Pure; always keeps the two facts apart: may the disk be taken, is its backup complete.
-import type { DiskAnswer, StatusAnswer, VisitAnswer } from '../control/protocol.ts'
+import type { DiskAnswer, StatusAnswer, UndeliveredAnswer, VisitAnswer } from '../control/protocol.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import {
   alignedCells,
@@ -29,7 +29,19 @@ export function renderStatus(answer: StatusAnswer, options: Look & { readonly no
     return [line, ...details(disk, now).flatMap((text) => indented(text, { indent: 6, look }))]
   })
   const none = answer.disks.length === 0 ? ['  no disks are configured; see: walkaway disks'] : []
-  return `${[head, '', ...disks, ...none].join('\n')}\n`
+  const untold = answer.undelivered.map((one) => paint(oneLine(undeliveredInWords(one, now)), 'yellow', look))
+  const last = untold.length === 0 ? [] : ['', ...untold]
+  return `${[head, '', ...disks, ...none, ...last].join('\n')}\n`
+}
+
+/** Whom nobody told. */
+function undeliveredInWords({ channel, waiting, givenUp, since, reason }: UndeliveredAnswer, now: Date) {
+  const age = timeInWords(now.getTime() - Date.parse(since))
+  const counted = [
+    ...(waiting === 0 ? [] : [`${plural(waiting, 'message')} not delivered yet`]),
+    ...(givenUp === 0 ? [] : [`${plural(givenUp, 'message')} given up`]),
+  ]
+  return `${channel}: ${counted.join(', ')} (the oldest ${age} old): ${reason}`
 }
 
 /** May it be taken? */

@@ -5,7 +5,6 @@ import {
   httpAddress,
   list,
   oneOrMore,
-  path,
   scalar,
   secret,
   section,
@@ -21,9 +20,14 @@ const on = list(word(eventNames, 'An event.'), 'a list of events such as [safe-t
   .optional()
 const type = <const T extends string>(name: T) =>
   z.literal(name).meta({ description: 'The kind of channel.' })
+const secretFile = (describe: string) =>
+  scalar(read.readKeyFile, {
+    expected: 'an absolute path of a file, or credential:NAME',
+    describe: `${describe}, which only its owner may read; or a systemd credential.`,
+  })
 const token = {
   token: secret('The access token. The configuration must then be readable by root alone.').optional(),
-  tokenFile: path('A file with the access token in its first line. Only its owner may read it.').optional(),
+  tokenFile: secretFile('A file with the access token in its first line').optional(),
 }
 const address = (describe: string) =>
   scalar(read.readMailAddress, {
@@ -44,7 +48,7 @@ const smtp = section(
       json: textOrNumber,
     }).optional(),
     password: secret('The password. The configuration must then be readable by root alone.').optional(),
-    passwordFile: path('A file with the password in its first line. Only its owner may read it.').optional(),
+    passwordFile: secretFile('A file with the password in its first line').optional(),
   },
   "The mail server; without it the machine's own sendmail is used.",
 )
@@ -65,7 +69,16 @@ export const channel = z
         },
         'A mail.',
       ),
-      section({ type: type('ntfy'), url: httpAddress('Server and topic.'), ...token, on }, 'ntfy.'),
+      section(
+        {
+          type: type('ntfy'),
+          url: httpAddress('Server and topic.'),
+          ...token,
+          click: httpAddress('Opened when the notification is tapped.').optional(),
+          on,
+        },
+        'ntfy.',
+      ),
       section({ type: type('gotify'), url: httpAddress('The server.'), ...token, on }, 'Gotify.'),
       section(
         { type: type('webhook'), url: httpAddress('Gets the event as JSON in a POST.'), ...token, on },

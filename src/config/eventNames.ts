@@ -1,4 +1,4 @@
-// The names that `on:` of a notification channel may list, and those it tells when `on:` is missing.
+// The names that `on:` of a notification channel may list. What it tells without `on:` is notify/choice.ts.
 
 export const eventNames = [
   'daemon-started',
@@ -32,18 +32,3 @@ export const eventNames = [
   'notify-failed',
 ] as const
 export type EventName = (typeof eventNames)[number]
-
-/** What a person must know: each of these asks for a hand, or says that none is needed any more. */
-export const tellingEvents: readonly EventName[] = [
-  'config-rejected',
-  'disk-refused',
-  'safe-to-remove',
-  'not-safe-to-remove',
-  'disk-pulled',
-  'disk-stuck',
-  'disk-overdue',
-  'take-disk-away',
-  'backup-incomplete',
-  'nothing-offsite',
-  'disk-unused',
-]

@@ -4,15 +4,11 @@
 import type { Finding, Tree } from './document.ts'
 import { child, entriesOf, has, keyAtOf } from './document.ts'
 
-const sectionKeys: readonly (readonly [section: string, key: string])[] = [
-  ['remind', 'quiet'],
-  ['metrics', 'textfile'],
-]
+const sectionKeys: readonly (readonly [section: string, key: string])[] = [['metrics', 'textfile']]
 const diskKeys = ['luks'] as const
 
 /** In no order. What is empty, or switched off, asks for nothing. */
 export function findWithoutEffect(tree: Tree): readonly Finding[] {
-  const notify = asksForSomething(child(tree, 'notify')) ? [finding(tree, 'notify', 'notify')] : []
   const inSections = sectionKeys.flatMap(([name, key]) => {
     const section = child(tree, name)
     return section !== undefined && asksForSomething(child(section, key))
@@ -24,7 +20,7 @@ export function findWithoutEffect(tree: Tree): readonly Finding[] {
     const disk = disks.find((one) => has(one, key))
     return disk === undefined ? [] : [finding(disk, key, key)]
   })
-  return [...notify, ...inSections, ...inDisks]
+  return [...inSections, ...inDisks]
 }
 
 function asksForSomething(value: Tree | undefined): boolean {

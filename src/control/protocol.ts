@@ -71,11 +71,24 @@ const diskShape = z.object({
 })
 export type DiskAnswer = z.infer<typeof diskShape>
 
+const undeliveredShape = z.object({
+  /** The channel, without secrets. */
+  channel: z.string(),
+  waiting: count,
+  /** Too old to be tried again. */
+  givenUp: count,
+  since: instant,
+  reason: z.string(),
+})
+export type UndeliveredAnswer = z.infer<typeof undeliveredShape>
+
 const statusShape = z.object({
   version: z.literal(1),
   host: z.string(),
   daemon: z.object({ version: z.string(), startedAt: instant }),
   disks: z.array(diskShape).readonly(),
+  /** Messages that a notification channel did not take. */
+  undelivered: z.array(undeliveredShape).readonly(),
 })
 /** What `status --json` prints. */
 export type StatusAnswer = z.infer<typeof statusShape>

@@ -11,6 +11,12 @@ export interface RunOptions {
   readonly signal?: AbortSignal
   /** Text for its standard input; without it there is none. */
   readonly input?: string
+  /** Who runs it, with no other groups; without it, we do. */
+  readonly user?: User
+}
+export interface User {
+  readonly uid: number
+  readonly gid: number
 }
 export interface RunResult {
   readonly stdout: string
@@ -61,6 +67,7 @@ export interface LaunchOptions {
   /** A descriptor for its standard output, or who reads it. */
   readonly stdout: number | ((text: string) => void)
   readonly onStderr?: (text: string) => void
+  readonly user?: User
 }
 
 const PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
@@ -74,12 +81,13 @@ const ABORT_MS = 3000
 
 /** Starts a program and returns at once; the deadline is the caller's. Prefer `Run` where a command has an answer. */
 export function launch(file: string, args: readonly string[], options: LaunchOptions): Child {
-  const { stdin, stdout, onStderr } = options
+  const { stdin, stdout, onStderr, user } = options
   const child = execa(file, [...args], {
     stdin: typeof stdin === 'number' ? descriptor(stdin) : stdin === undefined ? 'ignore' : 'pipe',
     stdout: typeof stdout === 'number' ? descriptor(stdout) : 'pipe',
     stderr: 'pipe',
     ...(typeof stdin === 'object' && { input: stdin.text }),
+    ...user,
     buffer: false,
     reject: false,
     cleanup: false,
@@ -137,7 +145,7 @@ export function createRun({
   readonly debug?: (entry: RunEntry) => void
   readonly maxStdoutLength?: number
 } = {}): Run {
-  return async (file, args, { deadlineMs, signal, input }) => {
+  return async (file, args, { deadlineMs, signal, input, user }) => {
     signal?.throwIfAborted()
     const command = [file, ...args]
     const startedMs = performance.now()
@@ -146,6 +154,7 @@ export function createRun({
     let length = 0
     const child = launch(file, args, {
       ...(input !== undefined && { stdin: { text: input } }),
+      ...(user !== undefined && { user }),
       stdout: (text) => {
         length += text.length
         if (length > maxStdoutLength) flood.abort()

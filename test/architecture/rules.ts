@@ -17,7 +17,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   linux: ['core', 'errors.ts', 'events.ts'],
   zfs: ['core', 'errors.ts', 'linux'],
   control: ['core', 'errors.ts'],
-  notify: ['core', 'errors.ts', 'events.ts', 'linux'],
+  notify: ['core', 'errors.ts', 'events.ts', 'config.ts', 'linux'],
   'plan.ts': ['core', 'errors.ts', 'zfs', 'backup.ts'],
   'hold.ts': ['core', 'errors.ts', 'plan.ts', 'backup.ts'],
   'move.ts': ['core', 'errors.ts', 'zfs', 'plan.ts', 'backup.ts'],

@@ -304,6 +304,7 @@ describe('refused, and nothing is done', () => {
           version: 1,
           host: 'nas',
           daemon: { version: '0', startedAt: '2026-11-22T21:00:00Z' },
+          undelivered: [],
           disks: [
             {
               name: 'offsite-1',

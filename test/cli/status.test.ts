@@ -51,6 +51,7 @@ const statusOf = (...disks: readonly DiskAnswer[]): StatusAnswer => ({
   host: 'nas',
   daemon: { version: '0.1.0', startedAt: ago(3 * 24 * 60) },
   disks,
+  undelivered: [],
 })
 const rendered = (disk: Partial<DiskAnswer>, options = plain) =>
   renderStatus(statusOf({ ...away, ...disk }), options)

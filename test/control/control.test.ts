@@ -14,6 +14,7 @@ const status: StatusAnswer = {
   version: 1,
   host: 'nas',
   daemon: { version: '0.1.0', startedAt: '2026-11-22T21:00:00.000Z' },
+  undelivered: [],
   disks: [
     {
       name: 'offsite-1',

@@ -164,6 +164,7 @@ export async function startService(machine: Machine, options: ServiceOptions = {
       return { close: async () => undefined }
     },
     rest: () => void rests++,
+    undelivered: () => [],
     warn: (message) => void warnings.push(message),
     version: '0.0.0',
   }

@@ -1,0 +1,44 @@
+// Programs that are none of ours: a person's command, sendmail. The service's own sandbox would stop them (a read-only file
+// system, no set-group-id), so there the service manager starts them outside of it.
+
+import { CommandFailed, DeadlineExceeded, NotDelivered } from '../errors.ts'
+import type { Run } from '../linux/run.ts'
+
+/** Throws `NotDelivered` unless it ended with 0 in time. */
+export type RunProgram = (
+  argv: readonly [file: string, ...args: readonly string[]],
+  options: { readonly input: string; readonly signal: AbortSignal },
+) => Promise<void>
+
+const deadlineMs = 30_000
+
+export function createRunProgram(run: Run, { sandboxed }: { readonly sandboxed: boolean }): RunProgram {
+  return async (argv, { input, signal }) => {
+    const [file, ...args] = sandboxed ? ([...outside, ...argv] as const) : argv
+    try {
+      await run(file, args, { input, signal, deadlineMs })
+    } catch (error) {
+      throw new NotDelivered('refused', explain(argv[0], error), { cause: error })
+    }
+  }
+}
+
+/** Without `--expand-environment=no` a dollar sign in an argument would be looked up; systemd 254 knows it. */
+const outside = [
+  'systemd-run',
+  '--quiet',
+  '--collect',
+  '--wait',
+  '--pipe',
+  '--expand-environment=no',
+  `--property=RuntimeMaxSec=${deadlineMs / 1000}`,
+  '--description=a notification of walkaway',
+  '--',
+] as const
+
+/** Neither its arguments nor what it says: there may be secrets in both. */
+function explain(file: string, error: unknown): string {
+  if (error instanceof DeadlineExceeded) return `${file} did not end within ${deadlineMs / 1000} s`
+  if (!(error instanceof CommandFailed)) return `${file} was ended`
+  return error.exitCode === null ? `${file} could not be run` : `${file} ended with ${error.exitCode}`
+}

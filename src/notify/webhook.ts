@@ -1,0 +1,21 @@
+// A webhook: the notice as JSON in a POST. The manual page says what is in it.
+
+import type { ChannelOf, Send } from './channel.ts'
+import { post } from './http.ts'
+import { bearer } from './secret.ts'
+
+export function createWebhook({ url, token }: ChannelOf<'webhook'>): Send {
+  return async (notice, signal) =>
+    post(
+      {
+        url,
+        headers: {
+          'content-type': 'application/json',
+          'idempotency-key': notice.id,
+          ...(await bearer(token)),
+        },
+        body: JSON.stringify(notice),
+      },
+      signal,
+    )
+}

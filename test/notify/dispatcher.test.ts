@@ -1,0 +1,404 @@
+// Delivery from event to receiver, with the outbox on disk and a web server that is up, down, slow or in trouble.
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { Channel, Config } from '../../src/config.ts'
+import { diskName } from '../../src/core/model.ts'
+import { render, type WalkawayEvent } from '../../src/events.ts'
+import { createRun } from '../../src/linux/run.ts'
+import { openChannel } from '../../src/notify/channel.ts'
+import { createDispatcher, type Dispatcher } from '../../src/notify/dispatcher.ts'
+import { createOutbox } from '../../src/notify/outbox.ts'
+import { report } from '../core/sightings.ts'
+import { notSafe, ofDisk, type Receiver, safe, startReceiver } from './notices.ts'
+
+let folder: string
+let server: Receiver
+let clock: Date
+let told: WalkawayEvent[]
+let warnings: string[]
+let busy: number
+let silent: boolean
+const running: Dispatcher[] = []
+beforeEach(async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  folder = await mkdtemp(join(tmpdir(), 'walkaway-dispatcher-'))
+  server = await startReceiver()
+  clock = new Date(2026, 10, 22, 18, 0)
+  told = []
+  busy = 0
+  silent = false
+  warnings = []
+})
+afterEach(async () => {
+  await server.close()
+  for (const dispatcher of running.splice(0)) await dispatcher.stop()
+  vi.useRealTimers()
+  await rm(folder, { recursive: true })
+})
+
+const hook = (fields = {}): Channel =>
+  ({ type: 'webhook', on: null, url: `${server.url}/hook`, token: null, ...fields }) as Channel
+const settings = (
+  notify: readonly Channel[],
+  quiet: Config['remind']['quiet'] = null,
+): Pick<Config, 'notify' | 'remind'> => ({
+  notify,
+  remind: { overdueMs: null, takeAwayMs: null, quiet },
+})
+
+/** The same work, counted while it is under way. */
+const counted =
+  <A extends readonly unknown[], T>(work: (...args: A) => Promise<T>) =>
+  async (...args: A): Promise<T> => {
+    busy++
+    try {
+      return await work(...args)
+    } finally {
+      busy--
+    }
+  }
+
+/** As after a start of the service, with what an earlier one left. */
+async function start(config: Pick<Config, 'notify' | 'remind'>): Promise<Dispatcher> {
+  const now = () => clock
+  const { read, write, remove } = createOutbox(folder)
+  const dispatcher: Dispatcher = createDispatcher(config, {
+    outbox: { read, write: counted(write), remove: counted(remove) },
+    open: counted(async (channel: Channel) =>
+      counted(await openChannel(channel, { run: createRun(), now, sandboxed: false })),
+    ),
+    now,
+    host: 'nas',
+    tell: (event) => {
+      told.push(event)
+      dispatcher.dispatch(event)
+    },
+    warn: (message) => warnings.push(message),
+  })
+  running.push(dispatcher)
+  await dispatcher.start()
+  return dispatcher
+}
+async function restart(dispatcher: Dispatcher, config: Pick<Config, 'notify' | 'remind'>) {
+  await dispatcher.stop()
+  return start(config)
+}
+
+/** Until this is so; a machine that is busy may take its time. */
+async function settle(isSettled: () => boolean): Promise<void> {
+  const deadline = performance.now() + 20_000
+  while (!isSettled() && performance.now() < deadline) await turn()
+}
+/** Until nothing is tried, written or removed any more. */
+async function rest(): Promise<void> {
+  let calm = 0
+  await settle(() => {
+    calm = busy === 0 ? calm + 1 : 0
+    return calm > 20
+  })
+}
+async function pass(ms: number, { stepMs = 15_000 }: { readonly stepMs?: number } = {}): Promise<void> {
+  for (let left = ms; left > 0; left -= stepMs) {
+    clock = new Date(clock.getTime() + stepMs)
+    await vi.advanceTimersByTimeAsync(stepMs)
+    if (!silent) await rest()
+  }
+}
+/** The server takes what it is sent and never answers. */
+function fallSilent(): void {
+  silent = true
+  server.answerWith(null)
+}
+const events = () => server.requests.map(({ body }) => JSON.parse(body).event as string)
+const files = async () => (await readdir(join(folder, 'outbox')).catch(() => [])).length
+const received = (count: number) => settle(() => server.requests.length >= count)
+
+test('an event is delivered once, and nothing is left of it', async () => {
+  const dispatcher = await start(settings([hook()]))
+  dispatcher.dispatch(safe())
+  await received(1)
+  await pass(60_000)
+  expect(events()).toEqual(['safe-to-remove'])
+  expect(await files()).toBe(0)
+  expect(dispatcher.undelivered()).toEqual([])
+  expect(told).toEqual([])
+})
+
+test('by default a person hears what is needed, and a chosen channel what was chosen', async () => {
+  const dispatcher = await start(settings([hook(), hook({ url: `${server.url}/all`, on: ['verified'] })]))
+  const finished = (outcome: 'complete' | 'partial'): WalkawayEvent => ({
+    kind: 'backup-finished',
+    ...ofDisk,
+    report: report({ outcome }),
+  })
+  dispatcher.dispatch({ kind: 'verified', ...ofDisk, datasets: 1 })
+  dispatcher.dispatch({ kind: 'pool-exported', ...ofDisk })
+  dispatcher.dispatch(finished('complete'))
+  dispatcher.dispatch(finished('partial'))
+  dispatcher.dispatch(notSafe)
+  await received(3)
+  await pass(30_000)
+  const to = (path: string) =>
+    server.requests.filter((request) => request.path === path).map(({ body }) => JSON.parse(body).event)
+  expect(to('/all')).toEqual(['verified'])
+  expect(to('/hook')).toEqual(['backup-finished', 'not-safe-to-remove'])
+})
+
+describe.each([
+  ['answers 500', 500],
+  ['answers 403', 403],
+])('a server that %s', (_what, status) => {
+  test('gets it once in the end; that is told once and shown in the status', async () => {
+    server.answerWith(status)
+    const dispatcher = await start(settings([hook()]))
+    dispatcher.dispatch(safe())
+    await settle(() => told.length > 0)
+    await pass(10 * 60_000)
+    const tries = server.requests.length
+    expect(tries).toBeGreaterThan(2)
+    expect(tries).toBeLessThan(8)
+    expect(new Set(server.requests.map(({ headers }) => headers['idempotency-key'])).size).toBe(1)
+    const host = new URL(server.url).host
+    const [failed, ...more] = told
+    expect(failed).toEqual({
+      kind: 'notify-failed',
+      channel: `webhook at ${host}`,
+      reason: `${host} answered ${status}`,
+      waiting: 1,
+      givenUp: 0,
+    })
+    expect(more).toEqual([])
+    expect(dispatcher.undelivered()).toMatchObject([
+      { channel: `webhook at ${host}`, waiting: 1, givenUp: 0, reason: `${host} answered ${status}` },
+    ])
+    server.answerWith(200)
+    await pass(10 * 60_000)
+    expect(server.requests).toHaveLength(tries + 1)
+    expect(dispatcher.undelivered()).toEqual([])
+    expect(await files()).toBe(0)
+  })
+})
+
+test('a server that is slow gets it once', async () => {
+  fallSilent()
+  const dispatcher = await start(settings([hook()]))
+  dispatcher.dispatch(safe())
+  await received(1)
+  await pass(45_000)
+  expect(events()).toEqual(['safe-to-remove'])
+})
+
+test('over a restart of the service it is delivered once, in order, and the back-off goes on', async () => {
+  server.answerWith(500)
+  const config = settings([hook()])
+  const first = await start(config)
+  first.dispatch({ kind: 'disk-stuck', ...ofDisk, reason: 'x' })
+  first.dispatch(notSafe)
+  await settle(() => told.length > 0)
+  await rest()
+  expect(await files()).toBe(2)
+  server.answerWith(200)
+  server.requests.length = 0
+  const second = await restart(first, config)
+  expect(second.undelivered()).toMatchObject([{ waiting: 2 }])
+  await pass(10_000, { stepMs: 5_000 })
+  expect(events()).toEqual([])
+  await pass(60_000)
+  expect(events()).toEqual(['disk-stuck', 'not-safe-to-remove'])
+  expect(await files()).toBe(0)
+  const third = await restart(second, config)
+  await pass(60_000)
+  expect(events()).toHaveLength(2)
+  expect(third.undelivered()).toEqual([])
+  expect(told).toHaveLength(1)
+})
+
+test('that a disk is safe is not told any more once it is in use again', async () => {
+  server.answerWith(500)
+  const config = settings([hook()])
+  const first = await start(config)
+  first.dispatch(safe())
+  await settle(() => told.length > 0)
+  server.answerWith(200)
+  server.requests.length = 0
+  // Plugged in while the service was down: the new one sees the disk before it tells what it finds.
+  const second = await restart(first, config)
+  second.dispatch({ kind: 'disk-arrived', ...ofDisk })
+  await pass(5 * 60_000)
+  expect(events()).toEqual([])
+  expect(await files()).toBe(0)
+})
+
+describe('quiet hours', () => {
+  const night = { fromMinute: 22 * 60, untilMinute: 7 * 60 }
+  const people = (): Channel => ({ type: 'gotify', on: null, url: `${server.url}/people`, token: null })
+  test('hold back what is not urgent from people, not from programs', async () => {
+    clock = new Date(2026, 10, 22, 23, 0)
+    const dispatcher = await start(settings([people(), hook()], night))
+    dispatcher.dispatch(safe())
+    await received(1)
+    dispatcher.dispatch({ kind: 'disk-stuck', ...ofDisk, disk: diskName('offsite-2'), reason: 'x' })
+    await received(3)
+    const paths = () => server.requests.map(({ path }) => path).toSorted()
+    expect(paths()).toEqual(['/hook', '/hook', '/people/message'])
+    await pass(60_000)
+    expect(dispatcher.undelivered()).toEqual([])
+    clock = new Date(2026, 10, 23, 7, 0)
+    await pass(30_000)
+    expect(paths()).toEqual(['/hook', '/hook', '/people/message', '/people/message'])
+  })
+})
+
+test('after three days it is given up, told, and shown until something gets through', async () => {
+  server.answerWith(500)
+  const dispatcher = await start(settings([hook()]))
+  dispatcher.dispatch(safe())
+  await settle(() => told.length > 0)
+  clock = new Date(clock.getTime() + 3 * 24 * 3_600_000)
+  await pass(60_000)
+  expect(told.map((event) => render(event).message)).toEqual([
+    expect.stringMatching(/1 message kept and tried again$/),
+    expect.stringMatching(/1 message given up after three days$/),
+  ])
+  expect(dispatcher.undelivered()).toMatchObject([{ waiting: 0, givenUp: 1 }])
+  expect(await files()).toBe(0)
+  server.answerWith(200)
+  dispatcher.dispatch(notSafe)
+  await pass(30_000)
+  expect(dispatcher.undelivered()).toEqual([])
+})
+
+test('other channels may be told that one is silent, the silent one is not', async () => {
+  const other = await startReceiver()
+  server.answerWith(500)
+  const dispatcher = await start(
+    settings([
+      hook({ on: ['safe-to-remove', 'notify-failed'] }),
+      hook({ url: other.url, on: ['notify-failed'] }),
+    ]),
+  )
+  dispatcher.dispatch(safe())
+  await settle(() => other.requests.length > 0)
+  await pass(5 * 60_000)
+  expect(other.requests.map(({ body }) => JSON.parse(body).event)).toEqual(['notify-failed'])
+  expect(new Set(events())).toEqual(new Set(['safe-to-remove']))
+  await other.close()
+})
+
+describe('a new configuration', () => {
+  test('keeps what waits, with a new token too, and drops what waited for a channel that is gone', async () => {
+    server.answerWith(500)
+    const gone = hook({ url: `${server.url}/gone` })
+    const dispatcher = await start(settings([hook(), gone]))
+    dispatcher.dispatch(safe())
+    await settle(() => told.length > 1)
+    await rest()
+    expect(await files()).toBe(2)
+    server.answerWith(200)
+    server.requests.length = 0
+    const token = { kind: 'inline', reveal: () => 'tk_new' } as const
+    dispatcher.configure(settings([hook({ token })]))
+    await pass(60_000)
+    expect(server.requests).toMatchObject([{ path: '/hook', headers: { authorization: 'Bearer tk_new' } }])
+    expect(await files()).toBe(0)
+  })
+  test('while something is under way does not double it', async () => {
+    fallSilent()
+    const dispatcher = await start(settings([hook()]))
+    dispatcher.dispatch(safe())
+    await received(1)
+    dispatcher.configure(settings([hook()]))
+    await pass(45_000)
+    expect(server.requests).toHaveLength(1)
+  })
+})
+
+test('two channels at one address have an outbox each', async () => {
+  server.answerWith(500)
+  const dispatcher = await start(settings([hook(), hook({ on: ['safe-to-remove'] })]))
+  dispatcher.dispatch(safe())
+  await settle(() => told.length > 1)
+  await rest()
+  expect(await files()).toBe(2)
+})
+
+test('a crowd of messages is bounded', async () => {
+  server.answerWith(500)
+  const dispatcher = await start(settings([hook({ on: ['verified'] })]))
+  for (let count = 0; count < 110; count++)
+    dispatcher.dispatch({ kind: 'verified', ...ofDisk, datasets: count })
+  expect(dispatcher.undelivered()).toMatchObject([{ waiting: 100, givenUp: 10 }])
+})
+
+test('an outbox that cannot be written costs its safety net, not the message', async () => {
+  await writeFile(join(folder, 'outbox'), 'a file where a folder belongs')
+  const dispatcher = await start(settings([hook()]))
+  dispatcher.dispatch(safe())
+  await received(1)
+  expect(events()).toEqual(['safe-to-remove'])
+  expect(warnings.length).toBeGreaterThan(0)
+})
+
+test('a damaged file costs one message', async () => {
+  server.answerWith(500)
+  const config = settings([hook()])
+  const first = await start(config)
+  first.dispatch(safe())
+  first.dispatch(notSafe)
+  await settle(() => told.length > 0)
+  await first.stop()
+  const [name = ''] = await readdir(join(folder, 'outbox'))
+  await writeFile(join(folder, 'outbox', name), '{"version":1,')
+  const second = await start(config)
+  expect(warnings).toEqual(['1 messages in the outbox of notifications could not be read'])
+  expect(second.undelivered().length).toBeLessThanOrEqual(1)
+})
+
+test('secrets are in no file, event, warning or status', async () => {
+  const secrets = ['tk_secret', 'pw_secret', 'uuid_secret', 'user_secret']
+  const path = join(folder, 'token')
+  await writeFile(path, 'tk_secret\n', { mode: 0o600 })
+  const token = { kind: 'file', path } as const
+  const { host } = new URL(server.url)
+  server.answerWith(401)
+  const channels: readonly Channel[] = [
+    hook({ token }),
+    { type: 'ntfy', on: null, url: `http://user_secret:pw_secret@${host}/a`, token, click: null },
+    { type: 'gotify', on: null, url: server.url, token },
+    { type: 'healthchecks', on: ['safe-to-remove'], url: `${server.url}/uuid_secret` },
+    { type: 'command', on: null, run: ['/bin/false', 'pw_secret'] },
+    {
+      type: 'email',
+      on: null,
+      to: ['me'],
+      from: 'me',
+      smtp: {
+        host: 'localhost',
+        port: 1,
+        user: 'user_secret',
+        password: { kind: 'inline', reveal: () => 'pw_secret' },
+      },
+    },
+  ]
+  const dispatcher = await start(settings(channels))
+  dispatcher.dispatch(safe())
+  await settle(() => told.length === channels.length)
+  expect(told).toHaveLength(channels.length)
+  expect(server.requests.some(({ headers }) => headers.authorization === 'Bearer tk_secret')).toBe(true)
+  await dispatcher.stop()
+  const names = await readdir(join(folder, 'outbox'))
+  expect(names).toHaveLength(channels.length)
+  const written = await Promise.all(names.map((name) => readFile(join(folder, 'outbox', name), 'utf8')))
+  const everything = JSON.stringify([
+    names,
+    written,
+    told,
+    told.map(render),
+    warnings,
+    dispatcher.undelivered(),
+  ])
+  for (const secret of secrets) expect(everything).not.toContain(secret)
+})

@@ -1,0 +1,268 @@
+// What a person reads, word for word.
+import { describe, expect, test } from 'vitest'
+import { datasetName, diskName, outcomes, type VisitReport } from '../../src/core/model.ts'
+import type { WalkawayEvent } from '../../src/events.ts'
+import { composeMessage } from '../../src/notify/words.ts'
+import { report } from '../core/sightings.ts'
+import { notSafe, ofDisk, safe } from './notices.ts'
+
+const datasets = { total: 12, sent: 3, unchanged: 9, failed: 0 }
+const visit = (fields: Partial<VisitReport> = {}): VisitReport =>
+  report({ sentBytes: 84e9, datasets, ...fields })
+const partial = visit({
+  outcome: 'partial',
+  datasets: { total: 12, sent: 3, unchanged: 8, failed: 1 },
+  failures: [{ dataset: datasetName('tank/a'), reason: 'it has\ndiverged' }],
+})
+
+const golden: readonly (readonly [WalkawayEvent, title: string, urgency: string, body: string])[] = [
+  [
+    safe(visit()),
+    'offsite-1: take it away, backup complete',
+    'normal',
+    `You can unplug it now.
+Backup complete.
+12 datasets: 3 sent, 9 already there, 84 GB.
+Take it to its other place.`,
+  ],
+  [
+    safe(partial),
+    'offsite-1: safe to unplug, backup INCOMPLETE',
+    'normal',
+    `You can unplug it now.
+Backup NOT complete: 1 of 12 datasets failed.
+- tank/a: it has; diverged
+12 datasets: 3 sent, 8 already there, 84 GB.
+Before you take it to its other place: see to what went wrong, then plug it out and in again.`,
+  ],
+  [
+    safe(visit({ outcome: 'failed', reason: 'the pool has faults', datasets: { ...datasets, total: 0 } })),
+    'offsite-1: safe to unplug, backup FAILED',
+    'normal',
+    `You can unplug it now.
+Backup FAILED: the pool has faults.
+Before you take it to its other place: see to what went wrong, then plug it out and in again.`,
+  ],
+  [
+    safe(visit({ outcome: 'interrupted', reason: 'x', datasets: { ...datasets, total: 0 } })),
+    'offsite-1: safe to unplug, backup unfinished',
+    'normal',
+    `You can unplug it now.
+Backup not finished; it goes on at the next visit.
+Plug it out and in again: the backup goes on where it was.`,
+  ],
+  [
+    notSafe,
+    'offsite-1: do NOT unplug it, still in use',
+    'high',
+    `Do not unplug it yet: the pool is busy.
+Close what uses it.
+It is tried again. You will be told when you can take it.`,
+  ],
+  [
+    {
+      kind: 'plan-made',
+      ...ofDisk,
+      toSend: 2,
+      upToDate: 1,
+      resumed: 0,
+      notes: [],
+      estimatedBytes: 84e9,
+      readyAt: new Date(2026, 10, 22, 18, 40),
+      full: 0,
+      plannedAt: new Date(2026, 10, 22, 18, 0),
+    },
+    'offsite-1: backing up about 84 GB, ready about 18:40',
+    'low',
+    `offsite-1: sending 2 datasets, incremental, about 84 GB, ready about 18:40 (in 40m).
+Do not unplug it now: it is in use.
+You will be told when you can take it.`,
+  ],
+  [
+    { kind: 'backup-finished', ...ofDisk, report: partial },
+    'offsite-1: backup INCOMPLETE, do NOT unplug it yet',
+    'normal',
+    `Do not unplug it now: the disk is still to be released.
+Backup NOT complete: 1 of 12 datasets failed.
+- tank/a: it has; diverged
+12 datasets: 3 sent, 8 already there, 84 GB.
+You will be told when you can take it.`,
+  ],
+  [
+    { kind: 'disk-pulled', ...ofDisk },
+    'offsite-1: PLUG IT IN AGAIN, backup NOT finished',
+    'high',
+    `It was pulled out while it was in use. Nothing on this machine is affected.
+Plug it in again, in any port: the backup goes on where it was.
+Its backup is not complete.`,
+  ],
+  [
+    { kind: 'disk-stuck', ...ofDisk, reason: 'zpool export did not end' },
+    'offsite-1: it HANGS and needs you, NOT released',
+    'high',
+    `It does not answer: zpool export did not end.
+Plug it out and in again: the backup goes on where it was.
+If that does not help, the machine needs a reboot.`,
+  ],
+  [
+    { kind: 'disk-refused', ...ofDisk, reason: 'its pool GUID is another one' },
+    'offsite-1: refused, NOT backed up',
+    'high',
+    `A disk was plugged in that was not touched. Nothing was written to it.
+Its pool GUID is another one.`,
+  ],
+  [
+    {
+      kind: 'disk-overdue',
+      ...ofDisk,
+      lastComplete: null,
+      withoutBackupMs: 35 * 86_400_000,
+      place: 'away',
+      bringFirst: null,
+    },
+    'offsite-1: OVERDUE, bring it',
+    'normal',
+    `offsite-1: OVERDUE, no complete backup for 35 days: bring it and plug it in.
+Plug it in and the backup begins by itself.`,
+  ],
+  [
+    { kind: 'take-disk-away', ...ofDisk, finishedMs: 46_800_000 },
+    'offsite-1: take it away, still plugged in',
+    'normal',
+    `You can unplug it now.
+Its backup is complete.
+As long as it is here, what happens to this place happens to it. Take it to its other place.`,
+  ],
+  [
+    { kind: 'backup-incomplete', ...ofDisk, outcome: 'partial', reason: 'the disk is full' },
+    'offsite-1: safe to unplug, backup still INCOMPLETE',
+    'normal',
+    `You can unplug it now.
+Its backup is not complete: the disk is full.
+Plug it out and in again, and it is tried once more.`,
+  ],
+  [
+    {
+      kind: 'nothing-offsite',
+      disks: [diskName('offsite-1'), diskName('offsite-2')],
+      atHomeMs: 46_800_000,
+      take: diskName('offsite-2'),
+    },
+    'offsite-2: take it away, all disks are at home',
+    'normal',
+    `NOTHING IS OFFSITE: both backup disks are here (offsite-1, offsite-2) for 13h; take offsite-2 away, it is SAFE TO REMOVE.
+What happens to this place happens to all of them.`,
+  ],
+  [
+    { kind: 'disk-unused', ...ofDisk, configuredMs: 35 * 86_400_000 },
+    'offsite-1: never used yet',
+    'normal',
+    `offsite-1: in the configuration for 35 days, and nothing was ever backed up to it: plug it in, or remove it from the configuration.
+It holds no backup.`,
+  ],
+  [
+    { kind: 'disk-removed', ...ofDisk },
+    'offsite-1: taken away',
+    'low',
+    'It was safe to take. Keep it at its other place until it is due again.',
+  ],
+  [
+    { kind: 'config-rejected', mistakes: ['config.yaml:2:1: unknown key'] },
+    'nas: configuration has 1 mistake',
+    'normal',
+    `The new configuration is not used; the one before stays in force.
+config.yaml:2:1: unknown key
+Correct the file, then: walkaway config check; systemctl reload walkaway`,
+  ],
+  [
+    { kind: 'notify-failed', channel: 'wall', reason: 'it has no terminal', waiting: 2, givenUp: 1 },
+    'nas: no messages by wall',
+    'normal',
+    `nobody was reached by wall: it has no terminal; 1 message given up after three days; 2 messages kept and tried again.
+It is tried again. What waits is in: walkaway status`,
+  ],
+  [
+    { kind: 'daemon-started', version: '1', disks: 2, sources: 1 },
+    'nas: walkaway has started',
+    'low',
+    'walkaway 1 is watching for 2 backup disks of 1 source.',
+  ],
+  [
+    { kind: 'daemon-stopping', because: 'SIGTERM' },
+    'nas: walkaway is stopping',
+    'low',
+    'walkaway is stopping (SIGTERM).',
+  ],
+  [
+    { kind: 'config-reloaded', disks: 2, sources: 1 },
+    'nas: configuration read again',
+    'low',
+    'configuration read again: 2 disks, 1 source.',
+  ],
+]
+
+test.each(golden)('%j', (event, title, urgency, body) => {
+  expect(composeMessage(event, 'nas')).toMatchObject({ title, urgency, body })
+})
+
+const during: readonly (readonly [WalkawayEvent, string])[] = [
+  [{ kind: 'disk-arrived', ...ofDisk }, 'plugged in'],
+  [{ kind: 'pool-imported', ...ofDisk, how: 'imported' }, 'in use'],
+  [{ kind: 'key-not-needed', ...ofDisk }, 'its pool is not encrypted'],
+  [{ kind: 'snapshot-taken', ...ofDisk, snapshot: 'x', datasets: 1 }, 'snapshots taken'],
+  [
+    { kind: 'dataset-sent', ...ofDisk, dataset: datasetName('t'), how: 'full', sentBytes: 1, durationMs: 1 },
+    'a dataset was sent',
+  ],
+  [{ kind: 'dataset-failed', ...ofDisk, dataset: datasetName('t'), reason: 'x' }, 'a dataset FAILED'],
+  [{ kind: 'verified', ...ofDisk, datasets: 1 }, 'backup read back'],
+  [
+    { kind: 'pruned', ...ofDisk, why: 'given-up', onDisk: 1, onSource: 0, left: [] },
+    'old snapshots destroyed',
+  ],
+  [{ kind: 'explain-failed', ...ofDisk, reason: 'x' }, 'no restore text on it'],
+  [{ kind: 'scrub-finished', ...ofDisk, repairedBytes: 0, errors: 0, damaged: 0 }, 'scrubbed'],
+  [{ kind: 'pool-exported', ...ofDisk }, 'nearly ready'],
+]
+test.each(during)('in the middle of a visit: %j', (event, words) => {
+  const { title, body, mayUnplug } = composeMessage(event, 'nas')
+  expect(title).toBe(`offsite-1: ${words}, do NOT unplug it yet`)
+  expect(body).toMatch(/\nDo not unplug it now: it is in use\.\nYou will be told when you can take it\.$/)
+  expect(mayUnplug).toBe(false)
+})
+
+describe('safe and not safe cannot be confused', () => {
+  const safeWords = /take it away|safe to unplug/
+  test('every outcome that is safe says so and has no NOT in its title', () => {
+    for (const outcome of outcomes) {
+      const { title, body, mayUnplug } = composeMessage(safe(visit({ outcome })), 'nas')
+      expect(title).toMatch(safeWords)
+      expect(title).not.toMatch(/\bnot\b/i)
+      expect(body).toMatch(/^You can unplug it now\.\n/)
+      expect(mayUnplug).toBe(true)
+      expect(title.includes('backup complete')).toBe(outcome === 'complete')
+    }
+  })
+  test('what else says that a disk may be taken, says it as clearly', () => {
+    for (const [event] of golden) {
+      const { title, mayUnplug } = composeMessage(event, 'nas')
+      if (mayUnplug !== true) continue
+      expect(title).toMatch(safeWords)
+      expect(title).not.toMatch(/\bnot\b/i)
+    }
+  })
+  test('nothing else has the words of a disk that is safe', () => {
+    for (const [event] of [...golden, ...during]) {
+      if (composeMessage(event, 'nas').mayUnplug === true) continue
+      const { title, body, mayUnplug } = composeMessage(event, 'nas')
+      expect(title).not.toMatch(safeWords)
+      expect(body).not.toMatch(/You can unplug/)
+      expect(mayUnplug).not.toBe(true)
+      expect(event.kind).not.toBe('safe-to-remove')
+    }
+  })
+  test('a title fits a lock screen', () => {
+    for (const [event] of [...golden, ...during])
+      expect(composeMessage(event, 'nas').title.length).toBeLessThanOrEqual(60)
+  })
+})
