@@ -2,10 +2,18 @@
 // configuration's reload, the control socket's answers, the service manager's status line, and the clean stop.
 
 import type { Config } from './config.ts'
-import type { Reply, StatusAnswer, UndeliveredAnswer } from './control/protocol.ts'
+import {
+  type Reply,
+  type Request,
+  refusal,
+  type StatusAnswer,
+  type UndeliveredAnswer,
+  visitAnswer,
+} from './control/protocol.ts'
 import type { ControlServer } from './control/server.ts'
 import { identify } from './core/identity.ts'
 import type { Disk, DiskName } from './core/model.ts'
+import { explainUnknownDisk } from './core/nearest.ts'
 import type { DiskFacts } from './core/reminders.ts'
 import { messageOf } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
@@ -25,7 +33,7 @@ export interface DaemonDeps extends Omit<RunnerDeps, 'lookAgain' | 'onChange'>, 
   readonly notifier: Notifier
   readonly reload: () => Promise<Reloaded>
   /** Starts listening; the daemon closes it when it stops. */
-  readonly listen: (answer: () => Promise<Reply>) => Promise<ControlServer>
+  readonly listen: (answer: (request: Request) => Promise<Reply>) => Promise<ControlServer>
   /** Called a while after the last thing happened: after the start, and after visits. */
   readonly rest: () => void
   readonly tell: (event: WalkawayEvent) => void
@@ -161,9 +169,34 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
       deps.warn(`${runner.disk.name}: whether its pool is imported could not be read: ${messageOf(error)}`)
     })
 
+  const answer = async (request: Request): Promise<Reply> => {
+    switch (request.command) {
+      case 'status':
+        return { version: 1, ok: true, status: await status() }
+      case 'history':
+        return historyOf(request.disk)
+      case 'run':
+      case 'eject': {
+        const runner = [...runners.values()].find(({ disk }) => disk.name === request.disk)
+        if (runner === undefined) return unknownDisk(request.disk, [...runners.keys()])
+        const disks = [...runners.values()].map(({ disk }) => disk)
+        const sighting = identify(disks, await deps.udev.scan()).get(runner.disk.name)
+        const refused = await runner.ask(request.command, sighting ?? { kind: 'absent' })
+        return refused ?? { version: 1, ok: true, status: await status() }
+      }
+    }
+  }
+  const historyOf = (disk: string | null): Reply => {
+    const known = new Set<string>([...runners.keys(), ...visits.map((visit) => visit.disk)])
+    if (disk !== null && !known.has(disk)) return unknownDisk(disk, [...known])
+    const wanted = visits.filter((visit) => disk === null || visit.disk === disk)
+    const shown = wanted.map((visit) => ({ disk: visit.disk, pool: visit.pool, ...visitAnswer(visit) }))
+    return { version: 1, ok: true, history: { version: 1, visits: shown } }
+  }
+
   return {
     async start() {
-      server = await deps.listen(async () => ({ version: 1, ok: true, status: await status() }))
+      server = await deps.listen(answer)
       matchRunners()
       follow().catch((error: unknown) => deps.warn(`udev's events ended: ${messageOf(error)}`))
       deps.tell({
@@ -204,6 +237,9 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
     },
   }
 }
+
+const unknownDisk = (name: string, known: readonly string[]): Reply =>
+  refusal(explainUnknownDisk(name, known), 2)
 
 const isSameDisk = (a: Disk, b: Disk): boolean =>
   a.pool === b.pool && a.poolGuid === b.poolGuid && a.serials.join('\n') === b.serials.join('\n')

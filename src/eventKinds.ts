@@ -38,6 +38,18 @@ export const kinds = {
     subject: 'A backup disk was plugged in',
     explanation: 'The disk is a known one by its serial number and its pool GUID. Its backup begins now.',
   },
+  'visit-asked': {
+    messageId: 'ef0987b5e41c7fdd2facb2283c380cb2',
+    subject: 'A visit of a backup disk was asked for',
+    explanation:
+      'Somebody used walkaway run: the backup begins now, as if the disk had been plugged in. Do not unplug it until walkaway says that it is safe to remove.',
+  },
+  'eject-asked': {
+    messageId: '3e6893a301361ddd37f271ddc9a70e51',
+    subject: 'A backup disk was asked for',
+    explanation:
+      'Somebody used walkaway eject: the visit ends early, what was sent stays, and the rest is sent at the next visit. Do not unplug the disk until walkaway says that it is safe to remove. No visit begins by itself until it is plugged in again.',
+  },
   'disk-refused': {
     messageId: 'bad2c34f339f42b4b94a1c28a84628d9',
     subject: 'A disk is not the backup disk that it claims to be',

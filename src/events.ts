@@ -23,6 +23,8 @@ export type WalkawayEvent =
   | { readonly kind: 'config-reloaded'; readonly disks: number; readonly sources: number }
   | { readonly kind: 'config-rejected'; readonly mistakes: readonly string[] }
   | ({ readonly kind: 'disk-arrived' } & OfDisk)
+  | ({ readonly kind: 'visit-asked' } & OfDisk)
+  | ({ readonly kind: 'eject-asked' } & OfDisk)
   | ({ readonly kind: 'disk-refused'; readonly reason: string } & OfDisk)
   | ({
       readonly kind: 'pool-imported'
@@ -213,6 +215,14 @@ function describe(event: WalkawayEvent): Told {
       return {
         priority: 6,
         sentence: `plugged in, pool ${event.pool}; the backup begins, do not unplug it now`,
+      }
+    case 'visit-asked':
+      return { priority: 6, sentence: 'a visit was asked for; the backup begins, do not unplug it now' }
+    case 'eject-asked':
+      return {
+        priority: 6,
+        sentence:
+          'it was asked for; what runs is ended and the rest goes on at the next visit, do not unplug it yet',
       }
     case 'disk-refused':
       return { priority: 3, sentence: `refused and not touched: ${event.reason}` }

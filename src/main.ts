@@ -26,6 +26,17 @@ interface RestoreFlags {
   readonly keyFile?: string
 }
 
+/** Ends what only follows; asked for a second time, the process ends as any other. */
+function onInterrupt(): AbortSignal {
+  const controller = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(signal, () => controller.abort())
+  return controller.signal
+}
+
+const examples = (...lines: readonly string[]): string =>
+  `\nExamples:\n${lines.map((line) => `  ${line}\n`).join('')}`
+
 /** Leaves through process.exit: node-udev must never be closed, and an abandoned child must not hold us. */
 async function main(argv: readonly string[]): Promise<number> {
   let exitCode = 0
@@ -43,6 +54,8 @@ Examples:
   walkaway config check       every mistake in ${configPath}, with its position
   walkaway status             how each disk stands; may it be taken?
   walkaway plan offsite-1     what a visit would send and prune, and why
+  walkaway run offsite-1      back up to a connected disk now
+  walkaway eject offsite-1    end its visit early, and be told when to take it
   journalctl -u walkaway -f   follow a visit
   walkaway restore offsite-1 tank/photos --to tank/photos-of-then --at 2026-11-22
 
@@ -76,9 +89,52 @@ Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 the daemon is not ru
     })
 
   program
+    .command('run')
+    .argument('<disk>', 'a configured disk that is connected')
+    .description(
+      'start a visit of a connected disk now, and follow it; a visit that runs already is followed',
+    )
+    .addHelpText(
+      'after',
+      `${examples('walkaway run offsite-1')}
+Ctrl-C ends the following; the visit goes on. Exit code 0: the backup is complete; 4: the disk is refused.`,
+    )
+    .action(async (disk: string) => {
+      const { runWish } = await import('./cli/wish.ts')
+      exitCode = await runWish({ wish: 'run', disk, interrupted: onInterrupt(), ...streams })
+    })
+
+  program
+    .command('eject')
+    .argument('<disk>', 'a configured disk that is connected')
+    .description('end a visit early and let go of the disk; what was sent stays, the rest is sent next time')
+    .addHelpText(
+      'after',
+      `${examples('walkaway eject offsite-1')}
+A pool that somebody else imported is exported, too. Exit code 0: the disk is safe to remove. No visit begins by itself
+until the disk is plugged in again; to begin one: walkaway run.`,
+    )
+    .action(async (disk: string) => {
+      const { runWish } = await import('./cli/wish.ts')
+      exitCode = await runWish({ wish: 'eject', disk, interrupted: onInterrupt(), ...streams })
+    })
+
+  program
+    .command('history')
+    .argument('[disk]', 'one disk (default: all)')
+    .option('--json', 'the same as JSON')
+    .description('past visits, the newest last')
+    .addHelpText('after', examples('walkaway history', 'walkaway history offsite-1 --json'))
+    .action(async (disk: string | undefined, options: { json?: boolean }) => {
+      const { runHistory } = await import('./cli/history.ts')
+      exitCode = await runHistory({ disk: disk ?? null, json: options.json === true, ...streams })
+    })
+
+  program
     .command('disks')
     .description('block devices that carry a pool or could, and the lines for the configuration')
     .option('--json', 'the same as JSON')
+    .addHelpText('after', examples('walkaway disks', 'walkaway disks --json'))
     .action(async (options: { json?: boolean }) => {
       const { runDisks } = await import('./cli/disks.ts')
       exitCode = await runDisks({ json: options.json === true, configFile: file(), ...streams })
@@ -92,6 +148,7 @@ Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 the daemon is not ru
     )
     .option('--json', 'the same as JSON, with every snapshot')
     .description('what a visit would send and prune now, and why; changes nothing')
+    .addHelpText('after', examples('walkaway plan', 'walkaway plan offsite-1', 'walkaway plan --json'))
     .action(async (disk: string | undefined, options: { json?: boolean }) => {
       const { runPlan } = await import('./cli/plan.ts')
       exitCode = await runPlan({
@@ -112,6 +169,14 @@ Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 the daemon is not ru
     .option('--dry-run', 'print the commands and change nothing')
     .option('--key-file <file>', 'the key of an encrypted disk (default: the keyFile of the configuration)')
     .description('send a backup back from a disk, properties as they were')
+    .addHelpText(
+      'after',
+      examples(
+        'walkaway restore offsite-1 --list',
+        'walkaway restore offsite-1 tank/photos --to tank/photos-of-then --at 2026-11-22',
+        'walkaway restore offsite-1 --to newpool --dry-run',
+      ),
+    )
     .action(async (disk: string, dataset: string | undefined, options: RestoreFlags) => {
       const { runRestore } = await import('./cli/restore.ts')
       exitCode = await runRestore({
@@ -132,6 +197,7 @@ Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 the daemon is not ru
     .command('check')
     .argument('[file]', 'the file to check (default: the one in force)')
     .description('every mistake at once, each with its line and column')
+    .addHelpText('after', examples('walkaway config check', 'walkaway config check ./new.yaml'))
     .action(async (checked: string | undefined) => {
       const { runConfigCheck } = await import('./cli/config.ts')
       exitCode = await runConfigCheck({ file: checked ?? file(), ...streams })

@@ -2,17 +2,27 @@
 // Where looks come from, and what the other disks do, is daemon.ts.
 
 import type { Config } from './config.ts'
-import type { DiskAnswer } from './control/protocol.ts'
-import type { DiskState, Effect, Input, PoolInKernel, Tale, Vdevs, VisitResult } from './core/diskState.ts'
-import { judgeFreshness } from './core/freshness.ts'
+import { type DiskAnswer, type Refusal, refusal } from './control/protocol.ts'
+import type {
+  DiskState,
+  Effect,
+  Input,
+  Look,
+  PoolInKernel,
+  Tale,
+  Vdevs,
+  VisitResult,
+  Wish,
+} from './core/diskState.ts'
 import { type Alarm, describeAlarm, describeRefusal, type Sighting } from './core/identity.ts'
 import { defaultTiming, transition } from './core/lifecycle.ts'
-import type { Disk, PoolName, Progress } from './core/model.ts'
+import type { Disk, PoolName, Progress, VisitReport } from './core/model.ts'
+import { describe, refusalOf } from './diskAnswer.ts'
 import { messageOf } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
 import { type History, type HistoryRecord, mergeVisits } from './linux/history.ts'
 import type { Inhibitor } from './linux/systemd.ts'
-import { EndVisit, tryRelease, type VisitDeps, visit } from './visit.ts'
+import { EndVisit, isEjected, tryRelease, type VisitDeps, visit } from './visit.ts'
 
 export interface RunnerDeps extends Omit<VisitDeps, 'onPhase' | 'onProgress'> {
   readonly history: History
@@ -28,6 +38,8 @@ export interface RunnerDeps extends Omit<VisitDeps, 'onPhase' | 'onProgress'> {
 export interface Runner {
   readonly disk: Disk
   looked(sighting: Sighting): Promise<void>
+  /** Grants a person's wish, or says why not; null: it is under way, was so already, or was so from the start. */
+  ask(wish: Wish, sighting: Sighting): Promise<Refusal | null>
   /** Before it is said again that a disk is safe to take: somebody may have imported its pool since the last look. */
   confirmReleased(): Promise<void>
   state(): DiskState
@@ -81,7 +93,7 @@ export function createRunner(
         deps.lookAgain(effect.inMs)
         break
       case 'end-visit':
-        running?.controller.abort(new EndVisit('device-gone'))
+        running?.controller.abort(new EndVisit(effect.because))
         break
       case 'reopen-pool':
         inBackground('zpool reopen', deps.pools.reopen(nameInKernel))
@@ -90,7 +102,9 @@ export function createRunner(
         start((signal) => runVisit(effect.vdevs, signal))
         break
       case 'try-release':
-        if (running === null) start((signal) => runRelease(effect.vdevs, signal))
+        if (effect.ejected || running === null) start((signal) => runRelease(effect.vdevs, signal))
+        // The signal is how its work knows; it ends nothing but a visit.
+        if (effect.ejected) running?.controller.abort(new EndVisit('ejected'))
         break
     }
   }
@@ -139,7 +153,7 @@ export function createRunner(
           },
         },
       )
-      await remember(result, vdevs)
+      await remember(result, vdevs, signal)
       return result
     } finally {
       await inhibitor.release()
@@ -159,24 +173,36 @@ export function createRunner(
       { ...deps, onPhase: ignore, onProgress: ignore },
     )
     // Said again of the same visit, which counts once: now its disk is released.
-    if (result.kind === 'released') await remember(result, vdevs)
+    if (result.kind === 'released') await remember(result, vdevs, signal)
     return result
   }
 
   /** The device is noted only when it was released: that is what `recallReleased` goes by. */
-  const remember = async ({ kind, report }: VisitResult, vdevs: Vdevs): Promise<void> => {
+  const remember = async (
+    { kind, report }: VisitResult,
+    vdevs: Vdevs,
+    signal: AbortSignal,
+  ): Promise<void> => {
     const device = kind === 'released' ? deviceKey(vdevs) : null
+    const ejected = isEjected(signal) || wasEjected(report)
     const record: HistoryRecord = {
       ...report,
       disk: disk.name,
       pool: disk.pool,
       poolGuid: disk.poolGuid,
       device,
+      ...(ejected ? { ejected } : {}),
     }
     visits = mergeVisits([...visits, record])
     const result = await deps.history.append(record)
     if (result.kind === 'failed')
       deps.warn(`${disk.name}: this visit could not be recorded: ${result.reason}`)
+  }
+
+  /** Asked for during the visit, and released at a later try. */
+  const wasEjected = ({ startedAt }: VisitReport): boolean => {
+    const last = visits.at(-1)
+    return last?.ejected === true && last.startedAt.getTime() === startedAt.getTime()
   }
 
   const poolInKernel = async (name: PoolName): Promise<PoolInKernel> => {
@@ -188,15 +214,32 @@ export function createRunner(
   const deviceKey = (vdevs: Vdevs): string =>
     [deps.bootId, ...new Set(vdevs.map(({ diskSeq }) => diskSeq))].join(' ')
 
-  /** A disk that was told to be safe stays so over a restart of the daemon: a person may be taking it right now. */
+  /**
+   * A disk that was told to be safe stays so over a restart of the daemon: a person may be taking it right now. Without a
+   * complete backup only one that a person has asked for.
+   */
   const recallReleased = (sighting: Sighting, pool: PoolInKernel): void => {
     const last = visits.at(-1)
     if (sighting.kind !== 'present' || pool !== 'none' || last === undefined) return
-    if (last.outcome === 'complete' && last.device === deviceKey(sighting.vdevs)) {
+    const stays = last.outcome === 'complete' || last.ejected === true
+    if (stays && last.device === deviceKey(sighting.vdevs)) {
       state = { kind: 'removable', outcome: last.outcome, vdevs: sighting.vdevs }
       since = last.finishedAt
       deps.onChange()
     }
+  }
+
+  /** Null: its state changed meanwhile. */
+  const lookAt = async (sighting: Sighting): Promise<Look | null> => {
+    const before = state
+    const name = await deps.pools.nameOf(disk.poolGuid, disk.pool)
+    const pool = name === null ? 'none' : await poolInKernel(name)
+    let sameDevices = true
+    for (const vdev of 'vdevs' in before ? before.vdevs : [])
+      sameDevices &&= await deps.block.isSameDevice(vdev)
+    if (state !== before) return null
+    nameInKernel = name ?? disk.pool
+    return { sighting, sameDevices, pool }
   }
 
   const tellAlarms = (alarms: readonly Alarm[]): void => {
@@ -216,21 +259,22 @@ export function createRunner(
   return {
     disk,
     async looked(sighting) {
-      const before = state
-      const name = await deps.pools.nameOf(disk.poolGuid, disk.pool)
-      const pool = name === null ? 'none' : await poolInKernel(name)
-      let sameDevices = true
-      for (const vdev of 'vdevs' in before ? before.vdevs : [])
-        sameDevices &&= await deps.block.isSameDevice(vdev)
+      const look = await lookAt(sighting)
       if (stopping) return
       // A visit went on while this was looked up: it is old by now.
-      if (state !== before) return deps.lookAgain(0)
-      nameInKernel = name ?? disk.pool
-      if (firstLook) recallReleased(sighting, pool)
+      if (look === null) return deps.lookAgain(0)
+      if (firstLook) recallReleased(sighting, look.pool)
       // One that only settles yet may be the disk that was released.
       firstLook &&= sighting.kind === 'settling'
       if (sighting.kind === 'present') tellAlarms(sighting.alarms)
-      apply({ kind: 'looked', sighting, sameDevices, pool })
+      apply({ kind: 'looked', ...look })
+    },
+    async ask(wish, sighting) {
+      const look = await lookAt(sighting)
+      if (stopping) return refusal('walkaway is stopping', 1)
+      if (look === null) return refusal(`${disk.name}: its state is just changing; ask again`, 1)
+      apply({ kind: 'asked', wish, ...look })
+      return refusalOf(wish, state, disk)
     },
     async confirmReleased() {
       const before = state
@@ -243,7 +287,10 @@ export function createRunner(
     state: () => state,
     visits: () => visits,
     progress: () => progress,
-    describe: (overdueMs) => describe({ disk, state, since, progress, visits, overdueMs, now: deps.now() }),
+    describe: (overdueMs) => {
+      const ending = running !== null && isEjected(running.controller.signal)
+      return describe({ disk, state, since, ending, progress, visits, overdueMs, now: deps.now() })
+    },
     idle: () => running === null && idleStates.has(state.kind),
     async stop() {
       stopping = true
@@ -271,64 +318,4 @@ function eventOf(tale: Tale, { name: disk, pool, ...identity }: Disk): WalkawayE
       ? reason.sentence
       : describeRefusal({ name: disk, pool, ...identity }, reason)
   return { kind: 'disk-refused', disk, pool, reason: sentence }
-}
-
-function describe(of: {
-  readonly disk: Disk
-  readonly state: DiskState
-  readonly since: Date | null
-  readonly progress: Progress | null
-  readonly visits: readonly HistoryRecord[]
-  readonly overdueMs: number | null
-  readonly now: Date
-}): DiskAnswer {
-  const { disk, state, progress, visits } = of
-  const { lastComplete, dueBy, overdue } = judgeFreshness(visits, of.overdueMs, of.now)
-  const last = visits.at(-1)
-  return {
-    name: disk.name,
-    pool: disk.pool,
-    poolGuid: disk.poolGuid,
-    serials: [...disk.serials],
-    state: state.kind === 'visiting' ? state.phase : state.kind,
-    since: of.since?.toISOString() ?? null,
-    reason: reasonOf(state, disk),
-    overdue,
-    dueBy: dueBy?.toISOString() ?? null,
-    lastComplete: lastComplete?.toISOString() ?? null,
-    lastVisit:
-      last === undefined
-        ? null
-        : {
-            startedAt: last.startedAt.toISOString(),
-            finishedAt: last.finishedAt.toISOString(),
-            outcome: last.outcome,
-            sentBytes: last.sentBytes,
-            datasets: last.datasets,
-            failures: last.failures,
-            reason: last.reason,
-            space: last.space,
-          },
-    progress: progress === null ? null : { ...progress, readyAt: progress.readyAt?.toISOString() ?? null },
-  }
-}
-
-function reasonOf(state: DiskState, disk: Disk): string | null {
-  switch (state.kind) {
-    case 'absent':
-    case 'visiting':
-    case 'removable':
-      return null
-    case 'arriving':
-      return `waiting for ${state.waitingFor}`
-    case 'refused':
-      return state.reason.kind === 'import-refused'
-        ? state.reason.sentence
-        : describeRefusal(disk, state.reason)
-    case 'not-removable':
-    case 'stuck':
-      return state.reason
-    case 'pulled':
-      return 'pulled out while in use: plug it in again, the backup goes on where it was'
-  }
 }

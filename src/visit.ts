@@ -10,7 +10,7 @@ import { DeadlineExceeded, DiskVanished, ImportRefused, KeyRefused, messageOf, P
 import type { Block } from './linux/block.ts'
 import { scrub } from './scrub.ts'
 import { keyFileOf, unlock } from './unlock.ts'
-import { ALTROOT, type ImportedPool } from './zfs/pool.ts'
+import { ALTROOT, type ImportedPool, READ_ONLY_ALTROOT } from './zfs/pool.ts'
 
 export interface VisitDeps extends BackupDeps {
   readonly block: Block
@@ -26,11 +26,18 @@ export interface VisitRequest {
   readonly signal: AbortSignal
 }
 
+const whyEnded = {
+  'device-gone': 'the disk was removed',
+  stopping: 'walkaway is stopping',
+  ejected: 'it was ended early by `walkaway eject`',
+} as const
+type WhyEnded = keyof typeof whyEnded
+
 /** The reason of a visit's abort signal. */
 export class EndVisit extends Error {
-  readonly because: 'device-gone' | 'stopping'
-  constructor(because: 'device-gone' | 'stopping') {
-    super(because === 'stopping' ? 'walkaway is stopping' : 'the disk was removed')
+  readonly because: WhyEnded
+  constructor(because: WhyEnded) {
+    super(whyEnded[because])
     this.name = 'EndVisit'
     this.because = because
   }
@@ -41,7 +48,7 @@ type Imported =
   | {
       readonly kind: 'imported'
       readonly pool: PoolName
-      readonly byUs: boolean
+      readonly importedBy: Importer
       readonly fresh: boolean
     }
   | { readonly kind: 'ended'; readonly result: VisitResult }
@@ -71,7 +78,7 @@ export async function visit(request: VisitRequest, deps: VisitDeps): Promise<Vis
     return imported.result
   }
 
-  const { pool, byUs, fresh } = imported
+  const { pool, importedBy, fresh } = imported
   const backup = { ...request, pool, isPresent: () => isPresent(request.vdevs, deps) }
   let finished: VisitReport
   try {
@@ -80,7 +87,7 @@ export async function visit(request: VisitRequest, deps: VisitDeps): Promise<Vis
     const result = await backUp(backup, deps)
     const { outcome } = judge(result)
     // What somebody else has imported is theirs to scrub.
-    const damage = byUs ? await scrub({ ...backup, outcome, fresh }, deps) : []
+    const damage = importedBy === 'us' ? await scrub({ ...backup, outcome, fresh }, deps) : []
     finished = report(judge({ ...result, failures: [...result.failures, ...damage] }))
   } catch (error) {
     const interrupted =
@@ -92,7 +99,7 @@ export async function visit(request: VisitRequest, deps: VisitDeps): Promise<Vis
     }
   }
   deps.tell({ kind: 'backup-finished', disk: disk.name, pool, report: finished })
-  return letGo({ ...request, pool, byUs, report: finished }, deps)
+  return letGo({ ...request, pool, importedBy, report: finished }, deps)
 }
 
 /** What happened and, where that is known, what the person can do. */
@@ -156,15 +163,15 @@ async function bringUp(
 
     const before = (await deps.pools.imported()).find((pool) => pool.guid === disk.poolGuid)
     const found = before ?? (await deps.pools.importPool({ guid: disk.poolGuid, pool: disk.pool, links }))
-    const byUs = found.altroot === ALTROOT
+    const importedBy = importerOf(found)
     const recovered = before === undefined ? 'imported' : await recover(found, deps)
     if (recovered === 'stuck') {
       const reason = 'its pool does not come back'
       return ended({ kind: 'stuck', reason, report: report({ reason }) })
     }
-    const how = byUs ? recovered : 'by-somebody-else'
+    const how = importedBy === 'us' ? recovered : 'by-somebody-else'
     deps.tell({ kind: 'pool-imported', disk: disk.name, pool: found.name, how })
-    return { kind: 'imported', pool: found.name, byUs, fresh: before === undefined }
+    return { kind: 'imported', pool: found.name, importedBy, fresh: before === undefined }
   } catch (error) {
     const reason = messageOf(error)
     const failed = report({ reason })
@@ -196,27 +203,33 @@ async function recover(pool: ImportedPool, deps: VisitDeps): Promise<'left-by-us
   return wasSuspended ? 'came-back' : 'left-by-us'
 }
 
+/** What somebody else imported is not ours to export, unless a person asks for it; what a restore reads from is not at all. */
+type Importer = 'us' | 'restore' | 'somebody-else'
+
+const importerOf = ({ altroot }: ImportedPool): Importer =>
+  altroot === ALTROOT ? 'us' : altroot === READ_ONLY_ALTROOT ? 'restore' : 'somebody-else'
+
 export interface ReleaseRequest {
   readonly disk: Disk
   readonly vdevs: Vdevs
   readonly config: Config
   readonly pool: PoolName
-  /** False: somebody else imported it, so it is not ours to export. */
-  readonly byUs: boolean
+  readonly importedBy: Importer
   readonly report: VisitReport
+  /** Its reason says why: an `EndVisit`. Of one that was ejected, the pool is exported by whomever it was imported. */
   readonly signal: AbortSignal
 }
 
 /** Exports, flushes and stops; or says what is in the way. Nothing is run on a pool whose device is gone. */
 async function letGo(request: ReleaseRequest, deps: VisitDeps): Promise<VisitResult> {
-  const { disk, vdevs, config, pool, byUs, report, signal } = request
-  if (!byUs) {
-    return {
-      kind: 'not-released',
-      report,
-      reason: importedByOthers,
-      hint: `to release it: zpool export ${pool}`,
-    }
+  const { disk, vdevs, config, pool, importedBy, report, signal } = request
+  if (importedBy === 'restore' && isEjected(signal)) {
+    const reason = 'its pool is imported read-only: a restore reads from it'
+    return { kind: 'not-released', report, reason, hint: `wait for it; when none runs: zpool export ${pool}` }
+  }
+  if (importedBy !== 'us' && !isEjected(signal)) {
+    const hint = `to release it: walkaway eject ${disk.name}`
+    return { kind: 'not-released', report, reason: importedByOthers, hint }
   }
   deps.onPhase('exporting')
   try {
@@ -231,14 +244,22 @@ async function letGo(request: ReleaseRequest, deps: VisitDeps): Promise<VisitRes
 }
 
 const isStopping = ({ aborted, reason }: AbortSignal): boolean =>
-  aborted && !(reason instanceof EndVisit && reason.because === 'device-gone')
+  aborted && !(reason instanceof EndVisit && reason.because !== 'stopping')
+
+/** A person asked for the disk. */
+export const isEjected = ({ reason }: AbortSignal): boolean =>
+  reason instanceof EndVisit && reason.because === 'ejected'
 
 async function explainExport(
   error: unknown,
-  { disk, vdevs, pool, report }: ReleaseRequest,
+  { disk, vdevs, pool, importedBy, report }: ReleaseRequest,
   deps: VisitDeps,
 ): Promise<VisitResult> {
-  const hint = 'it is tried again by itself'
+  // What is mounted outside the service's own view of the file system, no export from in here unmounts.
+  const hint =
+    importedBy === 'us'
+      ? 'it is tried again by itself'
+      : `end what uses it (unmount its datasets: zfs unmount -a), then: walkaway eject ${disk.name}`
   if (!(await isPresent(vdevs, deps)))
     return { kind: (await mayBeImported(disk, deps)) ? 'pulled' : 'gone', report }
   if (error instanceof DiskVanished)
@@ -289,14 +310,14 @@ async function freeDevices(
 
 /** Another try to release a disk whose visit is over. Never throws. */
 export async function tryRelease(
-  request: Omit<ReleaseRequest, 'pool' | 'byUs'>,
+  request: Omit<ReleaseRequest, 'pool' | 'importedBy'>,
   deps: VisitDeps,
 ): Promise<VisitResult> {
   const { disk, vdevs, config, report } = request
   try {
     const found = (await deps.pools.imported()).find((pool) => pool.guid === disk.poolGuid)
     if (found === undefined) return await freeDevices(vdevs, config.finish.spinDown, report, deps)
-    return await letGo({ ...request, pool: found.name, byUs: found.altroot === ALTROOT }, deps)
+    return await letGo({ ...request, pool: found.name, importedBy: importerOf(found) }, deps)
   } catch (error) {
     if (error instanceof DeadlineExceeded) return { kind: 'stuck', report, reason: messageOf(error) }
     return { kind: 'not-released', report, reason: messageOf(error), hint: 'it is tried again by itself' }

@@ -20,6 +20,8 @@ function examples(text: string): {
     'config-reloaded': [{ kind: 'config-reloaded', disks: 1, sources: 2 }],
     'config-rejected': [{ kind: 'config-rejected', mistakes: [text, 'config.yaml:2:1: unknown key'] }],
     'disk-arrived': [{ kind: 'disk-arrived', ...ofDisk }],
+    'visit-asked': [{ kind: 'visit-asked', ...ofDisk }],
+    'eject-asked': [{ kind: 'eject-asked', ...ofDisk }],
     'disk-refused': [{ kind: 'disk-refused', ...ofDisk, reason: text }],
     'pool-imported': (['imported', 'left-by-us', 'by-somebody-else', 'came-back'] as const).map((how) => ({
       kind: 'pool-imported',
@@ -172,6 +174,8 @@ describe('priorities', () => {
     'config-reloaded': [6],
     'config-rejected': [3],
     'disk-arrived': [6],
+    'visit-asked': [6],
+    'eject-asked': [6],
     'disk-refused': [3],
     'pool-imported': [6, 6, 6, 6],
     'key-not-needed': [4],

@@ -1,10 +1,10 @@
 // `walkaway plan [DISK] [--json]`: what a visit would send and prune, and why. Changes nothing and needs no daemon: it reads ZFS
 // itself and plans with the code of a visit.
 import { loadConfig } from '../config/load.ts'
-import { chooseNearest } from '../config/nearest.ts'
 import { type Config, type ConfiguredDisk, renderMistake } from '../config.ts'
 import { identify } from '../core/identity.ts'
 import type { BlockDevice } from '../core/model.ts'
+import { chooseNearest } from '../core/nearest.ts'
 import { BadInput } from '../errors.ts'
 import { createLocalCalendar } from '../linux/localCalendar.ts'
 import { createRun } from '../linux/run.ts'

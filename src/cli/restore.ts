@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config.ts'
-import { ask } from '../control/client.ts'
+import { askStatus } from '../control/client.ts'
 import { type BlockDevice, type DatasetName, datasetName, type PoolGuid, visitPhases } from '../core/model.ts'
 import {
   explainRestoreRefusal,
@@ -103,7 +103,7 @@ export async function runRestore(options: RestoreOptions): Promise<0 | 1 | 2 | 4
     }
     return await onOpenDisk(located, machine, say, async (disk) => {
       // Asked, the daemon sees at once that the disk is in use, and says that it is not to be taken.
-      await ask(socket, { version: 1, command: 'status' }, { deadlineMs }).catch((error: unknown) =>
+      await askStatus(socket, { version: 1, command: 'status' }, { deadlineMs }).catch((error: unknown) =>
         say(`the daemon may not know yet that the disk is in use: ${messageOf(error)}`),
       )
       return to === null
@@ -159,7 +159,7 @@ async function machineOf(runtimeDir: string, stderr: Output): Promise<RestoreMac
 
 /** Why the daemon needs this disk for itself now; null when it does not, or is not running. */
 async function visitUnderWay(guid: PoolGuid, socket: string): Promise<string | null> {
-  const reply = await ask(socket, { version: 1, command: 'status' }, { deadlineMs })
+  const reply = await askStatus(socket, { version: 1, command: 'status' }, { deadlineMs })
   if ('kind' in reply) return null
   if (!reply.ok) throw new BadInput(reply.error.message)
   const disk = reply.status.disks.find(({ poolGuid }) => poolGuid === guid)

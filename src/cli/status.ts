@@ -1,8 +1,7 @@
 // `walkaway status [--json]`: asks the daemon. Without a daemon, what the history of visits knows, and exit code 3.
 import { hostname } from 'node:os'
-import { ask } from '../control/client.ts'
-import type { VisitAnswer } from '../control/protocol.ts'
-import type { VisitReport } from '../core/model.ts'
+import { askStatus } from '../control/client.ts'
+import { type VisitAnswer, visitAnswer } from '../control/protocol.ts'
 import { messageOf } from '../errors.ts'
 import { createHistory, type HistoryRecord } from '../linux/history.ts'
 import { oneLine } from '../linux/oneLine.ts'
@@ -24,7 +23,7 @@ const deadlineMs = 5_000
 /** Returns the exit code: 0; 3 when the daemon is not running; what the daemon says when it refuses. */
 export async function runStatus(options: StatusOptions): Promise<number> {
   const { json, stdout, stderr, socket = controlSocket, now = () => new Date() } = options
-  const reply = await ask(socket, { version: 1, command: 'status' }, { deadlineMs })
+  const reply = await askStatus(socket, { version: 1, command: 'status' }, { deadlineMs })
   if ('kind' in reply) return tellOffline(options)
   if (!reply.ok) {
     stderr.write(`walkaway: ${oneLine(reply.error.message)}\n`)
@@ -93,21 +92,10 @@ function rememberedDisks(visits: readonly HistoryRecord[]): readonly RememberedD
             disk === last.disk && poolGuid === last.poolGuid && outcome === 'complete',
         )
         ?.finishedAt.toISOString() ?? null,
-    lastVisit: answerOf(last),
+    lastVisit: visitAnswer(last),
     progress: null,
   }))
 }
-
-const answerOf = (visit: VisitReport): VisitAnswer => ({
-  startedAt: visit.startedAt.toISOString(),
-  finishedAt: visit.finishedAt.toISOString(),
-  outcome: visit.outcome,
-  sentBytes: visit.sentBytes,
-  datasets: visit.datasets,
-  failures: visit.failures,
-  reason: visit.reason,
-  space: visit.space,
-})
 
 /** Lines with what is remembered of each disk; nothing at all when nothing is. */
 function renderRemembered(disks: readonly RememberedDisk[], now: Date): string {

@@ -45,7 +45,7 @@ function undeliveredInWords({ channel, waiting, givenUp, since, reason }: Undeli
 }
 
 /** May it be taken? */
-function stateInWords({ state }: DiskAnswer): string {
+export function stateInWords({ state }: DiskAnswer): string {
   switch (state) {
     case 'absent':
       return 'not connected'
@@ -141,7 +141,7 @@ function progressInWords(progress: NonNullable<DiskAnswer['progress']>, now: Dat
   ]
 }
 
-function visitInWords(visit: VisitAnswer, now: Date): readonly string[] {
+export function visitInWords(visit: VisitAnswer, now: Date): readonly string[] {
   const { outcome, datasets, failures, reason, sentBytes } = visit
   const when = `last visit ${timeInWords(now.getTime() - Date.parse(visit.finishedAt))} ago`
   switch (outcome) {

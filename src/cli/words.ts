@@ -70,3 +70,16 @@ export function alignedCells(rows: readonly (readonly string[])[]): readonly (re
     row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths.get(at) ?? 0))),
   )
 }
+
+/** At most so many visible characters of a line; what colours it stays whole, and is switched off at the end. */
+export function clip(line: string, columns: number): string {
+  let visible = 0
+  let clipped = ''
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: what `paint` makes
+  for (const [part] of line.matchAll(/\x1b\[\d+m|[^\x1b]/gu)) {
+    if (!part.startsWith('\x1b')) visible += 1
+    if (visible > columns) return `${clipped}${clipped.includes('\x1b') ? '\x1b[0m' : ''}`
+    clipped += part
+  }
+  return clipped
+}

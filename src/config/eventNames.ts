@@ -6,6 +6,8 @@ export const eventNames = [
   'config-reloaded',
   'config-rejected',
   'disk-arrived',
+  'visit-asked',
+  'eject-asked',
   'disk-refused',
   'pool-imported',
   'key-not-needed',

@@ -1,9 +1,9 @@
 // What the schema complains of -> sentences at positions of the file. Pure.
 
 import type * as z from 'zod'
+import { chooseNearest } from '../core/nearest.ts'
 import type { IssueParams } from './blocks.ts'
 import type { Finding, Position, Tree } from './document.ts'
-import { chooseNearest } from './nearest.ts'
 import { quote } from './values.ts'
 
 /** The tree as plain values, for the schema. An empty value is `undefined`: its key is known to be there. */

@@ -1,7 +1,16 @@
 // A command's end of the control socket: asks one thing and hangs up. "Not running" is a normal answer.
 import { connect } from 'node:net'
 import { BadInput, DeadlineExceeded, UnreadableAnswer } from '../errors.ts'
-import { formatRequest, maxReplyBytes, parseReply, type Reply, type Request } from './protocol.ts'
+import {
+  formatRequest,
+  type HistoryReply,
+  maxReplyBytes,
+  parseReply,
+  type Refusal,
+  type Reply,
+  type Request,
+  type StatusReply,
+} from './protocol.ts'
 
 export interface NotRunning {
   readonly kind: 'not-running'
@@ -72,3 +81,25 @@ const hungUp = (cause?: unknown) =>
 /** A promise, so that what it throws rejects. */
 const parseReplyOf = async (chunks: readonly Buffer[]): Promise<Reply> =>
   parseReply(Buffer.concat(chunks).toString('utf8'))
+
+/** As `ask`, of what is answered with how things stand. */
+export async function askStatus(
+  path: string,
+  request: Exclude<Request, { readonly command: 'history' }>,
+  options: { readonly deadlineMs: number },
+): Promise<StatusReply | Refusal | NotRunning> {
+  const reply = await ask(path, request, options)
+  if ('history' in reply) throw new UnreadableAnswer('the daemon answered something else than was asked')
+  return reply
+}
+
+/** As `ask`, of what is answered with visits. */
+export async function askHistory(
+  path: string,
+  disk: string | null,
+  options: { readonly deadlineMs: number },
+): Promise<HistoryReply | Refusal | NotRunning> {
+  const reply = await ask(path, { version: 1, command: 'history', disk }, options)
+  if ('status' in reply) throw new UnreadableAnswer('the daemon answered something else than was asked')
+  return reply
+}

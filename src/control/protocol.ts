@@ -1,7 +1,7 @@
 // What the daemon and its commands say to each other over the control socket: one JSON object a line, version 1.
 // Owns the shape, its validation on both sides, and the size limits. Knows nothing of sockets.
 import * as z from 'zod'
-import { outcomes, visitPhases } from '../core/model.ts'
+import { outcomes, type VisitReport, visitPhases } from '../core/model.ts'
 import { UnreadableAnswer } from '../errors.ts'
 
 const protocolVersion = 1
@@ -42,6 +42,17 @@ const visitShape = z.object({
 /** One visit of a disk, in SPEC section 5's form; instants in ISO 8601, UTC. */
 export type VisitAnswer = z.infer<typeof visitShape>
 
+export const visitAnswer = (visit: VisitReport): VisitAnswer => ({
+  startedAt: visit.startedAt.toISOString(),
+  finishedAt: visit.finishedAt.toISOString(),
+  outcome: visit.outcome,
+  sentBytes: visit.sentBytes,
+  datasets: visit.datasets,
+  failures: visit.failures,
+  reason: visit.reason,
+  space: visit.space,
+})
+
 const progressShape = z.object({
   phase: z.enum(visitPhases),
   dataset: z.string().nullable(),
@@ -66,6 +77,8 @@ const diskShape = z.object({
   dueBy: instant.nullable(),
   lastComplete: instant.nullable(),
   lastVisit: visitShape.nullable(),
+  /** `walkaway eject` was asked for, and is not done yet. */
+  ending: z.boolean(),
   /** Not null exactly while a visit runs. */
   progress: progressShape.nullable(),
 })
@@ -93,8 +106,23 @@ const statusShape = z.object({
 /** What `status --json` prints. */
 export type StatusAnswer = z.infer<typeof statusShape>
 
+/** The visits of one disk or of all that are known, oldest first; what `history --json` prints. */
+const historyShape = z.object({
+  version: z.literal(1),
+  visits: z.array(visitShape.extend({ disk: z.string(), pool: z.string() })).readonly(),
+})
+export type HistoryAnswer = z.infer<typeof historyShape>
+
+const disk = z.string().min(1).max(256)
 const requestShape = z.discriminatedUnion('command', [
   z.strictObject({ version: z.literal(protocolVersion), command: z.literal('status') }),
+  z.strictObject({
+    version: z.literal(protocolVersion),
+    command: z.literal('history'),
+    disk: disk.nullable(),
+  }),
+  z.strictObject({ version: z.literal(protocolVersion), command: z.literal('run'), disk }),
+  z.strictObject({ version: z.literal(protocolVersion), command: z.literal('eject'), disk }),
 ])
 export type Request = z.infer<typeof requestShape>
 
@@ -103,15 +131,25 @@ const refusalShape = z.object({
   ok: z.literal(false),
   error: z.object({ message: z.string(), exitCode: z.int().min(1).max(4) }),
 })
-const replyShape = z.discriminatedUnion('ok', [
-  z.object({ version: z.literal(protocolVersion), ok: z.literal(true), status: statusShape }),
-  refusalShape,
-])
+/** What was asked for is under way, or was so already: how things stand now. */
+const statusReplyShape = z.object({
+  version: z.literal(protocolVersion),
+  ok: z.literal(true),
+  status: statusShape,
+})
+const historyReplyShape = z.object({
+  version: z.literal(protocolVersion),
+  ok: z.literal(true),
+  history: historyShape,
+})
+const replyShape = z.union([statusReplyShape, historyReplyShape, refusalShape])
+export type StatusReply = z.infer<typeof statusReplyShape>
+export type HistoryReply = z.infer<typeof historyReplyShape>
 export type Reply = z.infer<typeof replyShape>
 export type Refusal = z.infer<typeof refusalShape>
 
 /** A reply that says no; the exit codes are those of SPEC section 5. */
-export const refusal = (message: string, exitCode: 1 | 2 | 3 | 4): Refusal => ({
+export const refusal = (message: string, exitCode: Refusal['error']['exitCode']): Refusal => ({
   version: protocolVersion,
   ok: false,
   error: { message, exitCode },
@@ -175,10 +213,21 @@ function parseJson(
 }
 
 function firstIssue(error: z.ZodError): string {
-  const issue = error.issues[0]
+  const issue = deepest(error.issues)
   if (issue === undefined) return 'not valid'
   const where = issue.path.map(String).join('.')
   return brief(where === '' ? issue.message : `${where}: ${issue.message}`)
+}
+
+/** Of the shapes that a reply may have, the one that it comes nearest to is the one that it was to be. */
+function deepest(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue | undefined {
+  const [first] = issues
+  if (first?.code !== 'invalid_union') return first
+  const found = first.errors.flatMap((shape) => deepest(shape) ?? [])
+  return found.reduce(
+    (best, issue) => (issue.path.length > best.path.length ? issue : best),
+    found[0] ?? first,
+  )
 }
 
 function brief(value: unknown): string {

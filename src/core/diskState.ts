@@ -55,14 +55,20 @@ export type DiskState =
 /** What the kernel has of the disk's pool. Suspended: everything that is written to it waits for its disk. */
 export type PoolInKernel = 'none' | 'imported' | 'suspended'
 
+export interface Look {
+  readonly sighting: Sighting
+  /** The devices that the state speaks of are still the same ones (by DISKSEQ). */
+  readonly sameDevices: boolean
+  readonly pool: PoolInKernel
+}
+
+/** What a person can ask for: a visit now, or that the disk is let go of now. */
+export type Wish = 'run' | 'eject'
+
 export type Input =
-  | {
-      readonly kind: 'looked'
-      readonly sighting: Sighting
-      /** The devices that the state speaks of are still the same ones (by DISKSEQ). */
-      readonly sameDevices: boolean
-      readonly pool: PoolInKernel
-    }
+  | ({ readonly kind: 'looked' } & Look)
+  /** A person asks; nothing is done without a look at the disk right then, which also counts as a look. */
+  | ({ readonly kind: 'asked'; readonly wish: Wish } & Look)
   /** Between two looks, somebody imported the pool of a disk that was released. */
   | { readonly kind: 'imported-by-others' }
   | { readonly kind: 'phase'; readonly phase: VisitPhase }
@@ -93,16 +99,20 @@ export type VisitResult =
 
 export type Effect =
   | { readonly kind: 'start-visit'; readonly vdevs: Vdevs }
-  | { readonly kind: 'end-visit' }
+  /** `ejected`: a person wants the disk; it is released as after any visit. */
+  | { readonly kind: 'end-visit'; readonly because: 'device-gone' | 'ejected' }
   /** Makes ZFS notice that the device is gone: the pool becomes suspended and harmless. */
   | { readonly kind: 'reopen-pool' }
-  | { readonly kind: 'try-release'; readonly vdevs: Vdevs }
+  /** `ejected`: a person asked for it, so the pool is exported even if somebody else imported it. */
+  | { readonly kind: 'try-release'; readonly vdevs: Vdevs; readonly ejected: boolean }
   | { readonly kind: 'look-again'; readonly inMs: number }
   | { readonly kind: 'tell'; readonly what: Tale }
 
 /** What a person is told; daemon.ts makes the event of it. */
 export type Tale =
   | { readonly kind: 'disk-arrived' }
+  | { readonly kind: 'visit-asked' }
+  | { readonly kind: 'eject-asked' }
   | { readonly kind: 'disk-refused'; readonly reason: Refusal }
   | {
       readonly kind: 'safe-to-remove'

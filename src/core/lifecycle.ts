@@ -1,8 +1,9 @@
 // The life of one backup disk as a pure state machine: what was seen or happened, and the state it was in, give the
 // next state and what to do. daemon.ts looks and acts; nothing here does.
 
-import type { DiskState, Effect, Input, Refusal, Tale, Told, Vdevs, VisitResult } from './diskState.ts'
+import type { DiskState, Effect, Input, Look, Refusal, Told, Vdevs, VisitResult } from './diskState.ts'
 import type { Sighting } from './identity.ts'
+import { afterWish, begin, type Transition, tell } from './wishes.ts'
 
 /** Why a disk is not released whose pool walkaway did not import. */
 export const importedByOthers = 'its pool was imported by somebody else and stays imported'
@@ -25,13 +26,7 @@ export const defaultTiming: Timing = {
   retryReleaseMs: 15_000,
 }
 
-export interface Transition {
-  readonly state: DiskState
-  readonly effects: readonly Effect[]
-}
-
 const stay = (state: DiskState): Transition => ({ state, effects: [] })
-const tell = (what: Tale): Effect => ({ kind: 'tell', what })
 
 /** The next state and what to do. Total: every input is answered in every state. */
 export function transition(
@@ -43,6 +38,8 @@ export function transition(
   switch (input.kind) {
     case 'looked':
       return afterLook(state, input, now, timing)
+    case 'asked':
+      return afterWish(state, input.wish, input, afterLook(state, input, now, timing))
     case 'imported-by-others':
       return state.kind === 'removable' ? takeBack(state, now, timing) : stay(state)
     case 'phase':
@@ -51,8 +48,6 @@ export function transition(
       return afterVisit(state, input.result, now, timing)
   }
 }
-
-type Look = Extract<Input, { kind: 'looked' }>
 
 const isImported = ({ pool }: Look): boolean => pool !== 'none'
 
@@ -74,7 +69,8 @@ function afterLook(state: DiskState, look: Look, now: Date, timing: Timing): Tra
       return whilePulled(state, look, now, timing)
     case 'stuck':
       // Plugged in again it has another DISKSEQ: worth another try, the visit itself asks whether ZFS answers.
-      if (look.sighting.kind === 'present' && !look.sameDevices) return begin(look.sighting.vdevs)
+      if (look.sighting.kind === 'present' && !look.sameDevices)
+        return begin(look.sighting.vdevs, 'disk-arrived')
       return isImported(look) || look.sighting.kind !== 'absent' ? stay(state) : stay({ kind: 'absent' })
   }
 }
@@ -98,7 +94,7 @@ function arrive(
 
   switch (sighting.kind) {
     case 'present':
-      return begin(sighting.vdevs)
+      return begin(sighting.vdevs, 'disk-arrived')
     case 'refused':
       return refuse(fingerprint, sighting.reason, told)
     case 'settling':
@@ -133,11 +129,6 @@ const refuse = (fingerprint: string, reason: Refusal, told: Told): Transition =>
   effects: told.includes(fingerprint) ? [] : [tell({ kind: 'disk-refused', reason })],
 })
 
-const begin = (vdevs: Vdevs): Transition => ({
-  state: { kind: 'visiting', phase: 'importing', vdevs, suspendedSince: null },
-  effects: [tell({ kind: 'disk-arrived' }), { kind: 'start-visit', vdevs }],
-})
-
 /** Removed while its pool was imported, by whomever. */
 function pulled(vdevs: Vdevs, look: Look): Transition {
   const reopened = mayReopen(look.sighting)
@@ -160,9 +151,9 @@ function duringVisit(
   timing: Timing,
 ): Transition {
   if (look.sameDevices) return whilePluggedIn(state, look, now, timing)
-  if (!isImported(look)) return { state, effects: [{ kind: 'end-visit' }] }
+  if (!isImported(look)) return { state, effects: [{ kind: 'end-visit', because: 'device-gone' }] }
   const next = pulled(state.vdevs, look)
-  return { state: next.state, effects: [{ kind: 'end-visit' }, ...next.effects] }
+  return { state: next.state, effects: [{ kind: 'end-visit', because: 'device-gone' }, ...next.effects] }
 }
 
 /** Nothing comes to an end on a suspended pool: unless another look finds it working again, the disk needs a person. */
@@ -185,7 +176,7 @@ function whilePluggedIn(
   const reason = 'it is plugged in but does not answer, and its pool is suspended'
   return {
     state: { kind: 'stuck', vdevs, reason },
-    effects: [{ kind: 'end-visit' }, tell({ kind: 'disk-stuck', reason })],
+    effects: [{ kind: 'end-visit', because: 'device-gone' }, tell({ kind: 'disk-stuck', reason })],
   }
 }
 
@@ -203,7 +194,7 @@ function takeBack(
 ): Transition {
   // As the next try to release it will say: it is told once.
   const reason = importedByOthers
-  const hint = 'export it, and it is released again by itself'
+  const hint = 'export it, or use `walkaway eject`, and it is released again'
   const retryAt = new Date(now.getTime() + timing.retryReleaseMs)
   return {
     state: { kind: 'not-removable', outcome, vdevs, reason, retryAt, retries: 0, imported: true },
@@ -235,7 +226,7 @@ function whileNotRemovable(
   return {
     state: { ...state, retries, retryAt: new Date(now.getTime() + pauseMs), imported: isImported(look) },
     effects: [
-      { kind: 'try-release', vdevs: state.vdevs },
+      { kind: 'try-release', vdevs: state.vdevs, ejected: false },
       { kind: 'look-again', inMs: pauseMs },
     ],
   }
@@ -271,7 +262,7 @@ function whileAway(
   const returning = { fingerprint, stableSince: stable.since }
   if (stable.inMs > 0)
     return { state: { ...state, returning }, effects: [{ kind: 'look-again', inMs: stable.inMs }] }
-  if (sighting.kind === 'present') return begin(sighting.vdevs)
+  if (sighting.kind === 'present') return begin(sighting.vdevs, 'disk-arrived')
   // It came back, but not as itself (in another dock, beside a copy): said, and waited for as before.
   const { told } = state
   if (told.includes(fingerprint)) return stay({ ...state, returning })

@@ -29,6 +29,8 @@ export interface HistoryRecord extends VisitReport {
   readonly poolGuid: PoolGuid | null
   /** Boot id and DISKSEQ(s) of the very device that was visited; null when it is not known. */
   readonly device: string | null
+  /** A person ended it with `walkaway eject`; lines of other visits do without. */
+  readonly ejected?: boolean | undefined
 }
 
 /** Whether this visit was to this very disk, whatever it was called then. A new disk may bear the name of a dead one. */
@@ -165,6 +167,7 @@ const recordSchema = z.object({
   pool: z.string().transform(poolName),
   poolGuid: z.string().transform(poolGuid).nullable().default(null),
   device: z.string().nullable(),
+  ejected: z.boolean().optional(),
   startedAt: time,
   finishedAt: time,
   outcome: z.enum(outcomes),

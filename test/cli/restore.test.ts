@@ -318,6 +318,7 @@ describe('refused, and nothing is done', () => {
               dueBy: null,
               lastComplete: null,
               lastVisit: null,
+              ending: false,
               progress: null,
             },
           ],

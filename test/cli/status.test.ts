@@ -44,6 +44,7 @@ const away: DiskAnswer = {
   dueBy: null,
   lastComplete: null,
   lastVisit: null,
+  ending: false,
   progress: null,
 }
 const statusOf = (...disks: readonly DiskAnswer[]): StatusAnswer => ({

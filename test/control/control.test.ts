@@ -28,6 +28,7 @@ const status: StatusAnswer = {
       dueBy: null,
       lastComplete: null,
       lastVisit: null,
+      ending: false,
       progress: null,
     },
   ],

@@ -3,6 +3,7 @@ import type { DiskState, Input } from '../../src/core/diskState.ts'
 import { transition } from '../../src/core/lifecycle.ts'
 import {
   absent,
+  asked,
   ended,
   foreignSerial,
   inWords,
@@ -391,6 +392,76 @@ describe('the end of a visit', () => {
     expect(transition(state, looked(present(1)), later(1e9))).toEqual({ state, effects: [] })
     const again = transition(state, looked(present(2)), later(1e9))
     expect(again.state.kind).toBe('arriving')
+  })
+})
+
+const imported = { imported: true }
+describe('asked to run', () => {
+  test.each<Row>([
+    ['released', removable, asked('run', present(1)), 'visiting', 'tell visit-asked, start-visit 1'],
+    [
+      'not released, the pool imported by somebody else',
+      notRemovable,
+      asked('run', present(1), imported),
+      'visiting',
+      'tell visit-asked, start-visit 1',
+    ],
+    ['a visit is under way', visiting, asked('run', present(1), imported), 'visiting', ''],
+    ['it is about to begin by itself', arriving, asked('run', present(1)), 'arriving', 'look-again 1500'],
+    ['refused stays refused', refused, asked('run', twin(1, 2)), 'refused', ''],
+    ['not there', states.absent, asked('run', absent), 'absent', ''],
+    ['taken meanwhile', removable, asked('run', absent, gone), 'absent', 'tell disk-removed'],
+    ['udev is at work on it', removable, asked('run', settling('udev')), 'removable', ''],
+    ['stuck', stuck, asked('run', present(1), imported), 'stuck', ''],
+    ['pulled', pulled, asked('run', absent, pulledOut), 'pulled', ''],
+  ])('%s', (...row) => check(row))
+})
+
+describe('asked to eject', () => {
+  test.each<Row>([
+    [
+      'a visit is under way',
+      visiting,
+      asked('eject', present(1), imported),
+      'visiting',
+      'tell eject-asked, eject-visit',
+    ],
+    [
+      'a visit is under way whose disk was just pulled',
+      visiting,
+      asked('eject', absent, pulledOut),
+      'pulled',
+      'end-visit, reopen-pool, tell disk-pulled',
+    ],
+    ['safe already', removable, asked('eject', present(1)), 'removable', ''],
+    [
+      'safe it was, and then somebody imported it',
+      removable,
+      asked('eject', present(1), imported),
+      'not-removable',
+      'tell not-safe-to-remove, look-again 15000, tell eject-asked, release 1',
+    ],
+    [
+      'not released: at once, not when it is time',
+      notRemovable,
+      asked('eject', present(1), imported),
+      'not-removable',
+      'tell eject-asked, release 1',
+    ],
+    ['not released, and taken', notRemovable, asked('eject', absent, gone), 'absent', 'tell disk-removed'],
+    ['arriving: no visit begins by that', arriving, asked('eject', present(1)), 'arriving', '', 1500],
+    ['refused', refused, asked('eject', twin(1, 2)), 'refused', ''],
+    ['pulled', pulled, asked('eject', present(2), pulledOut), 'pulled', '', 1e6],
+    ['stuck', stuck, asked('eject', present(2), pulledOut), 'stuck', ''],
+    ['not there', states.absent, asked('eject', absent), 'absent', ''],
+  ])('%s', (...row) => check(row))
+
+  test('the visit that ended so leaves a disk that nothing happens to', () => {
+    const ending = transition(visiting, asked('eject', present(1), imported), start).state
+    const { state } = transition(ending, ended('released'), start)
+    expect(state.kind).toBe('removable')
+    for (const ms of [0, 1e6, -1e6])
+      expect(transition(state, looked(present(1)), later(ms))).toEqual({ state, effects: [] })
   })
 })
 

@@ -3,11 +3,12 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { DiskState, Effect, Input, VisitResult } from '../../src/core/diskState.ts'
+import type { DiskState, Effect, Input, VisitResult, Wish } from '../../src/core/diskState.ts'
 import { defaultTiming, transition } from '../../src/core/lifecycle.ts'
 import { visitPhases } from '../../src/core/model.ts'
 import {
   absent,
+  asked,
   foreignSerial,
   inWords,
   looked,
@@ -37,6 +38,7 @@ type Happening =
   | { readonly kind: 'time'; readonly ms: number }
   | { readonly kind: 'visit-ends'; readonly result: VisitResult['kind']; readonly reason: string }
   | { readonly kind: 'phase'; readonly phase: (typeof visitPhases)[number] }
+  | { readonly kind: 'asked'; readonly wish: Wish }
 
 const views = ['present', 'settling', 'no-pool', 'twin', 'foreign-serial', 'other-pool'] as const
 type View = (typeof views)[number]
@@ -97,6 +99,9 @@ class World {
       case 'look':
         this.look()
         break
+      case 'asked':
+        this.give(asked(what.wish, ...this.seen()))
+        break
       case 'phase':
         this.give({ kind: 'phase', phase: what.phase })
         break
@@ -109,15 +114,14 @@ class World {
   }
 
   look(): readonly Effect[] {
+    return this.give(looked(...this.seen()))
+  }
+
+  private seen(): Parameters<typeof looked> {
     const known = 'vdevs' in this.state ? this.state.vdevs : []
     const sameDevices = known.every((device) => device.diskSeq === String(this.seq))
-    return this.give(
-      looked(this.sighting(), {
-        sameDevices,
-        imported: this.imported,
-        suspended: this.imported && this.hangs,
-      }),
-    )
+    const suspended = this.imported && this.hangs
+    return [this.sighting(), { sameDevices, imported: this.imported, suspended }]
   }
 
   private sighting() {
@@ -204,6 +208,10 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
       reason: fc.constantFrom('busy', 'held'),
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('asked'), wish: fc.constantFrom<Wish>('run', 'eject') }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('phase'), phase: fc.constantFrom(...visitPhases) }) },
 )
 const story = fc.array(happening, { maxLength: 60 })
@@ -240,6 +248,42 @@ describe('whatever happens', () => {
       for (const effect of effects)
         if (effect.kind === 'start-visit')
           expect(effect.vdevs.map((device) => device.diskSeq).join(' ')).not.toBe(running)
+    })
+  })
+
+  test('while its devices stay the same, a disk whose visit is over gets another one only when it is asked for', () => {
+    everyStep(({ before, input, effects }) => {
+      if (before.kind !== 'removable' && before.kind !== 'not-removable') return
+      if (input.kind === 'asked' && input.wish === 'run') return
+      if (input.kind === 'looked' && !input.sameDevices) return
+      expect(has(effects, 'start-visit')).toBe(false)
+    })
+  })
+
+  test('what is asked for is done or refused, and never anything else', () => {
+    everyStep(({ before, input, after, effects }) => {
+      if (input.kind !== 'asked') {
+        expect(told(effects)).not.toContain('visit-asked')
+        expect(told(effects)).not.toContain('eject-asked')
+        for (const effect of effects) {
+          if (effect.kind === 'end-visit') expect(effect.because).toBe('device-gone')
+          if (effect.kind === 'try-release') expect(effect.ejected).toBe(false)
+        }
+        return
+      }
+      const plugged = input.sameDevices && input.sighting.kind === 'present'
+      if (input.wish === 'run') {
+        const over = before.kind === 'removable' || before.kind === 'not-removable'
+        expect(told(effects).includes('visit-asked')).toBe(over && plugged)
+        if (over && plugged) expect(after).toMatchObject({ kind: 'visiting', phase: 'importing' })
+        return
+      }
+      expect(has(effects, 'start-visit')).toBe(false)
+      if (before.kind === 'visiting' && after.kind === 'visiting' && input.sameDevices)
+        expect(effects).toContainEqual({ kind: 'end-visit', because: 'ejected' })
+      if (after.kind === 'not-removable' && input.sameDevices)
+        expect(effects).toContainEqual({ kind: 'try-release', vdevs: after.vdevs, ejected: true })
+      if (after.kind === 'removable') expect({ after, effects }).toEqual({ after: before, effects: [] })
     })
   })
 
@@ -280,7 +324,8 @@ describe('whatever happens', () => {
   test('the pool is reopened once when its devices are gone, and no other device may be taken for them', () => {
     everyStep(({ before, input, after, effects }) => {
       const inUse = ['visiting', 'removable', 'not-removable'].includes(before.kind)
-      const seenGone = inUse && input.kind === 'looked' && input.pool !== 'none' && !input.sameDevices
+      const look = input.kind === 'looked' || input.kind === 'asked' ? input : null
+      const seenGone = inUse && look !== null && look.pool !== 'none' && !look.sameDevices
       const foundGone =
         (before.kind === 'visiting' || before.kind === 'not-removable') &&
         input.kind === 'visit-ended' &&
@@ -288,11 +333,11 @@ describe('whatever happens', () => {
       expect(told(effects).includes('disk-pulled')).toBe(seenGone || foundGone)
 
       const owed = seenGone || (before.kind === 'pulled' && !before.reopened)
+      // Nothing is looked for that a person could take.
+      if (input.kind === 'asked' && input.wish === 'eject' && before.kind === 'pulled') return
       const copied =
-        input.kind === 'looked' &&
-        input.sighting.kind === 'refused' &&
-        ['twin', 'foreign-serial'].includes(input.sighting.reason.kind)
-      const imported = input.kind === 'looked' && input.pool !== 'none'
+        look?.sighting.kind === 'refused' && ['twin', 'foreign-serial'].includes(look.sighting.reason.kind)
+      const imported = look !== null && look.pool !== 'none'
       expect(has(effects, 'reopen-pool')).toBe(owed && imported && !copied)
       if (has(effects, 'reopen-pool') && after.kind === 'pulled') expect(after.reopened).toBe(true)
     })
@@ -301,7 +346,8 @@ describe('whatever happens', () => {
   test('removable, the same devices, not imported: nothing ever happens', () => {
     everyStep(({ before, input, after, effects }) => {
       if (before.kind !== 'removable') return
-      if (input.kind === 'looked' && (!input.sameDevices || input.pool !== 'none')) return
+      if (input.kind === 'asked' && input.wish === 'run') return
+      if ('pool' in input && (!input.sameDevices || input.pool !== 'none')) return
       expect(after).toEqual(before)
       expect(effects).toEqual([])
     })
@@ -412,6 +458,9 @@ test('any input in any state is answered', () => {
     fc
       .tuple(sighting, fc.boolean(), fc.boolean(), fc.boolean())
       .map(([s, sameDevices, imported, suspended]) => looked(s, { sameDevices, imported, suspended })),
+    fc
+      .tuple(fc.constantFrom<Wish>('run', 'eject'), sighting, fc.boolean(), fc.boolean())
+      .map(([wish, s, sameDevices, imported]) => asked(wish, s, { sameDevices, imported })),
     fc.constant<Input>({ kind: 'imported-by-others' }),
     fc.record({ kind: fc.constant('phase'), phase: fc.constantFrom(...visitPhases) }),
     fc.constantFrom(...resultKinds).map((kind): Input => ({ kind: 'visit-ended', result: result(kind) })),

@@ -1,6 +1,6 @@
 // What the lifecycle's tests show it: one disk with one vdev, told apart by its sequence number.
 
-import type { DiskState, Effect, Input, VisitResult } from '../../src/core/diskState.ts'
+import type { DiskState, Effect, Input, Look, VisitResult, Wish } from '../../src/core/diskState.ts'
 import type { Sighting, VdevDevice } from '../../src/core/identity.ts'
 import { poolGuid, poolName, type VisitReport, vdevGuid } from '../../src/core/model.ts'
 
@@ -93,18 +93,26 @@ export function result(kind: VisitResult['kind'], reason = 'because'): VisitResu
   }
 }
 
-export const looked = (
+export const looked = (...seen: Parameters<typeof lookOf>): Input => ({ kind: 'looked', ...lookOf(...seen) })
+
+const lookOf = (
   sighting: Sighting,
   {
     sameDevices = true,
     imported = false,
     suspended = false,
   }: { readonly sameDevices?: boolean; readonly imported?: boolean; readonly suspended?: boolean } = {},
-): Input => ({
-  kind: 'looked',
+): Look => ({
   sighting,
   sameDevices,
   pool: suspended ? 'suspended' : imported ? 'imported' : 'none',
+})
+
+/** A wish, with what is seen of the disk at that moment. */
+export const asked = (wish: Wish, ...seen: Parameters<typeof lookOf>): Input => ({
+  kind: 'asked',
+  wish,
+  ...lookOf(...seen),
 })
 
 export const ended = (kind: VisitResult['kind'], reason?: string): Input => ({
@@ -158,8 +166,9 @@ function effectInWords(effect: Effect): string {
       return `look-again ${effect.inMs}`
     case 'start-visit':
     case 'try-release':
-      return `${effect.kind} ${effect.vdevs.map((device) => device.diskSeq).join(' ')}`
+      return `${effect.kind === 'try-release' && effect.ejected ? 'release' : effect.kind} ${effect.vdevs.map((device) => device.diskSeq).join(' ')}`
     case 'end-visit':
+      return effect.because === 'ejected' ? 'eject-visit' : effect.kind
     case 'reopen-pool':
       return effect.kind
   }

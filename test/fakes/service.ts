@@ -4,7 +4,7 @@
 import { setImmediate as afterTurn } from 'node:timers/promises'
 import { expect, vi } from 'vitest'
 import type { Config } from '../../src/config.ts'
-import type { StatusAnswer } from '../../src/control/protocol.ts'
+import type { Reply, Request, StatusAnswer } from '../../src/control/protocol.ts'
 import type { BlockDevice } from '../../src/core/model.ts'
 import { serial, vdevGuid } from '../../src/core/model.ts'
 import type { Notes } from '../../src/core/reminders.ts'
@@ -26,6 +26,7 @@ export interface Service {
   /** How often it came to rest. */
   rests(): number
   status(): Promise<StatusAnswer>
+  ask(request: Request): Promise<Reply>
   /** Lets everything that is ready happen, then this much time pass, in steps. */
   pass(ms: number): Promise<void>
   plugIn(disk: string): Promise<void>
@@ -97,7 +98,7 @@ export async function startService(machine: Machine, options: ServiceOptions = {
   let rests = 0
   let wake: () => void = () => undefined
   const events: DiskEvent[] = []
-  let answer: (() => Promise<StatusAnswer>) | null = null
+  let answer: ((request: Request) => Promise<Reply>) | null = null
 
   const say = (action: string): void => {
     events.push({ action, node: '', diskSeq: '', syspath: '', at: machine.now.getTime() })
@@ -156,11 +157,7 @@ export async function startService(machine: Machine, options: ServiceOptions = {
     bootId: 'boot',
     reload: options.reload ?? (async () => ({ kind: 'ok', config: options.config ?? machine.config() })),
     listen: async (reply) => {
-      answer = async () => {
-        const { ok, ...rest } = await reply()
-        if (!ok || !('status' in rest)) throw new Error('the daemon did not say how it is')
-        return rest.status
-      }
+      answer = reply
       return { close: async () => undefined }
     },
     rest: () => void rests++,
@@ -181,8 +178,13 @@ export async function startService(machine: Machine, options: ServiceOptions = {
     inhibitors: () => inhibitors,
     rests: () => rests,
     async status() {
+      const reply = await service.ask({ version: 1, command: 'status' })
+      if (!('status' in reply)) throw new Error('the daemon did not say how it is')
+      return reply.status
+    },
+    async ask(request) {
       if (answer === null) throw new Error('the daemon does not listen')
-      return answer()
+      return answer(request)
     },
     async pass(ms) {
       await settle()

@@ -18,6 +18,13 @@ export function chooseNearest(word: string, known: readonly string[]): string | 
   return best
 }
 
+/** What a person is told who named a disk that there is not. */
+export function explainUnknownDisk(name: string, known: readonly string[]): string {
+  const nearest = chooseNearest(name, known)
+  if (nearest !== null) return `there is no disk ${name}; did you mean ${nearest}?`
+  return `there is no disk ${name}; ${known.length === 0 ? 'none is configured' : `known are: ${known.join(', ')}`}`
+}
+
 const normalize = (text: string): string => text.toLowerCase().replace(/[-_. ]/g, '')
 const isPart = (a: string, b: string): boolean => a !== b && (a.includes(b) || b.includes(a))
 
