@@ -63,7 +63,7 @@ const isOver = (wish: Wish, { state, ending }: DiskAnswer): boolean =>
 
 const afterInterrupt = {
   run: (name: string) =>
-    `the visit of ${name} goes on; to watch it: walkaway status --watch; to end it early: walkaway eject ${name}`,
+    `the visit of ${name} goes on; to watch it: walkaway status; to end it early: walkaway eject ${name}`,
   eject: (name: string) =>
     `${name} is let go of all the same; do not take it before it is said to be safe: walkaway status`,
 } as const
