@@ -67,7 +67,14 @@ interface Said {
   readonly disk: string | null
 }
 
-const inUseAgain = ['disk-arrived', 'pool-imported', 'not-safe-to-remove', 'disk-pulled', 'disk-stuck']
+const inUseAgain = [
+  'disk-arrived',
+  'visit-asked',
+  'pool-imported',
+  'not-safe-to-remove',
+  'disk-pulled',
+  'disk-stuck',
+]
 
 /** What makes each untrue: a disk that is in use again must not be called safe by a message that came late. */
 const overtakenBy: Readonly<Record<string, readonly string[]>> = {

@@ -21,6 +21,7 @@ const telling: ReadonlySet<EventKind> = new Set<EventKind>([
 /** A check wants the beginning and the end of every visit, the good ones too, or it goes down by itself. */
 const checked: ReadonlySet<EventKind> = new Set<EventKind>([
   'disk-arrived',
+  'visit-asked',
   'backup-finished',
   'disk-refused',
   'disk-stuck',

@@ -20,6 +20,7 @@ export function createHealthchecks({ url }: ChannelOf<'healthchecks'>): Send {
 function pingOf({ event, outcome }: Notice): '' | '/start' | '/fail' | '/log' {
   switch (event) {
     case 'disk-arrived':
+    case 'visit-asked':
       return '/start'
     case 'backup-finished':
       return outcome === 'complete' ? '' : '/fail'

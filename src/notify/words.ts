@@ -57,6 +57,8 @@ export function composeMessage(event: WalkawayEvent, host: string): Message {
         mayUnplug: null,
       }
     case 'disk-arrived':
+    case 'visit-asked':
+    case 'eject-asked':
     case 'pool-imported':
     case 'key-not-needed':
     case 'snapshot-taken':
@@ -214,6 +216,8 @@ export function composeMessage(event: WalkawayEvent, host: string): Message {
 
 const shortly = {
   'disk-arrived': 'plugged in',
+  'visit-asked': 'a backup begins',
+  'eject-asked': 'being released',
   'pool-imported': 'in use',
   'key-not-needed': 'its pool is not encrypted',
   'snapshot-taken': 'snapshots taken',

@@ -85,7 +85,11 @@ async function serve(...answers: readonly (DiskAnswer | Reply)[]): Promise<void>
       if (answer === undefined) throw new Error('nothing to answer')
       if ('ok' in answer) return answer
       const daemon = { version: '0.1.0', startedAt: now.toISOString() }
-      return { version: 1, ok: true, status: { version: 1, host: 'nas', daemon, disks: [answer] } }
+      return {
+        version: 1,
+        ok: true,
+        status: { version: 1, host: 'nas', daemon, disks: [answer], undelivered: [] },
+      }
     },
   })
 }

@@ -208,6 +208,8 @@ test.each(golden)('%j', (event, title, urgency, body) => {
 const during: readonly (readonly [WalkawayEvent, string])[] = [
   [{ kind: 'disk-arrived', ...ofDisk }, 'plugged in'],
   [{ kind: 'pool-imported', ...ofDisk, how: 'imported' }, 'in use'],
+  [{ kind: 'visit-asked', ...ofDisk }, 'a backup begins'],
+  [{ kind: 'eject-asked', ...ofDisk }, 'being released'],
   [{ kind: 'key-not-needed', ...ofDisk }, 'its pool is not encrypted'],
   [{ kind: 'snapshot-taken', ...ofDisk, snapshot: 'x', datasets: 1 }, 'snapshots taken'],
   [
