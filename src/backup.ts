@@ -21,7 +21,7 @@ import type {
 import { snapshotPath } from './core/model.ts'
 import { type Arrangement, arrange, describeArrangement, type Placed } from './core/placement.ts'
 import { bookmarksOf, findConflict, missingBookmark } from './core/replication.ts'
-import { sourceOf, targetOf } from './core/selection.ts'
+import { isWithin, sourceOf, targetOf } from './core/selection.ts'
 import { messageOf } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
 import { explainDisk, prepareMarks } from './explain.ts'
@@ -141,8 +141,9 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   const covered = verified.flatMap(({ source, target }) =>
     target === null ? [] : [{ source, copy: target }],
   )
-  await prune(covered, request, deps)
+  // Before anything is pruned: what the disk said until now may name snapshots that go.
   await explainDisk({ request, verified, complete: failures.length === 0 }, deps)
+  await prune(covered, request, deps)
   const sent = verified.filter((task) => toSend.has(task)).length
   return {
     total: set.goals.length + set.missed.length,
@@ -185,7 +186,8 @@ function arrangeCopies(
 ): Arrangement<Goal & Placed> {
   return arrange({
     tasks: goals.map((goal) => ({ ...goal, targetName: targetOf(config, { pool }, goal.source.name) })),
-    onDisk,
+    // A copy of another machine has its snapshots if the one is a replica of the other, and is none that could be followed.
+    onDisk: onDisk.filter(({ name: copy }) => isWithin(copy, `${pool}/${config.backup.into}`)),
     exists,
     sourceOf: (place) => sourceOf(config, { pool }, place),
     inTheWay: ({ source, goal }, target) =>

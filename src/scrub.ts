@@ -21,8 +21,11 @@ export interface ScrubRequest
 
 /** ZFS writes in bursts of seconds: nobody sees more by asking more often. */
 const pollMs = 5_000
-/** A scrub that checks nothing for so long waits for something that a visit cannot wait for. */
-const stallMs = 30 * 60_000
+/**
+ * A scrub that moves nothing for so long waits for something that a visit cannot wait for. ZFS tells three to four digits:
+ * of more than ten terabytes a step is a hundred gigabytes, and on a slow disk more than an hour.
+ */
+const stallMs = 3 * 3_600_000
 const mostNames = 5
 
 /**
@@ -62,7 +65,7 @@ async function waitForEnd(
   { pool, isPresent, signal }: ScrubRequest,
   deps: ScrubDeps,
 ): Promise<PoolHealth | 'ended-early' | 'stalled'> {
-  let checkedBytes = -1
+  let movedTo = ''
   let movedAt = deps.now()
   for (;;) {
     await deps.until(async () => signal.aborted, pollMs)
@@ -77,8 +80,9 @@ async function waitForEnd(
     if (health.scan.kind === 'paused') return 'ended-early'
     if (health.scan.kind !== 'running') return health
     tellProgress(health.scan, deps)
-    if (health.scan.checkedBytes !== checkedBytes) movedAt = deps.now()
-    checkedBytes = health.scan.checkedBytes
+    const standsAt = `${health.scan.scannedBytes} ${health.scan.checkedBytes}`
+    if (standsAt !== movedTo) movedAt = deps.now()
+    movedTo = standsAt
     if (deps.now().getTime() - movedAt.getTime() > stallMs) return 'stalled'
   }
 }

@@ -43,6 +43,24 @@ describe('after a visit', () => {
     expect(pool.comment).toBe('zfs get walkaway:restore')
   })
 
+  test('what it says can be followed whenever a visit breaks off: nothing is pruned before it is written', async () => {
+    const machine = homeMachine()
+    machine.keep = { ...machine.keep, disk: { ...machine.keep.disk, last: 1 } }
+    await visitOf(machine, 'offsite-1')
+    for (const name of sources) machine.write(name, 10)
+    machine.state.interference = {
+      after: ({ verb, about }) => {
+        if (verb === 'zfs.destroySnapshots' && about.startsWith('offsite-1')) machine.unplug('offsite-1')
+      },
+    }
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({ kind: 'pulled' })
+    const text = said(machine, 'offsite-1', mark.restore) ?? ''
+    for (const source of sources)
+      expect(text).toContain(
+        `offsite-1/nas/${source}@${datasetOf(machine, `offsite-1/nas/${source}`).snapshots.at(-1)?.name} |`,
+      )
+  })
+
   test('a comment that a person wrote stays', async () => {
     const machine = homeMachine()
     const { pool } = machine.disk('offsite-1')

@@ -99,6 +99,19 @@ describe('a source that was renamed', () => {
     expect(onDisk(machine)).toEqual(before)
   })
 
+  test('is not looked for among the copies of another machine, which may have the same snapshots', async () => {
+    const machine = homeMachine()
+    const of = (host: string) =>
+      machine.config({ backup: { ...machine.config().backup, into: `backups/${host}` } })
+    await visitOf(machine, 'offsite-1', { config: of('other') })
+    const before = onDisk(machine)
+    // As if all of it were a replica of what the other machine has.
+    expect(await visitOf(machine, 'offsite-1', { config: of('nas') })).toMatchObject({
+      report: { outcome: 'complete', datasets: { sent: 3 } },
+    })
+    expect(onDisk(machine)).toEqual(expect.arrayContaining([...before]))
+  })
+
   test('whose old name is still there, only not backed up any more, is sent afresh', async () => {
     const machine = homeMachine()
     await visitOf(machine, 'offsite-1')

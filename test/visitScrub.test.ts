@@ -104,7 +104,7 @@ describe('a scrub', () => {
         const pool = poolOf(machine)
         if (verb !== 'pools.health' || pool.scan.kind !== 'running') return
         pool.scan = { ...pool.scan, checkedBytes: 0 }
-        machine.now = new Date(machine.now.getTime() + 600_000)
+        machine.now = new Date(machine.now.getTime() + 3_600_000)
       },
     }
     expect(await visitOf(machine, 'offsite-1')).toMatchObject({
@@ -113,6 +113,21 @@ describe('a scrub', () => {
     })
     expect(poolOf(machine).scan.kind).toBe('paused')
   })
+})
+
+test('a scrub that only looks up for hours what it will read gets on', async () => {
+  const machine = scrubbed()
+  let looks = 0
+  machine.state.interference = {
+    after: ({ verb }) => {
+      const pool = poolOf(machine)
+      if (verb !== 'pools.health' || pool.scan.kind !== 'running' || ++looks > 9) return
+      pool.scan = { ...pool.scan, scannedBytes: looks, checkedBytes: 0 }
+      machine.now = new Date(machine.now.getTime() + 3_600_000)
+    },
+  }
+  expect(await visitOf(machine, 'offsite-1')).toMatchObject({ report: { outcome: 'complete' } })
+  expect(poolOf(machine).scan.kind).toBe('finished')
 })
 
 describe('what a scrub finds', () => {

@@ -17,6 +17,8 @@ export type Scan =
   | ({ readonly kind: 'paused' } & ScanProgress)
 
 export interface ScanProgress {
+  /** Looked up, to be read in the order in which it lies on the disk: for long, all that moves may be this. */
+  readonly scannedBytes: number
   readonly checkedBytes: number
   readonly totalBytes: number
   /** null: ZFS does not say. */

@@ -30,10 +30,12 @@ export function parseScan(lines: readonly string[]): Scan {
 function parseProgress(details: string): ScanProgress {
   const size = '([0-9.]+[BKMGTPEZ]?)'
   const checked = new RegExp(`${size}(?: / ${size})? issued`).exec(details)
+  const scanned = new RegExp(`${size}(?: / ${size})? scanned`).exec(details)?.[1]
   const total = checked?.[2] ?? new RegExp(`${size} total`).exec(details)?.[1]
   const [, days = '0', hours, minutes, seconds] =
     /(?:(\d+) days )?(\d+):(\d\d):(\d\d) to go/.exec(details) ?? []
   return {
+    scannedBytes: scanned === undefined ? 0 : parseSize(scanned),
     checkedBytes: checked?.[1] === undefined ? 0 : parseSize(checked[1]),
     totalBytes: total === undefined ? 0 : parseSize(total),
     leftMs:

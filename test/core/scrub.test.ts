@@ -10,7 +10,7 @@ const ago = (days: number, errors = 0n): Scan => ({
   repairedBytes: 0,
   errors,
 })
-const progress = { checkedBytes: 1, totalBytes: 2, leftMs: null }
+const progress = { scannedBytes: 2, checkedBytes: 1, totalBytes: 2, leftMs: null }
 const plan = (
   scan: Scan,
   { everyMs = 60 * day, dataErrors = 0n }: { everyMs?: number | null; dataErrors?: bigint | null } = {},

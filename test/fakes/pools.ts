@@ -132,7 +132,13 @@ export function createFakePools(state: FakeState): Pools {
         writeOut(found, 'zpool scrub')
         if (found.scan.kind === 'paused') found.scan = { ...found.scan, kind: 'running' }
         else if (found.scan.kind !== 'running')
-          found.scan = { kind: 'running', checkedBytes: 0, totalBytes: 1000, leftMs: null }
+          found.scan = {
+            kind: 'running',
+            scannedBytes: 1000,
+            checkedBytes: 0,
+            totalBytes: 1000,
+            leftMs: null,
+          }
       }),
     pauseScrub: (pool, isPresent) =>
       verb(state, { verb: 'pools.pauseScrub', about: pool }, async () => {

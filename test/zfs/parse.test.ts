@@ -191,6 +191,7 @@ describe.each(versions)('OpenZFS %s', (version) => {
     })
     expect(parseStatus(read('status-scrubbing').stdout).scan).toEqual({
       kind: 'running',
+      scannedBytes: Math.round(60.2 * 1024 ** 2),
       checkedBytes: Math.round(25.7 * 1024 ** 2),
       totalBytes: Math.round(60.2 * 1024 ** 2),
       leftMs: 1000,

@@ -5,7 +5,7 @@ import { parseDamaged, parseScan } from '../../src/zfs/scan.ts'
 const scanOf = (...lines: readonly string[]) =>
   parseScan(['  pool: a', ' state: ONLINE', ...lines, 'config:', '', '\tNAME  STATE  READ WRITE CKSUM'])
 const MB = 1024 ** 2
-const progress = { checkedBytes: 25 * MB, totalBytes: 60 * MB }
+const progress = { scannedBytes: 50 * MB, checkedBytes: 25 * MB, totalBytes: 60 * MB }
 
 describe('a scrub', () => {
   test('that has ended, with a day of one digit', () => {
