@@ -4,6 +4,7 @@
 
 import type { Config } from './config.ts'
 import type { Calendar } from './core/calendar.ts'
+import { describeMissingOrigin, inheritedBy } from './core/clones.ts'
 import { expectedSpeed } from './core/freshness.ts'
 import { createMeter } from './core/meter.ts'
 import type {
@@ -22,7 +23,7 @@ import { snapshotPath } from './core/model.ts'
 import { type Arrangement, arrange, describeArrangement, type Placed } from './core/placement.ts'
 import { bookmarksOf, findConflict, missingBookmark } from './core/replication.ts'
 import { isWithin, sourceOf, targetOf } from './core/selection.ts'
-import { messageOf } from './errors.ts'
+import { messageOf, NotFound } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
 import { explainDisk, prepareMarks } from './explain.ts'
 import { holdWhatTravels, releaseHolds } from './hold.ts'
@@ -103,10 +104,11 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
 
   const found = (await deps.zfs.observeIfPresent(rootOnDisk(request))) ?? []
   const { arrangement, tasks } = await planVisit(set, found, { request, deps, fail })
-  tellPlan(tasks, describeArrangement(arrangement), request, deps)
+  tellPlan(tasks, [...describeArrangement(arrangement), ...describeWholeClones(tasks)], request, deps)
   const toSend = new Set(tasks.filter((task) => task.plan.kind === 'steps'))
   await holdWhatTravels([...toSend], request, deps)
-  const unmarked = await bookmarkStates(tasks, request, deps)
+  const { unmarked, outdated } = await bookmarkStates(tasks, request, deps)
+  for (const task of tasks) if (outdated.has(task.source.name)) toSend.add(task)
   const unfitting = await makeRoom(tasks, request, deps)
   for (const shortage of unfitting.values()) lacksRoom(missingOf(shortage))
   const reserved = new Set(set.missed.map((name) => targetOf(config, { pool }, name)))
@@ -120,11 +122,12 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     deps.now(),
   )
   const marksOf = await prepareMarks([...toSend], config, deps)
-  const failedNames = await sendAll(tasks, {
+  const endings = await sendAll(tasks, {
     request,
     deps,
     meter,
     unfit,
+    outdated,
     fail,
     lacksRoom,
     marksOf,
@@ -134,19 +137,20 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   signal.throwIfAborted()
 
   const verified = await verify(
-    tasks.filter((task) => !failedNames.has(task.source.name)),
+    tasks.filter((task) => endings.get(task) === 'done'),
     { request, deps, fail, lacksRoom },
   )
   await tidy(verified, request, deps)
-  const covered = verified.flatMap(({ source, target }) =>
-    target === null ? [] : [{ source, copy: target }],
+  const covered = verified.flatMap(({ source, target, origins }) =>
+    target === null ? [] : [{ source, copy: target, origins }],
   )
   // Before anything is pruned: what the disk said until now may name snapshots that go.
   await explainDisk({ request, verified, complete: failures.length === 0 }, deps)
   await prune(covered, request, deps)
   const sent = verified.filter((task) => toSend.has(task)).length
+  const gone = [...endings.values()].filter((ending) => ending === 'gone').length
   return {
-    total: set.goals.length + set.missed.length,
+    total: set.goals.length + set.missed.length - gone,
     sent,
     unchanged: verified.length - sent,
     sentBytes: meter.sentBytes(),
@@ -184,6 +188,7 @@ function arrangeCopies(
   onDisk: readonly Dataset[],
   { disk, pool, config }: PlanRequest & Pick<BackupRequest, 'pool'>,
 ): Arrangement<Goal & Placed> {
+  const sources = byName(goals.map(({ source }) => source))
   return arrange({
     tasks: goals.map((goal) => ({ ...goal, targetName: targetOf(config, { pool }, goal.source.name) })),
     // A copy of another machine has its snapshots if the one is a replica of the other, and is none that could be followed.
@@ -193,20 +198,30 @@ function arrangeCopies(
     inTheWay: ({ source, goal }, target) =>
       config.backup.onConflict === 'stop'
         ? null
-        : findConflict({ source, goal, target, poolGuid: disk.poolGuid }),
+        : findConflict({
+            source,
+            goal,
+            target,
+            poolGuid: disk.poolGuid,
+            inherited: inheritedBy(source, sources),
+          }),
     stamp: name.replace(/^walkaway_/, ''),
   })
 }
 
 /**
  * Every state that the disk has or will have gets a bookmark of this disk, before anything is sent: it is the base of the
- * next visit, whatever becomes of the snapshot. Returns why a dataset did not get its own; that one is not sent.
+ * next visit, whatever becomes of the snapshot. Returns why a dataset did not get its own, which is not sent then; one
+ * whose state is not there any more is `outdated`.
  */
 async function bookmarkStates(
   tasks: readonly Task[],
   { disk }: BackupRequest,
   deps: BackupDeps,
-): Promise<ReadonlyMap<DatasetName, string>> {
+): Promise<{
+  readonly unmarked: ReadonlyMap<DatasetName, string>
+  readonly outdated: ReadonlySet<DatasetName>
+}> {
   const wanted = tasks.flatMap((task) => {
     const state = stateOf(task)
     if (state === null || !('holds' in state)) return []
@@ -214,13 +229,24 @@ async function bookmarkStates(
     return name === null ? [] : [{ snapshot: state, name }]
   })
   const reasons = await deps.zfs.bookmarkAll(wanted)
-  return new Map(
-    wanted.flatMap(({ snapshot }) => {
-      const reason = reasons.get(snapshotPath(snapshot))
-      return reason === undefined ? [] : [[snapshot.dataset, messageOf(reason)] as const]
-    }),
-  )
+  const unmarked = new Map<DatasetName, string>()
+  const outdated = new Set<DatasetName>()
+  for (const { snapshot } of wanted) {
+    const reason = reasons.get(snapshotPath(snapshot))
+    if (reason instanceof NotFound) outdated.add(snapshot.dataset)
+    else if (reason !== undefined) unmarked.set(snapshot.dataset, messageOf(reason))
+  }
+  return { unmarked, outdated }
 }
+
+/** The clones that take the room of a whole dataset on the disk, and why. */
+const describeWholeClones = (tasks: readonly Task[]): readonly string[] =>
+  tasks.flatMap(({ source, plan }) => {
+    const [first] = plan.kind === 'steps' ? plan.steps : []
+    return first?.kind === 'full' && first.missingOrigin !== null
+      ? [`the clone ${source.name} is sent in full: ${describeMissingOrigin(first.missingOrigin)}`]
+      : []
+  })
 
 function tellPlan(
   tasks: readonly Task[],

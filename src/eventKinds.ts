@@ -85,6 +85,12 @@ export const kinds = {
     explanation:
       'The disk received it. It counts as backed up only when it was read back at the end of the visit.',
   },
+  'dataset-gone': {
+    messageId: 'ba027d950ea04ff481c7dab217f1f1a5',
+    subject: 'A dataset was destroyed while it was to be backed up',
+    explanation:
+      'It was there when the visit began, and is not any more, or has another name. That is no failure. What the disk holds of it from earlier visits stays; one that was renamed is followed by the next visit.',
+  },
   'dataset-failed': {
     messageId: '706c817f54a2405eb5891186a5a7e3e1',
     subject: 'A dataset could not be backed up',

@@ -3,6 +3,7 @@
 
 import prettyBytes from 'pretty-bytes'
 import prettyMs from 'pretty-ms'
+import { describeMissingOrigin, type MissingOrigin } from './core/clones.ts'
 import type { DatasetName, DiskName, PoolName, VisitReport } from './core/model.ts'
 import type { Reminder } from './core/reminders.ts'
 import { kinds } from './eventKinds.ts'
@@ -49,10 +50,13 @@ export type WalkawayEvent =
   | ({
       readonly kind: 'dataset-sent'
       readonly dataset: DatasetName
-      readonly how: 'full' | 'incremental' | 'resumed'
+      readonly how: 'full' | 'incremental' | 'resumed' | 'clone'
+      /** Why a clone took the room of a whole dataset; null: it did not, or is none. */
+      readonly missingOrigin: MissingOrigin | null
       readonly sentBytes: number
       readonly durationMs: number
     } & OfDisk)
+  | ({ readonly kind: 'dataset-gone'; readonly dataset: DatasetName } & OfDisk)
   | ({ readonly kind: 'dataset-failed'; readonly dataset: DatasetName; readonly reason: string } & OfDisk)
   | ({ readonly kind: 'verified'; readonly datasets: number } & OfDisk)
   | ({
@@ -126,6 +130,11 @@ const howImported = {
   'by-somebody-else': 'pool was already imported by somebody else; it is backed up to and left imported',
   'came-back': 'pool is working again; going on with it, do not unplug it now',
 } as const
+
+function howSent({ how, missingOrigin }: Extract<WalkawayEvent, { kind: 'dataset-sent' }>): string {
+  if (how === 'clone') return 'as a clone'
+  return missingOrigin === null ? how : `in full: ${describeMissingOrigin(missingOrigin)}`
+}
 
 export function aboutVisit(report: VisitReport): string {
   switch (report.outcome) {
@@ -253,12 +262,18 @@ function describe(event: WalkawayEvent): Told {
     case 'dataset-sent':
       return {
         priority: 6,
-        sentence: `${event.dataset} sent (${event.how}), ${bytesInWords(event.sentBytes)} in ${duration(event.durationMs)}`,
+        sentence: `${event.dataset} sent (${howSent(event)}), ${bytesInWords(event.sentBytes)} in ${duration(event.durationMs)}`,
         fields: {
           WALKAWAY_DATASET: event.dataset,
           WALKAWAY_BYTES: String(event.sentBytes),
           WALKAWAY_DURATION_MS: String(event.durationMs),
         },
+      }
+    case 'dataset-gone':
+      return {
+        priority: 6,
+        sentence: `${event.dataset} was destroyed or renamed during the visit; what the disk has of it stays`,
+        fields: { WALKAWAY_DATASET: event.dataset },
       }
     case 'dataset-failed':
       return {

@@ -58,6 +58,7 @@ export async function explainDisk(
       host: deps.host,
       table: await deps.zfs.propertiesBelow(datasetName(pool), explanationProperties),
       states: statesOf(verified),
+      sources: new Map(verified.map(({ source, targetName }) => [targetName, source.name])),
       completeAt: complete ? deps.now() : null,
       fingerprintOf: (text) => createHash('sha256').update(text).digest('hex').slice(0, 16),
     })

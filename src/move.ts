@@ -32,13 +32,14 @@ export async function moveCopies(
   const unmoved = new Map<DatasetName, string>()
   const above = new Map<string, Task>()
   let names = onDisk
-  for (const task of tasks) {
+  // In the order in which they were decided, whatever order the datasets are sent in.
+  for (const task of tasks.toSorted((a, b) => (a.targetName < b.targetName ? -1 : 1))) {
     const ancestors = ancestorsOf(task.targetName)
     const parent = ancestors.map((name) => above.get(name)).find((found) => found !== undefined)
     above.set(task.targetName, task)
     // Its copy is, or was to be, where the parent's move brings it.
     if (parent !== undefined && unmoved.has(parent.source.name)) {
-      unmoved.set(task.source.name, 'the dataset above it could not be moved')
+      unmoved.set(task.source.name, `not tried: ${parent.source.name}, which is above it, could not be moved`)
       continue
     }
     const { move } = task

@@ -2,7 +2,16 @@
 // (tokens, what was written since a bookmark), for all datasets at once. The decisions are core/replication.ts.
 
 import type { BackupDeps, BackupRequest } from './backup.ts'
-import type { Bookmark, Dataset, DatasetName, Snapshot, SnapshotGuid } from './core/model.ts'
+import { inheritedBy, type Origin, planOrigins } from './core/clones.ts'
+import { isNeededBy } from './core/holds.ts'
+import {
+  type Bookmark,
+  type Dataset,
+  type DatasetName,
+  type Snapshot,
+  type SnapshotGuid,
+  snapshotPath,
+} from './core/model.ts'
 import type { Move } from './core/placement.ts'
 import {
   baseInQuestion,
@@ -15,18 +24,21 @@ import { keptOnDisk } from './core/retention.ts'
 import { DeadlineExceeded, messageOf, NotFound } from './errors.ts'
 
 /** One dataset on its way: where it comes from, what it must reach, where it goes and what the disk has of it. */
-export interface Task {
-  readonly source: Dataset
-  readonly goal: Snapshot
+export interface Unplanned {
+  source: Dataset
+  goal: Snapshot
   readonly targetName: DatasetName
   target: Dataset | null
-  plan: ReplicationPlan
   /** Snapshots of the source that this visit holds. */
   readonly held: Set<SnapshotGuid>
   /** What must be done to its copy before anything is sent; null when that is done. */
   move: Move | null
 }
-export type Unplanned = Omit<Task, 'plan'>
+export interface Task extends Unplanned, Pick<ReplicationInput, 'origins' | 'inherited'> {
+  plan: ReplicationPlan
+  /** Of a clone that is still to be received; null for all others. */
+  readonly origin: Origin<Task> | null
+}
 
 /** What planning needs of a visit: it changes nothing. */
 export type PlanRequest = Pick<BackupRequest, 'disk' | 'config'>
@@ -45,34 +57,91 @@ export function stateOf({ plan, goal }: Pick<Task, 'plan' | 'goal'>): Snapshot |
   }
 }
 
-/** Plans for all datasets of a visit; one that cannot be planned for is told to `fail` and left out. */
+/**
+ * Plans for all datasets of a visit; one that cannot be planned for is told to `fail` and left out. In an order in which
+ * the plans can be carried out: each after what must be above it, and clones after their origins.
+ */
 export async function planAll(
   unplanned: readonly Unplanned[],
   request: PlanRequest,
   deps: PlanDeps,
   fail: (dataset: DatasetName, reason: string) => void,
 ): Promise<readonly Task[]> {
-  const readable: (readonly [Unplanned, AskedInput])[] = []
+  const partials = new Map<Unplanned, PartialReceive | null>()
   for (const task of unplanned) {
     try {
-      readable.push([task, await read(task, request, deps)])
+      partials.set(task, await readPartial(task, deps))
     } catch (error) {
       if (error instanceof DeadlineExceeded) throw error
       fail(task.source.name, messageOf(error))
     }
   }
-  const questions = readable.flatMap(([{ goal }, input]) => {
+  const { order, origins } = planOrigins([...partials.keys()])
+  const sources = new Map<string, Dataset>(unplanned.map(({ source }) => [source.name, source]))
+  const neededOf = new Map(order.map((task) => [task, new Set<SnapshotGuid>()]))
+  for (const origin of origins.values())
+    if (origin.kind === 'of') neededOf.get(origin.of)?.add(origin.snapshot.guid)
+  const asked = order.map((task) => {
+    const inherited = inheritedBy(task.source, sources)
+    const input = { ...task, origins: neededOf.get(task) ?? new Set(), inherited }
+    return [task, inputOf(input, partials.get(task) ?? null, request, deps)] as const
+  })
+  const questions = asked.flatMap(([{ goal }, input]) => {
     const from = baseInQuestion(input)
     return from === null ? [] : [{ from, to: goal }]
   })
   const written = await deps.zfs.writtenSince(questions)
-  const tasks: Task[] = []
-  for (const [task, input] of readable) {
+
+  const planned = new Map<Unplanned, Task>()
+  for (const [task, input] of asked) {
+    const origin = originOf(origins.get(task), planned)
     const writtenSinceBase = written.get(task.source.name) ?? null
-    const plan = planReplication({ ...input, writtenSinceBase })
-    tasks.push({ ...task, plan: await tellStranger(plan, task, deps) })
+    const plan = planReplication({ ...input, writtenSinceBase, origin: originByThen(origin) })
+    const { origins: needed, inherited } = input
+    planned.set(task, {
+      ...task,
+      plan: await tellStranger(plan, task, deps),
+      origin,
+      origins: needed,
+      inherited,
+    })
   }
-  return tasks
+  return [...planned.values()]
+}
+
+function originOf(
+  found: Origin<Unplanned> | undefined,
+  planned: ReadonlyMap<Unplanned, Task>,
+): Origin<Task> | null {
+  if (found?.kind !== 'of') return found ?? null
+  const of = planned.get(found.of)
+  if (of === undefined) throw new RangeError('a clone is planned for before its origin')
+  return { ...found, of }
+}
+
+/** The origin as it will be on the disk when its clone is sent. */
+function originByThen(origin: Origin<Task> | null): ReplicationInput['origin'] {
+  const now = originNow(origin)
+  if (origin?.kind !== 'of' || now?.kind !== 'missing' || now.because !== 'not-on-disk') return now
+  const { of, snapshot } = origin
+  if (of.plan.kind !== 'steps') return now
+  // Planned again after its first step, it brings what clones need, if that is still to come.
+  const [first] = of.plan.steps
+  const isOpen = first?.kind === 'resume' || first?.kind === 'discard-partial'
+  return isOpen || of.plan.steps.some((step) => isNeededBy(step, snapshot))
+    ? { kind: 'on-disk', snapshot }
+    : now
+}
+
+/** The origin, if the disk has it by what was last seen of it. */
+export function originNow(origin: Origin<Task> | null): ReplicationInput['origin'] {
+  if (origin?.kind !== 'of') return origin
+  const { of, snapshot } = origin
+  const missing = { kind: 'missing', path: snapshotPath(snapshot) } as const
+  if (of.target?.encrypted === false && of.source.encrypted) return { ...missing, because: 'not-encrypted' }
+  return of.target?.snapshots.some(({ guid }) => guid === snapshot.guid) === true
+    ? { kind: 'on-disk', snapshot }
+    : { ...missing, because: 'not-on-disk' }
 }
 
 /** A copy without a base may be somebody else's dataset: what walkaway receives says where it is from. */
@@ -95,24 +164,32 @@ async function tellStranger(
 }
 
 /** Another plan for a dataset of which something was sent already. */
-export async function planAgain(
-  task: Unplanned,
-  request: PlanRequest,
-  deps: PlanDeps,
-): Promise<ReplicationPlan> {
-  const input = { ...(await read(task, request, deps)), goalMustTravel: true, writtenSinceBase: null }
-  return planReplication(input)
+export async function planAgain(task: Task, request: PlanRequest, deps: PlanDeps): Promise<ReplicationPlan> {
+  return planReplication({
+    ...inputOf(task, await readPartial(task, deps), request, deps),
+    goalMustTravel: true,
+    writtenSinceBase: null,
+    origin: originNow(task.origin),
+  })
 }
 
-type AskedInput = Omit<ReplicationInput, 'writtenSinceBase'>
+/** What the disk has of it now; of a clone that is still to be received, also what it has of the origin. */
+export async function lookAtTarget(task: Task, deps: PlanDeps): Promise<void> {
+  const { origin } = task
+  task.target = await copyAt(task.targetName, deps)
+  if (origin?.kind === 'of' && (task.target?.snapshots.length ?? 0) === 0)
+    origin.of.target = await copyAt(origin.of.targetName, deps)
+}
 
-async function read(
-  { source, goal, target }: Unplanned,
+const copyAt = async (name: DatasetName, { zfs }: PlanDeps): Promise<Dataset | null> =>
+  (await zfs.observeIfPresent(name))?.find((dataset) => dataset.name === name) ?? null
+
+function inputOf(
+  { source, goal, target, origins, inherited }: Unplanned & Pick<Task, 'origins' | 'inherited'>,
+  partial: PartialReceive | null,
   { disk, config }: PlanRequest,
-  deps: PlanDeps,
-): Promise<AskedInput> {
-  const partial = target?.resumeToken == null ? null : await readPartial(target.resumeToken, deps)
-  const { poolGuid } = disk
+  { calendar }: PlanDeps,
+): Omit<ReplicationInput, 'writtenSinceBase' | 'origin'> {
   return {
     source,
     goal,
@@ -120,21 +197,17 @@ async function read(
     partial,
     carry: config.backup.snapshots,
     keptOnDisk: (candidates) =>
-      keptOnDisk({
-        onDisk: target?.snapshots ?? [],
-        candidates,
-        policy: config.keep.disk,
-        calendar: deps.calendar,
-      }),
-    poolGuid,
+      keptOnDisk({ onDisk: target?.snapshots ?? [], candidates, policy: config.keep.disk, calendar }),
+    poolGuid: disk.poolGuid,
     goalMustTravel: false,
+    origins,
+    inherited,
   }
 }
 
-async function readPartial(
-  token: NonNullable<Dataset['resumeToken']>,
-  deps: PlanDeps,
-): Promise<PartialReceive> {
+async function readPartial({ target }: Unplanned, deps: PlanDeps): Promise<PartialReceive | null> {
+  const token = target?.resumeToken ?? null
+  if (token === null) return null
   const content = await deps.transfer.readToken(token)
   return content.kind === 'dead' ? content : { ...content, token }
 }

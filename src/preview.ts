@@ -190,11 +190,15 @@ async function followSteps(task: Task, circumstances: Circumstances, deps: Previ
 function previewStep(step: Step, source: Dataset): StepPreview {
   return {
     kind: step.kind,
-    from: step.kind === 'incremental' ? `${'holds' in step.from ? '@' : '#'}${step.from.name}` : null,
+    from: step.kind === 'incremental' ? nameOfBase(step.from, source) : null,
     to: step.kind === 'discard-partial' ? null : `@${step.to.name}`,
     snapshots: carriedBy(step, source).map(({ name }) => name),
   }
 }
+
+/** `@name` or `#name`; of the origin of a clone the whole path. */
+const nameOfBase = (base: Snapshot | Bookmark, { name }: Dataset): string =>
+  `${base.dataset === name ? '' : base.dataset}${'holds' in base ? '@' : '#'}${base.name}`
 
 type Pruned = Pick<DatasetPreview, 'onSource'> & { readonly onDisk: readonly SnapshotPreview[] }
 
@@ -205,7 +209,13 @@ function prunedAfter(
 ): Pruned {
   const { copy } = after
   const source = foreseeSource(after.task.source, after.state, disk.poolGuid)
-  const onDisk = planDiskRetention({ copy, source, policy: config.keep.disk, calendar })
+  const onDisk = planDiskRetention({
+    copy,
+    source,
+    origins: after.task.origins,
+    policy: config.keep.disk,
+    calendar,
+  })
   const onSource = planSourceRetention({ source, disk, copy, policy: config.keep.source, calendar })
   return {
     onDisk: onDisk.map((verdict) =>

@@ -14,6 +14,8 @@ import type { SnapshotEnd } from './zfs/parse.ts'
 export interface Covered {
   readonly source: Dataset
   readonly copy: Dataset
+  /** What clones were to be sent from in this visit: one that was not is sent at the next. */
+  readonly origins: ReadonlySet<SnapshotGuid>
 }
 
 /**
@@ -121,9 +123,9 @@ async function lookAgain(
   const now = new Map<string, Dataset>()
   for (const root of roots)
     for (const dataset of (await deps.zfs.observeIfPresent(root)) ?? []) now.set(dataset.name, dataset)
-  return covered.flatMap(({ source, copy }) => {
-    const found = now.get(source.name)
-    return found?.guid === source.guid ? [{ source: found, copy }] : []
+  return covered.flatMap((each) => {
+    const found = now.get(each.source.name)
+    return found?.guid === each.source.guid ? [{ ...each, source: found }] : []
   })
 }
 

@@ -8,10 +8,12 @@ import type { Meter } from './core/meter.ts'
 import { type Dataset, type DatasetName, datasetName } from './core/model.ts'
 import { ancestorsOf } from './core/placement.ts'
 import type { Step } from './core/replication.ts'
-import { DeadlineExceeded, DiskFull, DiskVanished, messageOf } from './errors.ts'
+import { sourceOf } from './core/selection.ts'
+import { DeadlineExceeded, DiskFull, DiskVanished, messageOf, TransferFailed } from './errors.ts'
 import { holdWhatTravels } from './hold.ts'
+import { isGone, startOver } from './lookAgain.ts'
 import { carryOutMove } from './move.ts'
-import { planAgain, type Task } from './plan.ts'
+import { lookAtTarget, originNow, planAgain, type Task } from './plan.ts'
 import { explainFullDisk } from './space.ts'
 import { type FailureKind, failureKind } from './zfs/failure.ts'
 import type { SendSource } from './zfs/transfer.ts'
@@ -30,49 +32,65 @@ type Sending = Context & {
   readonly marksOf: (source: Dataset) => Readonly<Record<string, string>>
 }
 
+/** `gone`: there is no such dataset any more, so that there is nothing to back up. */
+export type Ending = 'done' | 'failed' | 'gone'
+
 /**
- * Sends what the plans say, some datasets at once, a new parent always before its children. Names those that failed. Throws
- * `DeadlineExceeded` when one did not end and ZFS does not answer any more: then nothing else is tried.
+ * Sends what the plans say, some datasets at once, in the order given: a new parent always before its children, an origin
+ * before its clones. Says how each ended. Throws `DeadlineExceeded` when one did not end and ZFS does not answer any more:
+ * then nothing else is tried.
  */
 export async function sendAll(
   tasks: readonly Task[],
   context: Sending & {
     /** Datasets that may not be sent, and why. */
     readonly unfit: ReadonlyMap<DatasetName, string>
+    /** Datasets that are not what they were when their plans were made. */
+    readonly outdated: ReadonlySet<DatasetName>
     /** Names of all that the disk has. */
     readonly onDisk: ReadonlySet<string>
     /** Where the sources belong that are not sent this time: their places are to stay free. */
     readonly reserved: ReadonlySet<string>
   },
-): Promise<ReadonlySet<DatasetName>> {
-  const { request, deps, unfit, fail, onDisk, reserved } = context
+): Promise<ReadonlyMap<Task, Ending>> {
+  const { request, deps, unfit, outdated, fail, onDisk, reserved } = context
   const limit = pLimit(request.config.backup.parallel)
-  const failed = new Set<DatasetName>()
-  const ended = new Map<string, Promise<boolean>>()
+  const endings = new Map<Task, Ending>()
+  const ended = new Map<string, Promise<Ending>>()
   let hangs: DeadlineExceeded | null = null
 
   /** What must come above it first. */
   const notThere = (name: DatasetName): readonly string[] =>
     onDisk.has(name) ? [] : ancestorsOf(name).filter((above) => !onDisk.has(above))
 
-  const attempt = async (task: Task): Promise<boolean> => {
+  const attempt = async (task: Task): Promise<Ending> => {
     const reason = unfit.get(task.source.name)
     if (reason !== undefined) return giveUp(task, reason)
     // What is there from earlier visits is in nobody's way, whether it fails this time or not. What is to be received, or
     // brought to its place, above it, however far above, must come first: a container there would be in its way for ever.
     const missing = notThere(task.targetName)
     const waitsFor = [...missing, ...(task.move?.kind === 'follow' ? notThere(task.move.from) : [])]
-    const before = waitsFor.flatMap((name) => ended.get(name) ?? [])
-    if (missing.some((name) => reserved.has(name)) || (await Promise.all(before)).includes(false))
-      return giveUp(task, 'the dataset above it is not on the disk')
+    let inTheWay = missing.find((name) => reserved.has(name))
+    const gone = new Set<string>()
+    for (const name of waitsFor) {
+      const ending = await ended.get(name)
+      if (ending === 'failed') inTheWay ??= name
+      if (ending === 'gone') gone.add(name)
+    }
+    if (inTheWay !== undefined) return giveUp(task, explainMissingParent(inTheWay, request))
+    // Sent or not: if the disk does not have the origin then, the clone is sent in full.
+    if (task.origin?.kind === 'of') await ended.get(task.origin.of.targetName)
     return limit(async () => {
       try {
         if (hangs !== null) throw hangs
         request.signal.throwIfAborted()
+        if (gone.size > 0 && (await isGone(task, deps))) return tellGone(task)
         const parent = missing[0]
-        if (parent !== undefined && !ended.has(parent)) await deps.zfs.createContainer(datasetName(parent))
+        if (parent !== undefined && (!ended.has(parent) || gone.has(parent)))
+          await deps.zfs.createContainer(datasetName(parent))
         await carryOutMove(task, deps)
-        return await sendDataset(task, context)
+        if (outdated.has(task.source.name) && !(await startOver(task, request, deps))) return tellGone(task)
+        return (await sendDataset(task, context)) ? 'done' : tellGone(task)
       } catch (error) {
         request.signal.throwIfAborted()
         if (!(await request.isPresent())) throw new DiskVanished('the disk was removed', { cause: error })
@@ -84,21 +102,31 @@ export async function sendAll(
       }
     })
   }
-  const giveUp = (task: Task, reason: string): boolean => {
-    failed.add(task.source.name)
+  const giveUp = (task: Task, reason: string): Ending => {
     fail(task.source.name, reason)
-    return false
+    return 'failed'
+  }
+  const tellGone = ({ source }: Task): Ending => {
+    deps.tell({ kind: 'dataset-gone', disk: request.disk.name, pool: request.pool, dataset: source.name })
+    return 'gone'
   }
 
   for (const task of tasks) ended.set(task.targetName, attempt(task))
   const results = await Promise.allSettled(ended.values())
   for (const result of results) if (result.status === 'rejected') throw result.reason
-  return failed
+  for (const task of tasks) endings.set(task, (await ended.get(task.targetName)) ?? 'failed')
+  return endings
 }
 
-/** Brings one dataset up to its goal. Throws what is in the way. */
+function explainMissingParent(place: string, { config, pool }: BackupRequest): string {
+  const parent = sourceOf(config, { pool }, datasetName(place)) ?? place
+  return `not tried: ${parent}, which is above it, is not on the disk`
+}
+
+/** Brings one dataset up to its goal. False: there is no such dataset any more. Throws what is in the way. */
 async function sendDataset(task: Task, context: Sending): Promise<boolean> {
   const { request, deps } = context
+  let hasStartedOver = false
   // A resumed stream carries one snapshot, a dead token is dropped: then look and plan again. More rounds than
   // these mean that something else changes the disk at the same time.
   for (let round = 0; round < 10; round++) {
@@ -120,17 +148,34 @@ async function sendDataset(task: Task, context: Sending): Promise<boolean> {
         throw new Error(explainConflict({ kind: 'modified', onDisk }), { cause: error })
       if (kind === null || !outdatedPlan.has(kind)) throw error
       request.signal.throwIfAborted()
+      if (isOfSource(error)) {
+        if (hasStartedOver) throw error
+        hasStartedOver = true
+        if (!(await startOver(task, request, deps))) return false
+        continue
+      }
       await lookAtTarget(task, deps)
       if (receivedSoFar(task.target) === receivedSoFar(before)) {
         if (kind === 'busy' || kind === 'unfinished-receive') await deps.nextSecond()
         else if (plan.steps[0]?.kind === 'resume') await discardPartial(task, deps)
-        else throw error
+        else if (!hasLostOrigin(task)) throw error
       }
     }
     task.plan = await planAgain(task, request, deps)
     await holdWhatTravels([task], request, deps)
   }
   throw new Error('the copy on the disk kept changing while it was received')
+}
+
+/** A snapshot of the source was not found, or the source itself: it is no fault of the copy. */
+const isOfSource = (error: unknown): boolean =>
+  error instanceof TransferFailed && error.side === 'send' && failureKind(error) !== 'token-dead'
+
+/** Whether a clone was to be received although the disk does not have what it is a clone of. */
+function hasLostOrigin({ plan, source, origin }: Task): boolean {
+  const [first] = plan.kind === 'steps' ? plan.steps : []
+  const wasClone = first?.kind === 'incremental' && first.from.dataset !== source.name
+  return wasClone && originNow(origin)?.kind === 'missing'
 }
 
 /**
@@ -141,14 +186,11 @@ const outdatedPlan: ReadonlySet<FailureKind> = new Set([
   'busy',
   'exists',
   'incompatible-stream',
+  'no-base',
+  'not-found',
   'token-dead',
   'unfinished-receive',
 ])
-
-async function lookAtTarget(task: Task, deps: BackupDeps): Promise<void> {
-  const seen = await deps.zfs.observeIfPresent(task.targetName)
-  task.target = seen?.find((dataset) => dataset.name === task.targetName) ?? null
-}
 
 const receivedSoFar = (target: Dataset | null): string =>
   target === null
@@ -187,12 +229,14 @@ async function execute(step: Step, task: Task, context: Sending): Promise<void> 
     throw new DiskFull(explainFullDisk(leftBytes), leftBytes, { cause: error })
   })
   stream.end(receivedBytes)
+  const isClone = step.kind === 'incremental' && step.from.dataset !== task.source.name
   deps.tell({
     kind: 'dataset-sent',
     disk: request.disk.name,
     pool: request.pool,
     dataset: task.source.name,
-    how: step.kind === 'resume' ? 'resumed' : step.kind,
+    how: isClone ? 'clone' : step.kind === 'resume' ? 'resumed' : step.kind,
+    missingOrigin: step.kind === 'full' ? step.missingOrigin : null,
     sentBytes: receivedBytes,
     durationMs: deps.now().getTime() - startedAt.getTime(),
   })

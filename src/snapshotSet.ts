@@ -102,6 +102,8 @@ export async function foreseeSnapshotSet(
   for (const { dataset: root } of readable)
     for (const [dataset, values] of await deps.zfs.propertiesBelow(root, ['written', 'referenced']))
       for (const [property, { value }] of values) sizes.set(`${dataset} ${property}`, BigInt(value))
+  // After all that any of them has: a clone is newer than its origin.
+  const createtxg = newestTxg(datasets) + 1n
   const goals = datasets
     .filter((source) => !missed.has(source.name))
     .map((source) => ({
@@ -110,11 +112,12 @@ export async function foreseeSnapshotSet(
         dataset: source.name,
         name,
         guid: snapshotGuid('0'),
-        createtxg: newestTxg(source) + 1n,
+        createtxg,
         creation,
         holds: 0,
         writtenBytes: sizes.get(`${source.name} written`) ?? 0n,
         referencedBytes: sizes.get(`${source.name} referenced`) ?? 0n,
+        clones: [],
       },
     }))
     .map(({ source, goal }) => ({ source: { ...source, snapshots: [...source.snapshots, goal] }, goal }))
@@ -126,11 +129,33 @@ export async function foreseeSnapshotSet(
   }
 }
 
-const newestTxg = ({ snapshots, bookmarks }: Dataset): bigint =>
-  [...snapshots, ...bookmarks].reduce(
-    (newest, { createtxg }) => (createtxg > newest ? createtxg : newest),
-    0n,
-  )
+function newestTxg(datasets: readonly Dataset[]): bigint {
+  let newest = 0n
+  for (const { snapshots, bookmarks } of datasets)
+    for (const { createtxg } of [...snapshots, ...bookmarks]) if (createtxg > newest) newest = createtxg
+  return newest
+}
+
+/** A snapshot for one dataset that was deprived of that of its set. Null: the dataset is gone as well. */
+export async function takeSnapshotAgain(dataset: Dataset, deps: BackupDeps): Promise<Goal | null> {
+  return deps.takingSnapshots(async () => {
+    const attempts = 5
+    for (let attempt = 1; ; attempt++) {
+      const name = snapshotNameAt(deps.now())
+      try {
+        await deps.zfs.snapshotSet([dataset.name], name)
+        const seen = (await deps.zfs.observeIfPresent(dataset.name)) ?? []
+        const source = seen.find(({ guid }) => guid === dataset.guid)
+        const goal = source?.snapshots.find((snapshot) => snapshot.name === name)
+        return source === undefined || goal === undefined ? null : { source, goal }
+      } catch (error) {
+        if (error instanceof NotFound) return null
+        if (!(error instanceof AlreadyExists) || attempt === attempts) throw error
+        await deps.nextSecond()
+      }
+    }
+  })
+}
 
 const isOutdated = (error: unknown): boolean => error instanceof NotFound || error instanceof AlreadyExists
 

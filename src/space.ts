@@ -56,11 +56,13 @@ const needsOf = (tasks: readonly Task[]) =>
   tasks.flatMap(({ source, plan }) => (plan.kind === 'steps' ? [{ name: source.name, ...plan }] : []))
 
 const givenUpOf = (
-  { source, target, plan }: Task,
+  { source, target, plan, origins }: Task,
   policy: KeepPolicy,
   { calendar }: Asking,
 ): readonly Snapshot[] =>
-  target === null || plan.kind === 'conflict' ? [] : planThinning({ source, copy: target, policy, calendar })
+  target === null || plan.kind === 'conflict'
+    ? []
+    : planThinning({ source, copy: target, origins, policy, calendar })
 
 /** What can be written now, and what more once all that was destroyed is free. */
 async function look(

@@ -44,6 +44,9 @@ export interface Hand {
   readonly destroy: (path: string) => Promise<void>
   /** A snapshot, within its dataset. */
   readonly rename: (from: string, to: string) => Promise<void>
+  /** A new dataset from a snapshot of another one. */
+  readonly clone: (snapshot: string, dataset: string) => Promise<void>
+  readonly promote: (dataset: string) => Promise<void>
 }
 
 export interface World {
@@ -444,7 +447,7 @@ const datasets: readonly Case[] = [
     async run({ zfs, source }) {
       const snapshot = { dataset: datasetName(source), name: 'a', guid: snapshotGuid('1') } as const
       const point = { ...snapshot, createtxg: 1n, creation: new Date(0) }
-      const one = { ...point, holds: 0, writtenBytes: 0n, referencedBytes: 0n }
+      const one = { ...point, holds: 0, writtenBytes: 0n, referencedBytes: 0n, clones: [] }
       assert.deepEqual(await zfs.destroySnapshots([]), [])
       await assert.rejects(zfs.destroySnapshots([one, { ...one, dataset: datasetName('other') }]), BadInput)
       await assert.rejects(
@@ -1534,4 +1537,127 @@ const restoring: readonly Case[] = [
   },
 ]
 
-export const cases: readonly Case[] = [...datasets, ...poolCases, ...transfers, ...marking, ...restoring]
+/** A source dataset with a snapshot `s`, a clone of that with some data and a snapshot `x`, and the disk imported. */
+async function readyToClone(world: World, options: { readonly encrypted?: boolean } = {}) {
+  const from = inside(world.source, 'docs')
+  const clone = inside(world.source, 'clone')
+  await world.hand.create(from, options)
+  await world.hand.write(from, 2 * MB)
+  const s = await take(world, from, 's')
+  await world.hand.clone(snapshotPath(s), clone)
+  await world.hand.write(clone, 0.2 * MB)
+  await world.pools.importPool(world.disk)
+  const x = await take(world, clone, 'x')
+  const to = inside(world.disk.pool, 'docs')
+  return { from, clone, s, x, to, cloneTo: inside(world.disk.pool, 'clone') }
+}
+const asClone = (from: Snapshot, to: Snapshot): SendSource => ({
+  kind: 'incremental',
+  from,
+  to,
+  intermediates: false,
+})
+
+const cloning: readonly Case[] = [
+  {
+    name: 'a clone says what it is a clone of, and the snapshot says so, too; nobody destroys it then',
+    async run(world) {
+      const { from, clone, s, x } = await readyToClone(world)
+      const [of, made] = [await look(world, from), await look(world, clone)]
+      assert.deepEqual([of.origin, made.origin], [null, snapshotPath(s)])
+      assert.deepEqual(of.snapshots[0]?.clones, [clone])
+      assert.deepEqual(made.snapshots[0]?.clones, [])
+      assert.ok(x.writtenBytes < 1_000_000n && x.referencedBytes > 2_000_000n, String(x.writtenBytes))
+      assert.deepEqual(await world.zfs.destroySnapshots([s]), ['has-clones'])
+    },
+  },
+  {
+    name: 'a clone is received as one, of what has the GUID of its origin, and goes on as any other dataset',
+    async run(world) {
+      const { clone, s, x, to, cloneTo } = await readyToClone(world)
+      await send(world, { kind: 'full', to: s }, to)
+      const { receivedBytes } = await send(world, asClone(s, x), cloneTo)
+      assert.ok(receivedBytes < 1 * MB, String(receivedBytes))
+      const y = await take(world, clone, 'y')
+      await send(world, asClone(x, y), cloneTo)
+      const copy = await look(world, cloneTo)
+      assert.equal(copy.origin, `${to}@s`)
+      assert.deepEqual(
+        copy.snapshots.map(({ guid }) => guid),
+        [x.guid, y.guid],
+      )
+    },
+  },
+  {
+    name: 'a clone whose origin is not there is refused',
+    async run(world) {
+      const { s, x, cloneTo } = await readyToClone(world)
+      await fails(send(world, asClone(s, x), cloneTo), 'receive', 'no-base')
+      assert.equal(await world.zfs.observeIfPresent(cloneTo), null)
+    },
+  },
+  {
+    name: 'an encrypted clone travels raw and is received as one',
+    async run(world) {
+      const { clone, s, x, to, cloneTo } = await readyToClone(world, { encrypted: true })
+      await send(world, { kind: 'full', to: s }, to, { encrypted: true })
+      await send(world, asClone(s, x), cloneTo, { encrypted: true })
+      const y = await take(world, clone, 'y')
+      await send(world, asClone(x, y), cloneTo, { encrypted: true })
+      const copy = await look(world, cloneTo)
+      assert.deepEqual([copy.encrypted, copy.origin], [true, `${to}@s`])
+      assert.deepEqual(
+        copy.snapshots.map(({ guid }) => guid),
+        [x.guid, y.guid],
+      )
+    },
+  },
+  {
+    name: 'a clone that was broken off is resumed, and is one in the end',
+    async run(world) {
+      const { clone, s, to, cloneTo } = await readyToClone(world)
+      await send(world, { kind: 'full', to: s }, to)
+      await world.hand.write(clone, interruptible)
+      const big = await take(world, clone, 'big')
+      await sendHalf(world, asClone(s, big), cloneTo)
+      const half = await look(world, cloneTo)
+      assert.deepEqual([half.snapshots, half.origin], [[], `${to}@s`])
+      assert.ok(half.resumeToken)
+      const content = await world.transfer.readToken(half.resumeToken)
+      assert.deepEqual([content.kind, content.kind === 'usable' && content.fromGuid], ['usable', s.guid])
+      await send(world, { kind: 'resume', token: half.resumeToken }, cloneTo)
+      const copy = await look(world, cloneTo)
+      assert.deepEqual([copy.snapshots[0]?.guid, copy.origin], [big.guid, `${to}@s`])
+    },
+  },
+  {
+    name: 'a promote takes the snapshots along, but no bookmark: that stays a base, what it was made of is none',
+    async run(world) {
+      const { from, clone, s, to } = await readyToClone(world)
+      const mark = await bookmarked(world, s, 'mark')
+      await send(world, { kind: 'full', to: s }, to)
+      await world.hand.promote(clone)
+      const seen = await look(world, from)
+      assert.deepEqual(
+        [seen.origin, seen.snapshots, seen.bookmarks.map(({ guid }) => guid)],
+        [`${clone}@s`, [], [s.guid]],
+      )
+      const moved = (await look(world, clone)).snapshots[0]
+      assert.equal(moved?.guid, s.guid)
+      await world.hand.write(from, 0.2 * MB)
+      const n = await take(world, from, 'n')
+      await fails(send(world, asClone(moved, n), to), 'receive', 'exists')
+      await send(world, { kind: 'incremental', from: mark, to: n, intermediates: false }, to)
+      assert.equal((await look(world, to)).snapshots.at(-1)?.guid, n.guid)
+    },
+  },
+]
+
+export const cases: readonly Case[] = [
+  ...datasets,
+  ...poolCases,
+  ...transfers,
+  ...cloning,
+  ...marking,
+  ...restoring,
+]

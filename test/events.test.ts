@@ -58,14 +58,14 @@ function examples(text: string): {
         plannedAt,
       },
     ],
-    'dataset-sent': (['full', 'incremental', 'resumed'] as const).map((how) => ({
-      kind: 'dataset-sent',
-      ...ofDisk,
-      dataset,
-      how,
-      sentBytes: 1,
-      durationMs: -5,
-    })),
+    'dataset-sent': [
+      ...(['full', 'incremental', 'resumed', 'clone'] as const).map((how) => ({ how, missingOrigin: null })),
+      ...(['not-backed-up', 'not-on-disk', 'comes-later', 'not-encrypted'] as const).map((because) => ({
+        how: 'full' as const,
+        missingOrigin: { kind: 'missing' as const, path: 'tank/a@b', because },
+      })),
+    ].map((sent) => ({ kind: 'dataset-sent', ...ofDisk, dataset, ...sent, sentBytes: 1, durationMs: -5 })),
+    'dataset-gone': [{ kind: 'dataset-gone', ...ofDisk, dataset }],
     'dataset-failed': [{ kind: 'dataset-failed', ...ofDisk, dataset, reason: text }],
     verified: [{ kind: 'verified', ...ofDisk, datasets: 1 }],
     pruned: [
@@ -181,7 +181,8 @@ describe('priorities', () => {
     'key-not-needed': [4],
     'snapshot-taken': [6],
     'plan-made': [6, 6],
-    'dataset-sent': [6, 6, 6],
+    'dataset-sent': [6, 6, 6, 6, 6, 6, 6, 6],
+    'dataset-gone': [6],
     'dataset-failed': [4],
     verified: [6],
     pruned: [6, 4, 6],

@@ -1,6 +1,7 @@
 // What a disk says of itself after a visit: read from the in-memory disk as a person would, and written only when it differs.
 import { describe, expect, test } from 'vitest'
 import { mark } from '../src/core/marks.ts'
+import { datasetName } from '../src/core/model.ts'
 import type { Machine } from './fakes/machine.ts'
 import { datasetOf, homeMachine, interruptAt, sources, visitOf } from './fakes/visits.ts'
 import { addDataset, failed } from './fakes/zfsState.ts'
@@ -81,6 +82,27 @@ describe('after a visit', () => {
     expect(said(machine, 'offsite-1/nas/tank/home', mark.state)).toBe(newestOf(machine, 'tank/home'))
     expect(said(machine, 'offsite-1', mark.restore)).not.toContain('ann@')
   })
+})
+
+test('a source that was renamed: its copy, and those below it, say so in the same visit, though nothing is sent', async () => {
+  const machine = homeMachine()
+  await visitOf(machine, 'offsite-1')
+  await machine.zfs.rename({
+    from: datasetName('tank/home'),
+    to: datasetName('tank/users'),
+    type: 'filesystem',
+  })
+  machine.state.calls.length = 0
+  const { report } = await visitOf(machine, 'offsite-1')
+  expect(report).toMatchObject({ outcome: 'complete', datasets: { sent: 0, unchanged: 3 } })
+  for (const source of ['tank/users', 'tank/users/ann'])
+    expect(said(machine, `offsite-1/nas/${source}`, mark.source)).toBe(source)
+  expect(said(machine, 'offsite-1', mark.restore)).toContain('offsite-1/nas/tank/users/ann@')
+  expect(said(machine, 'offsite-1', mark.restore)).not.toContain('tank/home')
+  expect(writes(machine)).toContain('offsite-1/nas/tank/users')
+  machine.state.calls.length = 0
+  await visitOf(machine, 'offsite-1')
+  expect(writes(machine)).toEqual(['offsite-1/nas'])
 })
 
 describe('cost', () => {

@@ -6,7 +6,7 @@ import { datasetName } from '../src/core/model.ts'
 import { preview } from '../src/preview.ts'
 import { type Machine, none } from './fakes/machine.ts'
 import { datasetOf, homeMachine, interruptAt, snapshotsOf, sources, visitOf } from './fakes/visits.ts'
-import { addDataset, addSnapshot } from './fakes/zfsState.ts'
+import { addClone, addDataset, addSnapshot } from './fakes/zfsState.ts'
 
 const aMinute = 60_000
 
@@ -270,4 +270,18 @@ test('a source that is not there, or a name that is too long, is told and keeps 
   const { failures, datasets } = await preview({ disk, config, pool: pool.name }, machine.deps)
   expect(failures.map(({ dataset }) => dataset)).toEqual(['gone', `tank/${'x'.repeat(240)}`])
   expect(datasets).toHaveLength(3)
+})
+
+test('a clone: from its origin, as the visit then does it', async () => {
+  const machine = clockedMachine()
+  addSnapshot(machine.state, datasetOf(machine, 'tank/home'), 'before')
+  addClone(machine.state, 'tank/home@before', 'tank/a')
+  const { datasets } = await previewOf(machine)
+  const found = datasets.find(({ dataset }) => dataset === 'tank/a')
+  expect(found?.steps[0]).toMatchObject({ kind: 'incremental', from: 'tank/home@before' })
+  expect(found?.why).toBe('it is a clone of tank/home@before, which the disk has by then')
+  await visitOf(machine, 'offsite-1')
+  expect(machine.told).toContainEqual(
+    expect.objectContaining({ kind: 'dataset-sent', dataset: 'tank/a', how: 'clone' }),
+  )
 })

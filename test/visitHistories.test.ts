@@ -6,7 +6,15 @@ import { datasetName } from '../src/core/model.ts'
 import { EndVisit } from '../src/visit.ts'
 import type { Machine } from './fakes/machine.ts'
 import { datasetOf, expectHonest, homeMachine, visitOf } from './fakes/visits.ts'
-import { addDataset, addSnapshot, type FakeDataset, isBelow } from './fakes/zfsState.ts'
+import {
+  addClone,
+  addDataset,
+  addSnapshot,
+  type FakeDataset,
+  type FakeSnapshot,
+  isBelow,
+  promote,
+} from './fakes/zfsState.ts'
 
 const names = ['tank', 'tank/home', 'tank/home/ann', 'tank/new', 'tank/new/child'] as const
 const kinds = [
@@ -20,6 +28,8 @@ const kinds = [
   'create',
   'destroy',
   'again',
+  'clone',
+  'promote',
   'forget-copy',
   'diverge',
   'visit',
@@ -52,9 +62,15 @@ async function happen(
   const datasets = poolOf(machine)
   const source = datasets.get(name)
   const copy = copyOf(machine, name)
+  const everything = [...machine.state.pools.values()].flatMap((pool) => [...pool.datasets.values()])
+  /** Besides those that go with it. */
+  const hasClones = (snapshot: FakeSnapshot, besides: readonly FakeDataset[] = []): boolean =>
+    everything.some((each) => each.origin === snapshot && !besides.includes(each))
+  /** What is held or has clones ZFS does not destroy. */
+  const mayGo = (snapshot: FakeSnapshot): boolean => snapshot.tags.size === 0 && !hasClones(snapshot)
   const drop = (of: FakeDataset): void => {
     const gone = pick(of.snapshots, at)
-    if (gone?.tags.size === 0) of.snapshots = of.snapshots.filter((snapshot) => snapshot !== gone)
+    if (gone !== undefined && mayGo(gone)) of.snapshots = of.snapshots.filter((snapshot) => snapshot !== gone)
   }
   switch (kind) {
     case 'write':
@@ -67,7 +83,7 @@ async function happen(
       if (source !== undefined) drop(source)
       return
     case 'forget-all':
-      if (source !== undefined) source.snapshots = source.snapshots.filter(({ tags }) => tags.size > 0)
+      if (source !== undefined) source.snapshots = source.snapshots.filter((one) => !mayGo(one))
       return
     case 'forget-bookmarks':
       if (source !== undefined) source.bookmarks = []
@@ -75,7 +91,7 @@ async function happen(
     case 'rollback': {
       const to = source && pick(source.snapshots, at)
       if (source === undefined || to === undefined) return
-      if (source.snapshots.some(({ createtxg, tags }) => createtxg > to.createtxg && tags.size > 0)) return
+      if (source.snapshots.some((one) => one.createtxg > to.createtxg && !mayGo(one))) return
       source.snapshots = source.snapshots.filter(({ createtxg }) => createtxg <= to.createtxg)
       source.bookmarks = source.bookmarks.filter(({ createtxg }) => createtxg <= to.createtxg)
       source.content = to.content
@@ -93,9 +109,27 @@ async function happen(
     case 'destroy':
     case 'again':
       if (source === undefined || name === 'tank') return
-      for (const below of [...datasets.keys()].filter((each) => isBelow(name, each))) datasets.delete(below)
+      {
+        const doomed = [...datasets.values()].filter((each) => isBelow(name, each.name))
+        if (doomed.some(({ snapshots }) => snapshots.some((one) => hasClones(one, doomed)))) return
+        for (const each of doomed) datasets.delete(each.name)
+      }
       if (kind === 'again') addDataset(machine.state, name)
       return
+    case 'clone': {
+      const of = source && pick(source.snapshots, at)
+      if (of !== undefined)
+        addClone(machine.state, `${name}@${of.name}`, `tank/clone ${machine.state.nextId()}`)
+      return
+    }
+    case 'promote': {
+      const clone = pick(
+        [...datasets.values()].filter(({ origin }) => origin !== null),
+        at,
+      )
+      if (clone !== undefined) promote(machine.state, clone.name)
+      return
+    }
     case 'forget-copy':
       if (copy !== undefined && copy.snapshots.length > 1 && copy.partial === null) drop(copy)
       return

@@ -14,6 +14,7 @@ export const eventNames = [
   'snapshot-taken',
   'plan-made',
   'dataset-sent',
+  'dataset-gone',
   'dataset-failed',
   'backup-finished',
   'verified',

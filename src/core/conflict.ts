@@ -1,7 +1,7 @@
 // Why a copy on a disk cannot be continued, and how that is said to a person. Found by replication.ts. Nothing is ever
 // destroyed to get a conflict out of the way.
 
-import type { Dataset, Snapshot } from './model.ts'
+import type { Dataset, DatasetName, Snapshot } from './model.ts'
 
 export type Conflict =
   /** Both sides went on after `common`; `onDisk` is the newest there, which the source does not know. */
@@ -13,6 +13,10 @@ export type Conflict =
   | { readonly kind: 'no-common-base'; readonly onDisk: Snapshot }
   /** No snapshot in common, and nothing on it says that walkaway received it. */
   | { readonly kind: 'not-a-backup'; readonly onDisk: Snapshot }
+  /** What both sides have is, by a `zfs promote` on the source, another dataset's: `common`, as it is there. */
+  | { readonly kind: 'promoted'; readonly common: Snapshot; readonly source: DatasetName }
+  /** A `zfs promote` on the disk gave all of its snapshots to another copy, with `origin` (a snapshot's path). */
+  | { readonly kind: 'promoted-on-disk'; readonly origin: string; readonly copy: DatasetName }
   /** It has no snapshots at all. */
   | { readonly kind: 'name-taken' }
   | { readonly kind: 'type-differs'; readonly onDisk: Dataset['type'] }
@@ -37,6 +41,10 @@ export function describeConflict(conflict: Conflict): string {
       return `the source no longer has a snapshot or bookmark in common with the copy on the disk (newest there: ${named(conflict.onDisk)})`
     case 'not-a-backup':
       return `the dataset of this name on the disk does not seem to be a backup of this one: it has no snapshot in common with it (newest there: ${named(conflict.onDisk)}), and no property walkaway:source`
+    case 'promoted':
+      return `what the source and the copy on the disk have in common, ${named(conflict.common)}, belongs to ${conflict.common.dataset} by now: it was promoted (zfs promote)`
+    case 'promoted-on-disk':
+      return `the copy on the disk has none of its snapshots any more: they went to ${conflict.origin.split('@')[0]}, which was promoted there (zfs promote)`
     case 'name-taken':
       return 'there is a dataset of this name on the disk that did not come from a backup (it has no snapshots)'
     case 'type-differs':
@@ -56,6 +64,10 @@ function advise(conflict: Conflict): string {
       return `roll the copy back to @${conflict.common.name} to continue it from there; or ${afresh}`
     case 'modified':
       return `roll the copy back to @${conflict.onDisk.name}, or rename it, and the next visit goes on`
+    case 'promoted':
+      return `zfs promote ${conflict.source} on the source gives it back, and the next visit goes on; or ${afresh}`
+    case 'promoted-on-disk':
+      return `zfs promote ${conflict.copy} on the disk gives them back, and the next visit goes on; or ${afresh}`
     case 'no-common-base':
     case 'not-a-backup':
     case 'name-taken':

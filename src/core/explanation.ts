@@ -25,6 +25,8 @@ export interface ExplanationRequest {
   readonly table: ReadonlyMap<DatasetName, PropertiesOf>
   /** Of each copy that was read back in this visit: the name of its newest snapshot. */
   readonly states: ReadonlyMap<DatasetName, string>
+  /** Of the same copies: the dataset that each is a copy of, which may have had another name before. */
+  readonly sources: ReadonlyMap<DatasetName, DatasetName>
   /** When the visit was complete; null: it was not. */
   readonly completeAt: Date | null
   readonly fingerprintOf: (text: string) => string
@@ -35,9 +37,18 @@ export const explanationProperties: readonly string[] = [...copyProperties, mark
 
 /** The least that has to be written; a copy that this visit did not read back keeps what it says. */
 export function planExplanation(request: ExplanationRequest): Explanation {
-  const { pool, table, states } = request
+  const { pool, table, states, sources } = request
   const copies = copiesOf(table).map(
-    (copy): Copy => ({ ...copy, state: states.get(copy.name) ?? copy.state }),
+    (copy): Copy => ({
+      ...copy,
+      state: states.get(copy.name) ?? copy.state,
+      source: sources.get(copy.name) ?? copy.source,
+    }),
+  )
+  const sourceWrites = copies.flatMap(({ name, source }) =>
+    source === null || source === ownValue(table.get(name), mark.source)
+      ? []
+      : [{ datasets: [name], values: { [mark.source]: source } }],
   )
   const changed = new Map<string, DatasetName[]>()
   for (const { name, state } of copies)
@@ -57,6 +68,7 @@ export function planExplanation(request: ExplanationRequest): Explanation {
 
   return {
     writes: [
+      ...sourceWrites,
       ...stateWrites,
       ...visitWrites(request),
       ...(isNew ? [{ datasets: [rootDataset(pool, table)], values: textValues }] : []),

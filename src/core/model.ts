@@ -44,6 +44,8 @@ export interface Snapshot extends HistoryPoint {
   readonly writtenBytes: bigint
   /** Bytes that a full copy of it refers to (`referenced`). */
   readonly referencedBytes: bigint
+  /** Datasets of its pool that are clones of it; an unfinished receive that goes on from it counts as one. */
+  readonly clones: readonly string[]
 }
 export interface Bookmark extends HistoryPoint {}
 
@@ -54,6 +56,8 @@ export interface Dataset {
   readonly encrypted: boolean
   /** Set while a receive into this dataset is unfinished and can be resumed. */
   readonly resumeToken: ResumeToken | null
+  /** Path of the snapshot that it is a clone of; null: it is none. */
+  readonly origin: string | null
   /** Oldest first, by createtxg. */
   readonly snapshots: readonly Snapshot[]
   readonly bookmarks: readonly Bookmark[]

@@ -1,6 +1,7 @@
 // What a visit would leave behind, worked out beforehand: the copies as they would be once its steps were carried out, and
 // what would be pruned of both sides then. Pure. The plan itself is replication.ts; put together by preview.ts.
 
+import { describeMissingOrigin } from './clones.ts'
 import type { Bookmark, Dataset, DatasetName, PoolGuid, Snapshot } from './model.ts'
 import { bookmarksOf, missingBookmark, type Step } from './replication.ts'
 
@@ -37,12 +38,14 @@ export function foreseeCopy(
       ...snapshot,
       dataset: targetName,
       holds: 0,
+      clones: [],
       createtxg: newest + 1n + BigInt(at),
     }))
   const snapshots = [...old, ...arriving]
   if (snapshots.length === 0) return null
   const { type, encrypted, guid } = before ?? source
-  return { name: targetName, guid, type, encrypted, resumeToken: null, snapshots, bookmarks: [] }
+  const origin = before?.origin ?? null
+  return { name: targetName, guid, type, encrypted, resumeToken: null, origin, snapshots, bookmarks: [] }
 }
 
 /** The source once its state was read back from the disk: with a bookmark of that state, and of no other of this disk. */
@@ -64,8 +67,17 @@ export function rememberCopy(source: Dataset, poolGuid: PoolGuid, targetName: Da
   const [bookmark] = bookmarksOf(poolGuid, source)
   if (bookmark === undefined) return null
   const { name, type, encrypted } = { ...source, name: targetName }
-  const state = { ...bookmark, dataset: name, holds: 0, writtenBytes: 0n, referencedBytes: 0n }
-  return { name, guid: '', type, encrypted, resumeToken: null, snapshots: [state], bookmarks: [] }
+  const state = { ...bookmark, dataset: name, holds: 0, writtenBytes: 0n, referencedBytes: 0n, clones: [] }
+  return {
+    name,
+    guid: '',
+    type,
+    encrypted,
+    resumeToken: null,
+    origin: null,
+    snapshots: [state],
+    bookmarks: [],
+  }
 }
 
 /** Whether the disk may have more of it than its bookmarks say: a visit was broken off. */
@@ -79,8 +91,12 @@ export function explainSteps(steps: readonly Step[]): string {
     case undefined:
       return 'nothing is to be done'
     case 'full':
-      return 'the disk has nothing of it'
+      return first.missingOrigin === null
+        ? 'the disk has nothing of it'
+        : `the disk has nothing of it, and it is sent in full although it is a clone: ${describeMissingOrigin(first.missingOrigin)}`
     case 'incremental':
+      if (first.from.dataset !== first.to.dataset)
+        return `it is a clone of ${first.from.dataset}@${first.from.name}, which the disk has by then`
       return 'holds' in first.from
         ? `the newest on the disk is @${first.from.name}, which the source still has`
         : `the newest on the disk is what the source has the bookmark #${first.from.name} of`

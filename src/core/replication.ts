@@ -1,6 +1,7 @@
 // What has to be sent so that a dataset on a disk catches up with its source: a pure comparison of two histories by
 // GUID and createtxg. Names and times decide nothing. Executed by send.ts.
 
+import type { MissingOrigin } from './clones.ts'
 import type { Conflict } from './conflict.ts'
 import type { Bookmark, Dataset, ResumeToken, Snapshot, SnapshotGuid } from './model.ts'
 
@@ -19,9 +20,15 @@ export type PartialReceive =
 export type Step =
   | { readonly kind: 'resume'; readonly token: ResumeToken; readonly to: Snapshot }
   | { readonly kind: 'discard-partial'; readonly reason: string }
-  | { readonly kind: 'full'; readonly to: Snapshot }
+  | {
+      readonly kind: 'full'
+      readonly to: Snapshot
+      /** Set for a clone that could be sent as one if the disk had its origin. */
+      readonly missingOrigin: MissingOrigin | null
+    }
   | {
       readonly kind: 'incremental'
+      /** Of another dataset: the origin of a clone, as which it is received. */
       readonly from: Snapshot | Bookmark
       readonly to: Snapshot
       /** Carries the snapshots between `from` and `to` in the same stream. */
@@ -60,6 +67,12 @@ export interface ReplicationInput {
   readonly writtenSinceBase: bigint | null
   /** Set once something was sent in this visit: the goal has its hold and its bookmark, so it goes to its end. */
   readonly goalMustTravel: boolean
+  /** Of a clone that is still to be received: its origin, if the disk has it or will have it by then; null: no clone. */
+  readonly origin: { readonly kind: 'on-disk'; readonly snapshot: Snapshot } | MissingOrigin | null
+  /** Snapshots that travel in any case if they still can: clones are to be sent from them. */
+  readonly origins: ReadonlySet<SnapshotGuid>
+  /** The snapshots that a clone has before its own, which are another dataset's. */
+  readonly inherited: readonly Snapshot[]
 }
 
 const ownSnapshot = /^walkaway_\d{8}T\d{6}Z$/
@@ -114,14 +127,14 @@ export function planReplication(input: ReplicationInput): ReplicationPlan {
 }
 
 /** The bookmark of which ZFS must be asked how much was written since, before a plan is made; null: none. */
-export function baseInQuestion(input: Omit<ReplicationInput, 'writtenSinceBase'>): Bookmark | null {
+export function baseInQuestion(input: Parameters<typeof compare>[0]): Bookmark | null {
   const standing = compare(input)
   return standing.kind === 'behind' && !('holds' in standing.base) ? standing.base : null
 }
 
 /** Why this copy cannot be continued; null: it can, or its first snapshot is still being received. */
 export function findConflict(
-  input: Pick<ReplicationInput, 'source' | 'goal' | 'poolGuid'> & { readonly target: Dataset },
+  input: Pick<ReplicationInput, 'source' | 'goal' | 'poolGuid' | 'inherited'> & { readonly target: Dataset },
 ): Conflict | null {
   const { target, source } = input
   const isFirst = target.resumeToken !== null && target.snapshots.length === 0
@@ -144,7 +157,8 @@ function compare({
   target,
   partial,
   poolGuid,
-}: Pick<ReplicationInput, 'source' | 'goal' | 'target' | 'partial' | 'poolGuid'>): Standing {
+  inherited,
+}: Pick<ReplicationInput, 'source' | 'goal' | 'target' | 'partial' | 'poolGuid' | 'inherited'>): Standing {
   const conflict = (found: Conflict): Standing => ({ kind: 'conflict', conflict: found })
   if (target !== null && target.type !== source.type)
     return conflict({ kind: 'type-differs', onDisk: target.type })
@@ -152,11 +166,24 @@ function compare({
   if (target === null) return { kind: 'nothing-there' }
 
   const newest = target.snapshots.at(-1)
-  if (newest === undefined) return conflict({ kind: 'name-taken' })
+  if (newest === undefined)
+    return conflict(
+      target.origin === null
+        ? { kind: 'name-taken' }
+        : { kind: 'promoted-on-disk', origin: target.origin, copy: target.name },
+    )
   // The other way round is how a plain source lies on an encrypted disk.
   if (source.encrypted && !target.encrypted) return conflict({ kind: 'copy-not-encrypted' })
   const base = findBase(source, newest.guid, poolGuid)
-  if (base === null) return conflict(explainMissingBase(source, target, newest, goal))
+  if (base === null) {
+    // ZFS takes it for a base only to make a new dataset: DRR_FLAG_CLONE, "destination exists".
+    const common = inherited.find(({ guid }) => guid === newest.guid)
+    return conflict(
+      common === undefined
+        ? explainMissingBase(source, target, newest, goal)
+        : { kind: 'promoted', common, source: source.name },
+    )
+  }
   return { kind: base.createtxg >= goal.createtxg ? 'up-to-date' : 'behind', base }
 }
 
@@ -173,13 +200,15 @@ function compare({
  *   be the disk's own bookmark: another's may be destroyed by whoever made it.
  * - A dataset that was rolled back to the base holds what the base holds. One that was destroyed and made again under the
  *   same name has other GUIDs, so there is no base.
+ * - What a clone is to be sent from has to be on the disk itself.
  * - Properties and the wrapping of encryption keys are no content: a change of theirs travels with the next stream.
  */
 function isUnchanged(
-  { source, goal, poolGuid, writtenSinceBase, goalMustTravel }: ReplicationInput,
+  { source, goal, poolGuid, writtenSinceBase, goalMustTravel, origins }: ReplicationInput,
   base: Snapshot | Bookmark,
 ): boolean {
   if (goalMustTravel) return false
+  if (snapshotsBetween(source, base, goal).some(({ guid }) => origins.has(guid))) return false
   if (!('holds' in base)) return isBookmarkOf(poolGuid, base) && writtenSinceBase === 0n
   const nothingWritten = snapshotsBetween(source, base, goal).every((s) => s.writtenBytes === 0n)
   return nothingWritten && base.referencedBytes === goal.referencedBytes
@@ -189,7 +218,7 @@ function isUnchanged(
 const snapshotsBetween = (source: Dataset, base: Bookmark | null, goal: Snapshot): readonly Snapshot[] =>
   source.snapshots.filter((s) => s.createtxg > (base?.createtxg ?? -1n) && s.createtxg <= goal.createtxg)
 
-function planPartial({ source, target }: ReplicationInput, partial: PartialReceive): ReplicationPlan {
+function planPartial({ source, target, origin }: ReplicationInput, partial: PartialReceive): ReplicationPlan {
   const discard = (reason: string): ReplicationPlan => ({
     kind: 'steps',
     steps: [{ kind: 'discard-partial', reason }],
@@ -203,8 +232,9 @@ function planPartial({ source, target }: ReplicationInput, partial: PartialRecei
   if (partial.raw !== source.encrypted)
     return discard('it was begun with another kind of stream (raw or not)')
   const newest = target?.snapshots.at(-1)?.guid ?? null
-  if (partial.fromGuid !== newest) return discard('it does not go on from what the disk has')
-  const estimatedBytes = Number(newest === null ? to.referencedBytes : to.writtenBytes)
+  const isClone = newest === null && origin?.kind === 'on-disk' && partial.fromGuid === origin.snapshot.guid
+  if (partial.fromGuid !== newest && !isClone) return discard('it does not go on from what the disk has')
+  const estimatedBytes = Number(partial.fromGuid === null ? to.referencedBytes : to.writtenBytes)
   const step: Step = { kind: 'resume', token: partial.token, to }
   // How much of it is there already is not known here.
   return { kind: 'steps', steps: [step], estimatedBytes, leastBytes: 0 }
@@ -229,21 +259,23 @@ function explainMissingBase(source: Dataset, target: Dataset, onDisk: Snapshot, 
   return { kind: wasOnSource ? 'target-newer' : 'diverged', common, onDisk }
 }
 
-function planSends(input: ReplicationInput, base: Snapshot | Bookmark | null): ReplicationPlan {
-  const { source, goal, carry, keptOnDisk } = input
+function planSends(input: ReplicationInput, found: Snapshot | Bookmark | null): ReplicationPlan {
+  const { source, goal, carry, keptOnDisk, origin, origins } = input
+  const base = found ?? (origin?.kind === 'on-disk' ? origin.snapshot : null)
+  const missingOrigin = origin?.kind === 'missing' ? origin : null
   const between = snapshotsBetween(source, base, goal)
   const candidates = between.filter((s) => carry === 'all' || isOwnSnapshotName(s.name))
-  const wanted = new Set([...keptOnDisk(candidates), goal.guid])
-  const mayTravel = new Set(candidates.map(({ guid }) => guid)).add(goal.guid)
-  const runs = runsOf(between, ({ guid }) => wanted.has(guid) && mayTravel.has(guid))
+  const wanted = keptOnDisk(candidates)
+  const runs = runsOf(between, ({ guid }) => guid === goal.guid || origins.has(guid) || wanted.has(guid))
   const steps: Step[] = []
   let from = base
   for (const run of runs) {
     const [first, ...more] = run
     if (first === undefined) continue
-    // `-I` carries a whole run. It needs a snapshot to go on from, right before the run: a bookmark serves `-i` only.
-    const isNext = from !== null && 'holds' in from && from === base && first === between[0]
-    if (from === null) steps.push({ kind: 'full', to: first })
+    // `-I` carries a whole run. It needs a snapshot to go on from, right before the run: a bookmark serves `-i` only, and
+    // with `-i` a clone is one snapshot until it is there.
+    const isNext = from !== null && 'holds' in from && from === found && first === between[0]
+    if (from === null) steps.push({ kind: 'full', to: first, missingOrigin })
     else if (!isNext) steps.push({ kind: 'incremental', from, to: first, intermediates: false })
     const rest = isNext ? run : more
     const last = rest.at(-1) ?? first

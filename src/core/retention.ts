@@ -56,6 +56,7 @@ export function planRetention({
     keptBecause: [
       ...(isJudged(snapshot) ? (byPolicy.get(snapshot.guid) ?? []) : ["not walkaway's own"]),
       ...(snapshot.holds > 0 ? ['held'] : []),
+      ...(snapshot.clones.length > 0 ? [`origin of ${snapshot.clones.join(', ')}`] : []),
       ...(protects.get(snapshot.guid) ?? []),
     ],
   }))
@@ -80,17 +81,28 @@ export function keptOnDisk({
   return new Set(candidates.flatMap(({ guid }) => (kept.has(guid) ? [guid] : [])))
 }
 
-/** The verdicts for a copy on a disk. `source` as it is after the copy was brought up to date and read back. */
+/**
+ * The verdicts for a copy on a disk. `source` as it is after the copy was brought up to date and read back; `origins` are
+ * its snapshots that clones were to be sent from.
+ */
 export function planDiskRetention({
   copy,
   source,
+  origins,
   ...judging
-}: Judging & { readonly copy: Dataset; readonly source: Dataset }): readonly Verdict[] {
+}: Judging & {
+  readonly copy: Dataset
+  readonly source: Dataset
+  readonly origins: ReadonlySet<SnapshotGuid>
+}): readonly Verdict[] {
   const { snapshots, resumeToken } = copy
   const ofSource = new Set([...source.snapshots, ...source.bookmarks].map(({ guid }) => guid))
   const protects = protectionOf([
     [snapshots.at(-1), 'newest on the disk'],
     [snapshots.findLast(({ guid }) => ofSource.has(guid)), 'common base with the source'],
+    ...snapshots
+      .filter(({ guid }) => origins.has(guid))
+      .map((each) => [each, 'origin of a clone that is to be sent'] as const),
     ...(resumeToken === null ? [] : snapshots.map((each) => [each, 'a receive is unfinished'] as const)),
   ])
   return planRetention({ ...judging, snapshots, judged: 'all', protects })
@@ -100,9 +112,7 @@ export function planDiskRetention({
  * What may go before anything is sent, when the disk has too little room: what the policy gives up of the copy as it is now,
  * and of that only what is older than the newest snapshot that both sides have. Without such a snapshot nothing may go.
  */
-export function planThinning(
-  judging: Judging & { readonly copy: Dataset; readonly source: Dataset },
-): readonly Snapshot[] {
+export function planThinning(judging: Parameters<typeof planDiskRetention>[0]): readonly Snapshot[] {
   const { copy, source } = judging
   const ofSource = new Set([...source.snapshots, ...source.bookmarks].map(({ guid }) => guid))
   const base = copy.snapshots.findLast(({ guid }) => ofSource.has(guid))

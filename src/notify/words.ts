@@ -63,6 +63,7 @@ export function composeMessage(event: WalkawayEvent, host: string): Message {
     case 'key-not-needed':
     case 'snapshot-taken':
     case 'dataset-sent':
+    case 'dataset-gone':
     case 'dataset-failed':
     case 'verified':
     case 'pruned':
@@ -222,6 +223,7 @@ const shortly = {
   'key-not-needed': 'its pool is not encrypted',
   'snapshot-taken': 'snapshots taken',
   'dataset-sent': 'a dataset was sent',
+  'dataset-gone': 'a dataset is gone',
   'dataset-failed': 'a dataset FAILED',
   verified: 'backup read back',
   pruned: 'old snapshots destroyed',

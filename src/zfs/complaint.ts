@@ -29,6 +29,7 @@ const kinds: readonly (readonly [RegExp, FailureKind])[] = [
   [/resume token is corrupt|used in the initial send|incremental source 0x[0-9a-f]+ no longer/, 'token-dead'],
   [/has been modified|destination has snapshots|destination has children/, 'diverged'],
   [/does not\s+match incremental source|incremental source .*(does not exist|could not be found)/, 'no-base'],
+  [/local origin for clone .* does not exist/, 'no-base'],
   [/not an earlier snapshot/, 'no-base'],
   [/quota exceeded/, 'quota'],
   [/out of space|No space left on device/, 'no-space'],

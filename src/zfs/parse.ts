@@ -24,6 +24,8 @@ export const listingColumns = [
   'userrefs',
   'written',
   'referenced',
+  'origin',
+  'clones',
 ] as const
 
 interface GrowingDataset extends Dataset {
@@ -38,13 +40,17 @@ export interface Listing {
   readonly finish: () => readonly Dataset[]
 }
 
+const noClones: readonly string[] = []
+
 export function openListing(root: DatasetName): Listing {
   const datasets = new Map<string, GrowingDataset>()
   const ownerOf = (name: string, at: number): GrowingDataset | undefined => datasets.get(name.slice(0, at))
 
   const add = (line: string): void => {
+    const columns = fields(line, listingColumns.length, 'zfs list')
     const [name = '', type, guid, createtxg, creation, encryption, token, userrefs, written, referenced] =
-      fields(line, listingColumns.length, 'zfs list')
+      columns
+    const [origin = '-', clones = '-'] = columns.slice(-2)
     // The clone that an unfinished receive grows in; its token is shown on the dataset itself.
     if (name.includes('/%')) return
     const at = name.search(/[@#]/)
@@ -57,6 +63,7 @@ export function openListing(root: DatasetName): Listing {
         type,
         encrypted: encryption !== 'off' && encryption !== '-',
         resumeToken: token === '-' || token === undefined ? null : resumeToken(token),
+        origin: origin === '-' || origin === '' ? null : origin,
         snapshots: [],
         bookmarks: [],
       })
@@ -78,6 +85,8 @@ export function openListing(root: DatasetName): Listing {
         holds: Number(unsigned(userrefs, 'userrefs')),
         writtenBytes: unsigned(written, 'written'),
         referencedBytes: unsigned(referenced, 'referenced'),
+        // No dataset's name has a comma in it; older versions leave the column empty where others print a dash.
+        clones: clones === '-' || clones === '' ? noClones : clones.split(','),
       })
   }
 

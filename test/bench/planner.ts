@@ -17,7 +17,7 @@ function makeDataset(name: string, number: number, snapshots: number): Dataset {
     const creation = new Date(Date.UTC(2026, 0, 1) + at * 3_600_000)
     const stamp = creation.toISOString().replace(/[-:]/g, '').slice(0, 15)
     const guid = snapshotGuid(String(10n ** 18n + BigInt(number * SNAPSHOTS + at)))
-    const sizes = { writtenBytes: 4096n, referencedBytes: 1_000_000n }
+    const sizes = { writtenBytes: 4096n, referencedBytes: 1_000_000n, clones: [] }
     return {
       dataset,
       name: `walkaway_${stamp}Z`,
@@ -28,7 +28,13 @@ function makeDataset(name: string, number: number, snapshots: number): Dataset {
       ...sizes,
     }
   })
-  const point = { type: 'filesystem', encrypted: false, resumeToken: null, bookmarks: [] } as const
+  const point = {
+    type: 'filesystem',
+    encrypted: false,
+    resumeToken: null,
+    origin: null,
+    bookmarks: [],
+  } as const
   return { name: dataset, guid: String(number), ...point, snapshots: taken }
 }
 
@@ -67,6 +73,9 @@ for (const [what, onDiskCount] of [
       poolGuid: '17',
       writtenSinceBase: null,
       goalMustTravel: false,
+      origin: null,
+      origins: new Set(),
+      inherited: [],
     })
     if (plan.kind === 'steps') steps += plan.steps.length
   }

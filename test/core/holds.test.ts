@@ -13,7 +13,7 @@ const incremental = (from: string, to: string, intermediates = false): Step => (
 })
 
 test.each<readonly [string, readonly Step[], string]>([
-  ['a full stream', [{ kind: 'full', to: at(source, 'b') }], 'b e'],
+  ['a full stream', [{ kind: 'full', to: at(source, 'b'), missingOrigin: null }], 'b e'],
   ['an increment, with what it starts from', [incremental('a', 'd')], 'a d e'],
   ['all that travels in one stream', [incremental('a', 'd', true)], 'a b c d e'],
   ['several streams', [incremental('a', 'b'), incremental('b', 'd')], 'a b d e'],

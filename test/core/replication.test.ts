@@ -74,6 +74,9 @@ function input(source: string, target: string | null, given: Given = {}): Replic
     poolGuid: '17',
     writtenSinceBase: given.writtenSinceBase ?? null,
     goalMustTravel: given.goalMustTravel ?? false,
+    origin: null,
+    origins: new Set(),
+    inherited: [],
   }
 }
 const plan = (source: string, target: string | null, given?: Given): string =>

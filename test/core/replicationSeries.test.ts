@@ -112,6 +112,9 @@ const planOf = ({ source, goal, before, carry, isKept }: Case): ReplicationPlan 
     poolGuid: '17',
     writtenSinceBase: null,
     goalMustTravel: false,
+    origin: null,
+    origins: new Set(),
+    inherited: [],
   })
 
 const guids = (of: Dataset | null): readonly string[] => of?.snapshots.map((s) => s.guid) ?? []

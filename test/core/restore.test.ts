@@ -33,6 +33,7 @@ function backup(notation: string, fields: Partial<Backup> = {}): Backup {
             holds: 0,
             writtenBytes: 0n,
             referencedBytes: 0n,
+            clones: [],
           },
         ]
       : [],

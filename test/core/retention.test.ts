@@ -131,8 +131,14 @@ describe('a policy', () => {
 
 describe('on a disk', () => {
   const policy = { ...none, last: 1 }
-  const judge = (copy: string, source: string, fields = {}): readonly Verdict[] =>
-    planDiskRetention({ copy: dataset(copy, fields), source: dataset(source), policy, calendar: utc })
+  const judge = (copy: string, source: string, fields = {}, origins = ''): readonly Verdict[] =>
+    planDiskRetention({
+      copy: dataset(copy, fields),
+      source: dataset(source),
+      origins: new Set([snapshotGuid(`guid-${origins}`)]),
+      policy,
+      calendar: utc,
+    })
 
   test.each([
     ['every snapshot is judged, whoever took it', '@x @own1 @y @own2', '@own2', 'walkaway_20260102T000000Z'],
@@ -147,6 +153,18 @@ describe('on a disk', () => {
   test('the newest stays although the policy counts other things', () => {
     const verdicts = judge('@a @b', '@x')
     expect(reasonsOf(verdicts, 'b')).toContain('newest on the disk')
+  })
+
+  test('what has a clone stays, with its name as the reason', () => {
+    const [a, ...more] = dataset('@a @b @c').snapshots
+    const snapshots = a === undefined ? [] : [{ ...a, clones: ['disk/nas/tank/clone'] }, ...more]
+    const verdicts = judge('@a @b @c', '@c', { snapshots })
+    expect(kept(verdicts)).toBe('a c')
+    expect(reasonsOf(verdicts, 'a')).toEqual(['origin of disk/nas/tank/clone'])
+  })
+
+  test('what a clone was to be sent from stays, sent or not', () => {
+    expect(kept(judge('@a @b @c', '@a @b @c', {}, 'b'))).toBe('b c')
   })
 
   test('nothing goes while a receive is unfinished', () => {

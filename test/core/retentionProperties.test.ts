@@ -73,6 +73,7 @@ const history: fc.Arbitrary<readonly Snapshot[]> = fc
         holds,
         writtenBytes: 1n,
         referencedBytes: 1n,
+        clones: [],
       }
     })
   })
@@ -212,15 +213,23 @@ describe('for every history, policy and calendar', () => {
             bookmarks: snapshots.filter(({ guid }) => fate(guid) === 'bookmark'),
           }
           const copy = copyOf(snapshots, { resumeToken: receiving ? resumeToken('t') : null })
-          const verdicts = planDiskRetention({ copy, source, policy: keep, calendar: names })
+          const verdicts = planDiskRetention({
+            copy,
+            source,
+            origins: new Set(),
+            policy: keep,
+            calendar: names,
+          })
           const kept = new Set(guidsOf(keptOf(verdicts)))
           const common = snapshots.findLast(({ guid }) => fate(guid) !== 'gone')
           for (const must of [snapshots.at(-1), common]) if (must) expect(kept).toContain(must.guid)
           for (const { guid, holds } of snapshots) if (holds > 0 || receiving) expect(kept).toContain(guid)
           const rest = { ...copy, snapshots: keptOf(verdicts) }
-          expect(keptOf(planDiskRetention({ copy: rest, source, policy: keep, calendar: names }))).toEqual(
-            rest.snapshots,
-          )
+          expect(
+            keptOf(
+              planDiskRetention({ copy: rest, source, origins: new Set(), policy: keep, calendar: names }),
+            ),
+          ).toEqual(rest.snapshots)
         },
       ),
       { numRuns: 400 },
@@ -294,7 +303,7 @@ describe('what makes room before anything is sent', () => {
       fc.property(sides, ({ snapshots, common, partial, ...judging }) => {
         const copy = copyOf(snapshots, { resumeToken: partial ? resumeToken('1-a-b-c') : null })
         const source = { ...dataset(''), bookmarks: common.flatMap((at) => snapshots[at] ?? []) }
-        const thin = planThinning({ copy, source, ...judging })
+        const thin = planThinning({ copy, source, origins: new Set(), ...judging })
         const kept = expectedByPolicy(snapshots, judging.policy, judging.calendar)
         const base = Math.max(-1, ...common.filter((at) => at < snapshots.length))
         const expected = snapshots.filter(

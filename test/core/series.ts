@@ -25,7 +25,7 @@ export function dataset(series: string, fields: Partial<Dataset> = {}): Dataset 
       creation: new Date(Date.UTC(2026, 0, 1) - index * 3_600_000),
     }
     if (word.startsWith('#')) bookmarks.push(point)
-    else snapshots.push({ ...point, holds: 0, writtenBytes: 10n, referencedBytes: 1000n })
+    else snapshots.push({ ...point, holds: 0, writtenBytes: 10n, referencedBytes: 1000n, clones: [] })
   }
   return {
     name,
@@ -33,6 +33,7 @@ export function dataset(series: string, fields: Partial<Dataset> = {}): Dataset 
     type: 'filesystem',
     encrypted: false,
     resumeToken: null,
+    origin: null,
     snapshots,
     bookmarks,
     ...fields,

@@ -22,6 +22,7 @@ import {
   newGuid,
   requireDataset,
   requireKey,
+  requireOwner,
   usablePool,
   verb,
   writablePool,
@@ -35,6 +36,8 @@ interface Stream {
   readonly fromContent: Content
   readonly raw: boolean
   readonly skipBytes: number
+  /** Made from a snapshot of another dataset: received as a clone of what has its GUID on the disk. */
+  readonly clone: boolean
 }
 
 const safeOf: Readonly<Record<FakeDataset['type'], Readonly<Record<string, string>>>> = {
@@ -80,8 +83,14 @@ export function createFakeTransfer(state: FakeState): Transfer {
     return [source, to]
   }
 
+  /** The chain of origins that a clone comes from. */
+  const originsOf = ({ origin, name }: FakeDataset): readonly FakeSnapshot[] => {
+    if (origin === null) return []
+    return [origin, ...originsOf(requireOwner(state, name, origin))]
+  }
+
   function contentOf(source: FakeDataset, guid: bigint): Content | null {
-    const snapshot = source.snapshots.find((candidate) => candidate.guid === guid)
+    const snapshot = [...source.snapshots, ...originsOf(source)].find((candidate) => candidate.guid === guid)
     if (snapshot !== undefined) return snapshot.content
     const bookmark = source.bookmarks.find((candidate) => candidate.guid === guid)
     if (bookmark === undefined) return null
@@ -110,6 +119,7 @@ export function createFakeTransfer(state: FakeState): Transfer {
       fromContent,
       raw: known.raw,
       skipBytes: known.receivedBytes,
+      clone: false,
     }
   }
 
@@ -121,12 +131,13 @@ export function createFakeTransfer(state: FakeState): Transfer {
     }
     const [source, to] = snapshotOf(send)
     if (!encrypted) requireKey(state, source, `cannot send ${source.name}: source key must be loaded`)
-    const common = { source, raw: encrypted, skipBytes: 0 }
+    const common = { source, raw: encrypted, skipBytes: 0, clone: false }
     if (send.kind === 'full') return [{ ...common, to, fromGuid: null, fromContent: [] }]
     const fromGuid = BigInt(send.from.guid)
     const fromContent = contentOf(source, fromGuid)
     if (fromContent === null) throw failed('no-base', `incremental source (${send.from.name}) does not exist`)
-    if (!send.intermediates) return [{ ...common, to, fromGuid, fromContent }]
+    const clone = send.from.dataset !== send.to.dataset
+    if (!send.intermediates) return [{ ...common, to, fromGuid, fromContent, clone }]
     const chain = source.snapshots.filter(
       (snapshot) => snapshot.createtxg > send.from.createtxg && snapshot.createtxg <= to.createtxg,
     )
@@ -149,9 +160,23 @@ export function createFakeTransfer(state: FakeState): Transfer {
         throw failed('incompatible-stream', 'kernel modules must be upgraded to receive this stream.')
       return target
     }
-    if (stream.fromGuid === null) {
+    if (stream.fromGuid === null || stream.clone) {
+      const origin = [...usablePool(state, receive.target).datasets.values()]
+        .flatMap(({ snapshots }) => snapshots)
+        .find(({ guid }) => guid === stream.fromGuid)
+      if (stream.clone && origin === undefined)
+        throw failed('no-base', `local origin for clone ${receive.target} does not exist`)
       if (target !== null)
         throw failed('exists', `destination '${receive.target}' exists\nmust specify -F to overwrite it`)
+      if (origin !== undefined) {
+        const { encrypted } = requireOwner(state, receive.target, origin)
+        if (stream.raw && !encrypted)
+          throw failed(
+            'incompatible-stream',
+            'cannot perform raw receive on top of existing unencrypted dataset',
+          )
+        return addDataset(state, receive.target, { type: receive.type, encrypted, key: null, origin })
+      }
       // A raw stream brings its key, wrapped; nobody has loaded it here.
       const key = stream.raw
         ? { text: encryptionRootOf(state, stream.source)?.key?.text ?? '', loaded: false }

@@ -51,7 +51,7 @@ import {
   newGuid,
   requireDataset,
   requireSnapshot,
-  shown,
+  shownAll,
   shownProperty,
   usablePool,
   verb,
@@ -156,11 +156,14 @@ function namedAll<T>(act: () => T): T {
 }
 
 function createFakeDatasets(state: FakeState): Zfs {
-  const datasetsBelow = (root: string): readonly Dataset[] =>
-    [...usablePool(state, root).datasets.values()]
-      .filter(({ name }) => isBelow(root, name))
-      .sort((a, b) => (a.name < b.name ? -1 : 1))
-      .map(shown)
+  const datasetsBelow = (root: string): readonly Dataset[] => {
+    const pool = usablePool(state, root)
+    const below = [...pool.datasets.values()].filter(({ name }) => isBelow(root, name))
+    return shownAll(
+      pool,
+      below.sort((a, b) => (a.name < b.name ? -1 : 1)),
+    )
+  }
   const observeIfPresent: Zfs['observeIfPresent'] = async (root) => {
     checkDatasets(root)
     return verb(state, { verb: 'zfs.observe', about: root }, () => {
@@ -270,7 +273,10 @@ function createFakeDatasets(state: FakeState): Zfs {
           if (dataset == null || found === undefined) return 'gone'
           if (found.guid !== BigInt(snapshot.guid)) return 'replaced'
           if (found.tags.size > 0) return 'held'
-          if (dataset.partial?.fromGuid === found.guid) return 'has-clones'
+          const clones = [...usablePool(state, pool).datasets.values()].filter(
+            ({ origin }) => origin === found,
+          )
+          if (dataset.partial?.fromGuid === found.guid || clones.length > 0) return 'has-clones'
           destroySnapshot(state, dataset, found)
           return 'destroyed'
         })

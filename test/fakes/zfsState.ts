@@ -39,7 +39,7 @@ export interface FakeDataset {
   readonly type: 'filesystem' | 'volume'
   readonly encrypted: boolean
   /** An encryption root has one of its own; others that are encrypted have that of the nearest above them. */
-  readonly key: { readonly text: string; loaded: boolean } | null
+  key: { readonly text: string; loaded: boolean } | null
   /** Set on it, here or by a stream. */
   readonly properties: Map<string, Property>
   /** What streams brought, in force or not. */
@@ -48,6 +48,8 @@ export interface FakeDataset {
   snapshots: FakeSnapshot[]
   bookmarks: FakePoint[]
   partial: FakePartial | null
+  /** What it is a clone of: this very snapshot, whatever it is called and whosever it is by now. */
+  origin: FakeSnapshot | null
 }
 export interface FakePool {
   readonly name: PoolName
@@ -185,7 +187,19 @@ export function shownProperty(state: FakeState, dataset: FakeDataset, name: stri
 /** Null: it is not encrypted. */
 export function encryptionRootOf(state: FakeState, dataset: FakeDataset): FakeDataset | null {
   if (!dataset.encrypted || dataset.key !== null) return dataset.encrypted ? dataset : null
+  // A clone has its origin's key.
+  if (dataset.origin !== null)
+    return encryptionRootOf(state, requireOwner(state, dataset.name, dataset.origin))
   return encryptionRootOf(state, requireDataset(state, dataset.name.slice(0, dataset.name.lastIndexOf('/'))))
+}
+
+/** The dataset in the pool of `path` that this very snapshot belongs to by now. */
+export function requireOwner(state: FakeState, path: string, snapshot: FakeSnapshot): FakeDataset {
+  const owner = [...usablePool(state, path).datasets.values()].find(({ snapshots }) =>
+    snapshots.includes(snapshot),
+  )
+  if (owner === undefined) throw new Error(`@${snapshot.name} belongs to nothing in the pool of ${path}`)
+  return owner
 }
 
 /** What cannot be read, or written below, without its key. */
@@ -221,10 +235,12 @@ export function addDataset(
   {
     type = 'filesystem',
     encrypted = false,
+    origin = null,
     key = encrypted ? { text: rightKey, loaded: true } : null,
   }: {
     readonly type?: FakeDataset['type']
     readonly encrypted?: boolean
+    readonly origin?: FakeSnapshot | null
     readonly key?: FakeDataset['key']
   } = {},
 ): FakeDataset {
@@ -237,17 +253,36 @@ export function addDataset(
     name,
     guid: newGuid(state),
     type,
-    encrypted: encrypted || above?.encrypted === true,
+    encrypted: encrypted || (origin === null && above?.encrypted === true),
     key,
     properties: new Map(),
     received: new Map(),
-    content: [],
+    content: origin?.content ?? [],
     snapshots: [],
     bookmarks: [],
     partial: null,
+    origin,
   }
   pool.datasets.set(name, dataset)
   return dataset
+}
+
+/** `zfs clone pool/dataset@snapshot name`. */
+export function addClone(state: FakeState, path: string, name: string): FakeDataset {
+  const { type, encrypted } = requireDataset(state, path.split('@')[0] ?? '')
+  return addDataset(state, name, { type, encrypted, key: null, origin: requireSnapshot(state, path) })
+}
+
+/** `zfs promote`: the origin and all before it become the clone's; bookmarks stay where they are. */
+export function promote(state: FakeState, name: string): void {
+  const clone = requireDataset(state, name)
+  if (clone.origin === null) throw failed('other', `cannot promote '${name}': not a cloned filesystem`)
+  const parent = requireOwner(state, name, clone.origin)
+  const at = parent.snapshots.indexOf(clone.origin) + 1
+  clone.snapshots = [...parent.snapshots.slice(0, at), ...clone.snapshots]
+  parent.snapshots = parent.snapshots.slice(at)
+  ;[parent.origin, clone.origin] = [clone.origin, parent.origin]
+  ;[parent.key, clone.key] = [clone.key, parent.key]
 }
 
 export const bytesOf = (content: Content): number => content.reduce((sum, { bytes }) => sum + bytes, 0)
@@ -291,8 +326,25 @@ function usedBySnapshots({ content, snapshots }: FakeDataset): Content {
 
 export const isBelow = (root: string, name: string): boolean => name === root || name.startsWith(`${root}/`)
 
-/** A dataset as the real `observe` shows it. */
-export function shown(dataset: FakeDataset): Dataset {
+/** Whose each origin is, and of whom: what a listing says of the clones of a pool. */
+function clonesIn({ datasets }: FakePool) {
+  const clones = new Map<FakeSnapshot, string[]>()
+  for (const { name, origin } of datasets.values())
+    if (origin !== null) clones.set(origin, [...(clones.get(origin) ?? []), name])
+  const paths = new Map<FakeSnapshot, string>()
+  for (const { name, snapshots } of clones.size === 0 ? [] : datasets.values())
+    for (const snapshot of snapshots)
+      if (clones.has(snapshot)) paths.set(snapshot, `${name}@${snapshot.name}`)
+  return { clones, paths }
+}
+
+/** Datasets of a pool as the real `observe` shows them. */
+export function shownAll(pool: FakePool, datasets: readonly FakeDataset[]): readonly Dataset[] {
+  const family = clonesIn(pool)
+  return datasets.map((dataset) => shown(dataset, family))
+}
+
+function shown(dataset: FakeDataset, { clones, paths }: ReturnType<typeof clonesIn>): Dataset {
   const name = datasetName(dataset.name)
   const point = ({ name: short, guid, createtxg, creation }: FakePoint) => ({
     dataset: name,
@@ -307,11 +359,15 @@ export function shown(dataset: FakeDataset): Dataset {
     type: dataset.type,
     encrypted: dataset.encrypted,
     resumeToken: dataset.partial === null ? null : resumeToken(dataset.partial.token),
+    origin: dataset.origin === null ? null : (paths.get(dataset.origin) ?? null),
     snapshots: dataset.snapshots.map((snapshot, at) => ({
       ...point(snapshot),
       holds: snapshot.tags.size,
-      writtenBytes: BigInt(bytesOf(difference(dataset.snapshots[at - 1]?.content ?? [], snapshot.content))),
+      writtenBytes: BigInt(
+        bytesOf(difference((dataset.snapshots[at - 1] ?? dataset.origin)?.content ?? [], snapshot.content)),
+      ),
       referencedBytes: BigInt(bytesOf(snapshot.content)),
+      clones: clones.get(snapshot) ?? [],
     })),
     bookmarks: [...dataset.bookmarks].sort((a, b) => Number(a.createtxg - b.createtxg)).map(point),
   }

@@ -213,9 +213,18 @@ const during: readonly (readonly [WalkawayEvent, string])[] = [
   [{ kind: 'key-not-needed', ...ofDisk }, 'its pool is not encrypted'],
   [{ kind: 'snapshot-taken', ...ofDisk, snapshot: 'x', datasets: 1 }, 'snapshots taken'],
   [
-    { kind: 'dataset-sent', ...ofDisk, dataset: datasetName('t'), how: 'full', sentBytes: 1, durationMs: 1 },
+    {
+      kind: 'dataset-sent',
+      ...ofDisk,
+      dataset: datasetName('t'),
+      how: 'full',
+      missingOrigin: null,
+      sentBytes: 1,
+      durationMs: 1,
+    },
     'a dataset was sent',
   ],
+  [{ kind: 'dataset-gone', ...ofDisk, dataset: datasetName('t') }, 'a dataset is gone'],
   [{ kind: 'dataset-failed', ...ofDisk, dataset: datasetName('t'), reason: 'x' }, 'a dataset FAILED'],
   [{ kind: 'verified', ...ofDisk, datasets: 1 }, 'backup read back'],
   [

@@ -66,6 +66,12 @@ function createHand(mountRoot: string): Hand {
     async rename(from, to) {
       await command('zfs', 'rename', from, to)
     },
+    async clone(snapshot, dataset) {
+      await command('zfs', 'clone', snapshot, dataset)
+    },
+    async promote(dataset) {
+      await command('zfs', 'promote', dataset)
+    },
     async destroy(path) {
       await command('zfs', 'destroy', ...(/[@#]/.test(path) ? [] : ['-r']), path)
     },

@@ -3,10 +3,12 @@ import { test } from 'vitest'
 import { cases, type World } from '../contract.ts'
 import { createFakeZfs } from '../fakes/zfs.ts'
 import {
+  addClone,
   addDataset,
   bytesOf,
   failed,
   findDataset,
+  promote,
   requireDataset,
   requireSnapshot,
   usablePool,
@@ -33,10 +35,15 @@ function makeWorld(): World {
           requireDataset(fake.state, from.split('@', 1)[0] ?? ''),
           requireSnapshot(fake.state, from),
         ]
-        dataset.snapshots = dataset.snapshots.map((snapshot) =>
-          snapshot === found ? { ...found, name: to.split('@')[1] ?? '' } : snapshot,
-        )
+        const renamed = { ...found, name: to.split('@')[1] ?? '' }
+        dataset.snapshots = dataset.snapshots.map((snapshot) => (snapshot === found ? renamed : snapshot))
+        for (const each of usablePool(fake.state, from).datasets.values())
+          if (each.origin === found) each.origin = renamed
       },
+      clone: async (snapshot, dataset) => {
+        addClone(fake.state, snapshot, dataset)
+      },
+      promote: async (dataset) => promote(fake.state, dataset),
       destroy: async (path) => {
         const [name = '', snapshot] = path.split('@')
         if (snapshot === undefined) {

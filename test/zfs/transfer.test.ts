@@ -63,6 +63,7 @@ const point = (name: string): Snapshot => ({
   holds: 0,
   writtenBytes: 0n,
   referencedBytes: 0n,
+  clones: [],
 })
 const full: SendSource = { kind: 'full', to: point('b') }
 

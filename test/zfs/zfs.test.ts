@@ -26,9 +26,10 @@ const complaint = (stderr: string): CommandFailed =>
   new CommandFailed({ command: ['zfs'], exitCode: 1, signal: null, stderr })
 
 const tank = datasetName('tank')
-const filesystem = (name: string): string => `${name}\tfilesystem\t1\t1\t1795432178\toff\t-\t-\t0\t24576\n`
+const filesystem = (name: string): string =>
+  `${name}\tfilesystem\t1\t1\t1795432178\toff\t-\t-\t0\t24576\t-\t-\n`
 const snapshot = (path: string, txg: number): string =>
-  `${path}\tsnapshot\t${txg}\t${txg}\t1795432178\toff\t-\t0\t0\t24576\n`
+  `${path}\tsnapshot\t${txg}\t${txg}\t1795432178\toff\t-\t0\t0\t24576\t-\t-\n`
 
 describe('received properties', () => {
   const read = (stdout: string) => zfsOn(() => stdout).zfs.receivedProperties(tank)
@@ -101,7 +102,7 @@ describe('a listing', () => {
       filesystem('tank') +
       filesystem('tank/a') +
       filesystem('tank/a/%recv') +
-      `tank/a@x\tsnapshot\t${big}\t${big}\t0\toff\t-\t3\t1\t2\n`
+      `tank/a@x\tsnapshot\t${big}\t${big}\t0\toff\t-\t3\t1\t2\t-\t\n`
     const datasets = await zfsOn(() => answer).zfs.observe(tank)
     expect(datasets.map(({ name }) => name)).toEqual(['tank', 'tank/a'])
     expect(datasets[1]?.snapshots[0]).toMatchObject({ guid: big, createtxg: 18446744073709551615n, holds: 3 })
@@ -159,6 +160,7 @@ describe('destroying snapshots', () => {
     holds: 0,
     writtenBytes: 0n,
     referencedBytes: 0n,
+    clones: [],
   }
   const answering = (answer: string) => zfsOn(() => answer)
 
@@ -230,6 +232,7 @@ const point = (dataset: string, name: string, guid = '1'): Snapshot => ({
   holds: 0,
   writtenBytes: 0n,
   referencedBytes: 0n,
+  clones: [],
 })
 
 describe('bookmarks', () => {

@@ -1,0 +1,46 @@
+// Looks once more at a source of which something vanished since the visit looked: a snapshot or the dataset itself was
+// destroyed by a person, by another program, or by the pruning of another disk's visit.
+
+import type { BackupDeps, BackupRequest } from './backup.ts'
+import { snapshotPath } from './core/model.ts'
+import { missingBookmark } from './core/replication.ts'
+import { holdWhatTravels } from './hold.ts'
+import { lookAtTarget, planAgain, type Task } from './plan.ts'
+import { type Goal, takeSnapshotAgain } from './snapshotSet.ts'
+
+/**
+ * Brings the task and its plan up to date with both sides; a goal that was destroyed is replaced by a new snapshot.
+ * False: there is no such dataset any more, and nothing to do. Throws what the new goal cannot be bookmarked for.
+ */
+export async function startOver(task: Task, request: BackupRequest, deps: BackupDeps): Promise<boolean> {
+  const found = await lookAtSource(task, deps)
+  if (found === null) return false
+  task.source = found.source
+  task.goal = found.goal
+  const { poolGuid } = request.disk
+  const name = missingBookmark(poolGuid, found.source, found.goal)
+  if (name !== null) {
+    const reasons = await deps.zfs.bookmarkAll([{ snapshot: found.goal, name }])
+    const reason = reasons.get(snapshotPath(found.goal))
+    if (reason !== undefined) throw reason
+  }
+  await lookAtTarget(task, deps)
+  task.plan = await planAgain(task, request, deps)
+  await holdWhatTravels([task], request, deps)
+  return true
+}
+
+/** True for a dataset that was destroyed, or renamed, or made anew under its name, since this visit looked. */
+export async function isGone(task: Task, deps: BackupDeps): Promise<boolean> {
+  const seen = await deps.zfs.observeIfPresent(task.source.name)
+  return !(seen?.some(({ guid }) => guid === task.source.guid) ?? false)
+}
+
+async function lookAtSource({ source, goal }: Task, deps: BackupDeps): Promise<Goal | null> {
+  const seen = await deps.zfs.observeIfPresent(source.name)
+  const found = seen?.find(({ guid }) => guid === source.guid)
+  if (found === undefined) return null
+  // By GUID: it may have another name by now.
+  const there = found.snapshots.find(({ guid }) => guid === goal.guid)
+  return there === undefined ? takeSnapshotAgain(found, deps) : { source: found, goal: there }
+}
