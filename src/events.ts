@@ -3,7 +3,7 @@
 
 import prettyBytes from 'pretty-bytes'
 import prettyMs from 'pretty-ms'
-import { describeMissingOrigin, type MissingOrigin } from './core/clones.ts'
+import { describeSending, type HowSent } from './core/clones.ts'
 import type { DatasetName, DiskName, PoolName, VisitReport } from './core/model.ts'
 import type { Reminder } from './core/reminders.ts'
 import { kinds } from './eventKinds.ts'
@@ -50,12 +50,10 @@ export type WalkawayEvent =
   | ({
       readonly kind: 'dataset-sent'
       readonly dataset: DatasetName
-      readonly how: 'full' | 'incremental' | 'resumed' | 'clone'
-      /** Why a clone took the room of a whole dataset; null: it did not, or is none. */
-      readonly missingOrigin: MissingOrigin | null
       readonly sentBytes: number
       readonly durationMs: number
-    } & OfDisk)
+    } & HowSent &
+      OfDisk)
   | ({ readonly kind: 'dataset-gone'; readonly dataset: DatasetName } & OfDisk)
   | ({ readonly kind: 'dataset-failed'; readonly dataset: DatasetName; readonly reason: string } & OfDisk)
   | ({ readonly kind: 'verified'; readonly datasets: number } & OfDisk)
@@ -130,11 +128,6 @@ const howImported = {
   'by-somebody-else': 'pool was already imported by somebody else; it is backed up to and left imported',
   'came-back': 'pool is working again; going on with it, do not unplug it now',
 } as const
-
-function howSent({ how, missingOrigin }: Extract<WalkawayEvent, { kind: 'dataset-sent' }>): string {
-  if (how === 'clone') return 'as a clone'
-  return missingOrigin === null ? how : `in full: ${describeMissingOrigin(missingOrigin)}`
-}
 
 export function aboutVisit(report: VisitReport): string {
   switch (report.outcome) {
@@ -262,7 +255,7 @@ function describe(event: WalkawayEvent): Told {
     case 'dataset-sent':
       return {
         priority: 6,
-        sentence: `${event.dataset} sent (${howSent(event)}), ${bytesInWords(event.sentBytes)} in ${duration(event.durationMs)}`,
+        sentence: `${event.dataset} sent (${describeSending(event)}), ${bytesInWords(event.sentBytes)} in ${duration(event.durationMs)}`,
         fields: {
           WALKAWAY_DATASET: event.dataset,
           WALKAWAY_BYTES: String(event.sentBytes),

@@ -98,3 +98,16 @@ export function describeMissingOrigin({ path, because }: MissingOrigin): string 
       return `its origin ${path} is not on the disk as it is here, encrypted`
   }
 }
+
+/** As what a dataset was sent. */
+export interface HowSent {
+  readonly how: 'full' | 'incremental' | 'resumed' | 'clone'
+  /** Why a clone took the room of a whole dataset; null: it did not, or is none. */
+  readonly missingOrigin: MissingOrigin | null
+}
+
+/** In a word or two, for a person. */
+export function describeSending({ how, missingOrigin }: HowSent): string {
+  if (how === 'clone') return 'as a clone'
+  return missingOrigin === null ? how : `in full: ${describeMissingOrigin(missingOrigin)}`
+}
