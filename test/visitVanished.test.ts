@@ -162,6 +162,8 @@ describe('dataset destroyed between listing and sending', () => {
       failures: [],
     })
     expect(gone(machine)).toEqual(['tank/home', 'tank/home/ann'])
+    // No container is made for what is gone as well.
+    expect(machine.disk('offsite-1').pool.datasets.has(home)).toBe(false)
     expect(await visitOf(machine, 'offsite-1')).toMatchObject({ report: { outcome: 'complete' } })
   })
 
