@@ -1,4 +1,5 @@
-// The three kinds of tests: `unit` in seconds, `vm` on a real kernel in QEMU, `long` for what takes longer.
+// The kinds of tests: `unit` in seconds, `vm` on a real kernel in QEMU, `long` for what takes longer, `faults` for as long as
+// one likes.
 import { defineConfig } from 'vitest/config'
 
 // node-udev dies in a worker thread, and QEMU must end with the process that started it: forks, not threads.
@@ -32,6 +33,15 @@ export default defineConfig({
           maxWorkers: 2,
           testTimeout: 600_000,
           hookTimeout: 600_000,
+          retry: 0,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          pool,
+          include: ['test/vm/faults/**/*.test.ts'],
+          maxWorkers: 1,
           retry: 0,
         },
       },

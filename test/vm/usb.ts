@@ -12,6 +12,8 @@ export type PlugOptions = {
   readonly controller?: 0 | 1
   /** A slow disk: bytes per second, reading and writing together. */
   readonly bytesPerSecond?: number
+  /** A dying disk: so many writes go well, and then so many fail. */
+  readonly failing?: { readonly after: number; readonly count: number }
   /** false: return as soon as the plug is in. */
   readonly wait?: boolean
 }
@@ -73,6 +75,7 @@ export function createUsb(machineName: string): Usb {
         bus: `${machineShape.controllers[controller]}.0`,
         drive: bytesPerSecond === undefined ? node : `${id}-slow`,
         serial,
+        ...(options.failing === undefined ? {} : { werror: 'report' }),
         ...(port === undefined ? {} : { port: String(port) }),
       })
     } catch (error) {
@@ -108,7 +111,7 @@ export function createUsb(machineName: string): Usb {
         driver: 'raw',
         discard: 'unmap',
         cache: { 'no-flush': true },
-        file: { driver: 'file', filename: disk.path, cache: { 'no-flush': true } },
+        file: fileOf(disk, options),
       }
       const place = { id: `disk${count++}`, options, image }
       try {
@@ -150,5 +153,23 @@ export function createUsb(machineName: string): Usb {
       for (const disk of plugged.keys()) disk.attachedTo = undefined
       plugged.clear()
     },
+  }
+}
+
+type Node = Readonly<Record<string, unknown>>
+
+/** QEMU's blkdebug counts in states: every write is a step to the next one, and in the last ones writing fails. */
+function fileOf({ path }: Disk, { failing }: PlugOptions): Node {
+  const file = { driver: 'file', filename: path, cache: { 'no-flush': true } }
+  if (failing === undefined) return file
+  const event = 'write_aio'
+  const states = Array.from({ length: failing.after + failing.count }, (_, at) => at + 1)
+  return {
+    driver: 'blkdebug',
+    image: file,
+    'set-state': states.map((state) => ({ event, state, new_state: state + 1 })),
+    'inject-error': states
+      .slice(failing.after)
+      .map((state) => ({ event, state, iotype: 'write', errno: 5, once: true })),
   }
 }

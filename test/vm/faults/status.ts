@@ -1,0 +1,19 @@
+// How long the daemon takes to answer `status`, measured inside the machine.
+import type { Machine } from '../machine.ts'
+
+/** perl is there in no time, where node would take seconds of an emulated processor. */
+const ask = `
+use IO::Socket::UNIX; use Time::HiRes qw(time);
+my $begun = time;
+my $socket = IO::Socket::UNIX->new(Peer => '/run/walkaway/control.sock') or exit 3;
+print $socket qq({"version":1,"command":"status"}\\n);
+local $/;
+my $answer = <$socket>;
+exit 3 unless $answer =~ /"ok":true/;
+printf "%.0f", (time - $begun) * 1000;`
+
+/** Milliseconds; 0: there is no daemon that could answer, or it ended while it was asked. */
+export async function statusMs(nas: Machine): Promise<number> {
+  const { exitCode, stdout } = await nas.run(['perl', '-e', ask], { reject: false, deadlineMs: 60_000 })
+  return exitCode === 0 ? Number(stdout) : 0
+}
