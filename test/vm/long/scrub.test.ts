@@ -11,7 +11,9 @@ scenario(
     const { nas, disk, disks } = home
     await nas.script('head -c 4M /dev/urandom > /tank/valuable.bin; zpool sync tank')
     // Within one record, and of what does not compress: on the disk it is as it is here.
-    const needle = await nas.script('tail -c +1000001 /tank/valuable.bin | head -c 64 | base64 --wrap=0')
+    const needle = await nas.script(
+      'dd if=/tank/valuable.bin bs=1 skip=1000000 count=64 status=none | base64 --wrap=0',
+    )
     await startService(nas)
     const first = await visitWith(home, disk)
     expect(nas.journal.events({ event: 'scrub-finished', after: first.before })).toHaveLength(1)
