@@ -273,7 +273,7 @@ export function addClone(state: FakeState, path: string, name: string): FakeData
   return addDataset(state, name, { type, encrypted, key: null, origin: requireSnapshot(state, path) })
 }
 
-/** `zfs promote`: the origin and all before it become the clone's; bookmarks stay where they are. */
+/** `zfs promote`: the origin and all before it become the clone's, and the bookmarks of that time with them. */
 export function promote(state: FakeState, name: string): void {
   const clone = requireDataset(state, name)
   if (clone.origin === null) throw failed('other', `cannot promote '${name}': not a cloned filesystem`)
@@ -281,6 +281,9 @@ export function promote(state: FakeState, name: string): void {
   const at = parent.snapshots.indexOf(clone.origin) + 1
   clone.snapshots = [...parent.snapshots.slice(0, at), ...clone.snapshots]
   parent.snapshots = parent.snapshots.slice(at)
+  const until = clone.origin.createtxg
+  clone.bookmarks.push(...parent.bookmarks.filter(({ createtxg }) => createtxg <= until))
+  parent.bookmarks = parent.bookmarks.filter(({ createtxg }) => createtxg > until)
   ;[parent.origin, clone.origin] = [clone.origin, parent.origin]
   ;[parent.key, clone.key] = [clone.key, parent.key]
 }

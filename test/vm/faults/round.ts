@@ -73,7 +73,8 @@ export async function playRound(world: World, round: Round): Promise<RoundResult
   }
   await nas.run(['date', '--set', `@${Date.now() / 1000}`])
   const status = await slowest.stop()
-  if (status > 1000) violations.push(`status answered after ${status} ms`)
+  if (status === 0) violations.push('G8: status was never answered')
+  if (status > 1000) violations.push(`G8: status was answered after ${status} ms`)
   const resumed = nas.journal.events({ event: 'dataset-sent', after: before, message: /\(resumed\)/ }).length
   return { round, violations, plugged, resumed, recoveryMs, statusMs: status }
 }

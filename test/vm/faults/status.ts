@@ -7,6 +7,7 @@ use IO::Socket::UNIX; use Time::HiRes qw(time);
 my $begun = time;
 my $socket = IO::Socket::UNIX->new(Peer => '/run/walkaway/control.sock') or exit 3;
 print $socket qq({"version":1,"command":"status"}\\n);
+$socket->shutdown(1);
 local $/;
 my $answer = <$socket>;
 exit 3 unless $answer =~ /"ok":true/;
