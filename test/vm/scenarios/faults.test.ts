@@ -4,8 +4,8 @@ import { say } from '../cache.ts'
 import { runCampaign, tableOf } from '../faults/campaign.ts'
 import { scenario } from '../scenario.ts'
 
-const seed = 2026
-const count = 6
+const seed = 991
+const count = 4
 
 scenario(
   `${count} visits with random faults: whatever happens, the next plug completes the backup`,
