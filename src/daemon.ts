@@ -60,6 +60,7 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
   let config = firstConfig
   let server: ControlServer | null = null
   let stopping = false
+  let reloading: Promise<readonly string[]> = Promise.resolve([])
   const startedAt = deps.now()
   const runners = new Map<DiskName, Runner>()
   let visits = past
@@ -175,6 +176,11 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
         return { version: 1, ok: true, status: await status() }
       case 'history':
         return historyOf(request.disk)
+      case 'reload': {
+        const mistakes = await reload()
+        if (mistakes.length > 0) return refusal(mistakes.join('\n'), 2)
+        return { version: 1, ok: true, status: await status() }
+      }
       case 'run':
       case 'eject': {
         const runner = [...runners.values()].find(({ disk }) => disk.name === request.disk)
@@ -185,6 +191,25 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
         return refused ?? { version: 1, ok: true, status: await status() }
       }
     }
+  }
+  /** One at a time: what was read last is what stays in force. Resolves with the mistakes; none: it is in force. */
+  const reload = (): Promise<readonly string[]> => {
+    reloading = reloading.then(readAgain, readAgain)
+    return reloading
+  }
+  const readAgain = async (): Promise<readonly string[]> => {
+    await deps.notifier.reloading()
+    const reloaded = await deps.reload()
+    if (reloaded.kind === 'ok') {
+      config = reloaded.config
+      deps.tell({ kind: 'config-reloaded', disks: config.disks.length, sources: config.sources.length })
+      if (!stopping) matchRunners()
+    } else {
+      deps.tell({ kind: 'config-rejected', mistakes: reloaded.mistakes })
+    }
+    await deps.notifier.ready()
+    looks.soon(0)
+    return reloaded.kind === 'ok' ? [] : reloaded.mistakes
   }
   const historyOf = (disk: string | null): Reply => {
     const known = new Set<string>([...runners.keys(), ...visits.map((visit) => visit.disk)])
@@ -213,16 +238,7 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
     },
 
     async reload() {
-      await deps.notifier.reloading()
-      const reloaded = await deps.reload()
-      if (reloaded.kind === 'ok') {
-        config = reloaded.config
-        deps.tell({ kind: 'config-reloaded', disks: config.disks.length, sources: config.sources.length })
-      } else {
-        deps.tell({ kind: 'config-rejected', mistakes: reloaded.mistakes })
-      }
-      await deps.notifier.ready()
-      looks.soon(0)
+      await reload()
     },
 
     async stop(because) {

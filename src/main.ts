@@ -50,6 +50,7 @@ async function main(argv: readonly string[]): Promise<number> {
       'after',
       `
 Examples:
+  walkaway init               which disks could become backup disks; with one of them: makes it one
   walkaway disks              find a disk's serial and the lines for the configuration
   walkaway config check       every mistake in ${configPath}, with its position
   walkaway status             how each disk stands; may it be taken?
@@ -139,6 +140,71 @@ until the disk is plugged in again; to begin one: walkaway run.`,
       const { runDisks } = await import('./cli/disks.ts')
       exitCode = await runDisks({ json: options.json === true, configFile: file(), ...streams })
     })
+
+  program
+    .command('init')
+    .argument('[device...]', 'a whole disk, by its device or serial; two become a mirror')
+    .option('--name <name>', 'what the disk is called from now on')
+    .option('--encrypt', 'encrypt the whole pool, with a new key beside the configuration')
+    .option(
+      '--yes-erase <serial>',
+      'erase this disk without asking, for scripts; once for each disk',
+      (serial: string, before: readonly string[]) => [...before, serial],
+      [],
+    )
+    .description('make a backup disk of a new one, and add it to the configuration; ERASES THE DISK')
+    .addHelpText(
+      'after',
+      `${examples(
+        'walkaway init',
+        'walkaway init /dev/sdb --name offsite-1',
+        'walkaway init /dev/sdb --name offsite-1 --encrypt',
+        'walkaway init /dev/sdb --name offsite-1 --yes-erase WD-WX52D91A0001',
+      )}
+Without a device: which disks there are, and which of them could be used. It shows what is on the disk, and wants its serial
+number typed. A disk that is mounted, in use, of the system, of an imported pool, of a source, or configured is refused (exit
+code 4).`,
+    )
+    .action(
+      async (
+        devices: string[],
+        options: { name?: string; encrypt?: boolean; yesErase: readonly string[] },
+      ) => {
+        const { runInit } = await import('./cli/init.ts')
+        exitCode = await runInit({
+          devices,
+          name: options.name ?? null,
+          yesErase: options.yesErase,
+          encrypt: options.encrypt === true,
+          configFile: file(),
+          stdin: process.stdin,
+          interrupted: onInterrupt(),
+          ...streams,
+        })
+      },
+    )
+
+  program
+    .command('adopt')
+    .argument('[device]', 'a whole disk with a pool, by its device or serial')
+    .option('--name <name>', 'what the disk is called from now on (default: as its pool)')
+    .option('--key-file <file>', 'the key of a pool that is encrypted as a whole')
+    .option('--dry-run', 'say what the first visit would do, and change nothing')
+    .description('add a disk that has a pool already; says what it has of the sources')
+    .addHelpText('after', examples('walkaway adopt', 'walkaway adopt /dev/sdb --name offsite-1 --dry-run'))
+    .action(
+      async (device: string | undefined, options: { name?: string; keyFile?: string; dryRun?: boolean }) => {
+        const { runAdopt } = await import('./cli/adopt.ts')
+        exitCode = await runAdopt({
+          device: device ?? null,
+          name: options.name ?? null,
+          keyFile: options.keyFile === undefined ? null : resolve(options.keyFile),
+          dryRun: options.dryRun === true,
+          configFile: file(),
+          ...streams,
+        })
+      },
+    )
 
   program
     .command('plan')

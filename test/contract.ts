@@ -15,6 +15,7 @@ import {
   snapshotGuid,
   snapshotPath,
 } from '../src/core/model.ts'
+import type { NewPool } from '../src/core/newPool.ts'
 import { assignmentsFrom } from '../src/core/rawRestore.ts'
 import {
   AlreadyExists,
@@ -23,6 +24,7 @@ import {
   ImportRefused,
   KeyRefused,
   NotFound,
+  PoolBusy,
   TransferFailed,
 } from '../src/errors.ts'
 import { MAX_DESTROYED_AT_ONCE } from '../src/zfs/destroy.ts'
@@ -56,8 +58,8 @@ export interface World {
   readonly hand: Hand
   /** A pool that is imported, with nothing in it but its root. */
   readonly source: PoolName
-  /** The key of what `hand` has created encrypted last, and another one. */
-  readonly keyFiles: { readonly right: string; readonly wrong: string }
+  /** The key of what `hand` has created encrypted last, another one, and one as hexadecimal digits in a line. */
+  readonly keyFiles: { readonly right: string; readonly wrong: string; readonly hex: string }
   /** A pool on a disk of its own, exported. */
   readonly disk: { readonly pool: PoolName; readonly guid: PoolGuid; readonly links: readonly string[] }
 }
@@ -1650,9 +1652,95 @@ const cloning: readonly Case[] = [
   },
 ]
 
+const creation = (world: World): NewPool => ({
+  name: world.disk.pool,
+  devices: [world.disk.links[0] ?? ''],
+  ashift: 12,
+  autotrim: false,
+  keyFile: null,
+  overwrite: true,
+})
+
+const creating: readonly Case[] = [
+  {
+    name: 'a new backup pool is ours, not mounted, with its properties; exported, it is imported again by its GUID',
+    async run(world) {
+      const { pools, zfs, disk } = world
+      const made = await pools.createPool(creation(world))
+      assert.deepEqual([made.name, made.altroot], [disk.pool, ALTROOT])
+      assert.notEqual(made.guid, disk.guid)
+      const wanted = { compression: 'lz4', atime: 'off', mountpoint: 'none', canmount: 'off' }
+      const root = datasetName(disk.pool)
+      const found = await zfs.properties(root, Object.keys(wanted))
+      assert.deepEqual(
+        Object.fromEntries([...found].map(([name, { value, source }]) => [name, [value, source]])),
+        Object.fromEntries(Object.entries(wanted).map(([name, value]) => [name, [value, 'local']])),
+      )
+      await pools.exportPool(disk.pool, present)
+      const again = await pools.importPool({ guid: made.guid, pool: disk.pool, links: disk.links })
+      assert.equal(again.guid, made.guid)
+    },
+  },
+  {
+    name: 'no pool is made of a disk that has one, unless it may be overwritten',
+    async run(world) {
+      const { pools, disk } = world
+      await assert.rejects(pools.createPool({ ...creation(world), overwrite: false }), PoolBusy)
+      assert.equal((await pools.importPool({ ...disk })).guid, disk.guid)
+    },
+  },
+  {
+    name: 'no pool is made of a disk whose pool is imported, even if it may be overwritten',
+    async run(world) {
+      const { pools, disk } = world
+      await pools.importPool({ ...disk })
+      const name = poolName('another')
+      await assert.rejects(pools.createPool({ ...creation(world), name }), PoolBusy)
+      assert.equal(await pools.kernelState(name), null)
+      assert.equal(await pools.kernelState(disk.pool), 'ONLINE')
+    },
+  },
+  {
+    name: 'no pool is made under a name that is taken',
+    async run(world) {
+      const { pools, disk, source } = world
+      await assert.rejects(pools.createPool({ ...creation(world), name: source }), AlreadyExists)
+      assert.equal((await pools.imported()).filter(({ name }) => name === source).length, 1)
+      assert.equal(await pools.kernelState(disk.pool), null)
+    },
+  },
+  {
+    name: 'a new encrypted pool has its key from a line of hexadecimal digits, and drops it when it is exported',
+    async run(world) {
+      const { pools, zfs, disk, keyFiles } = world
+      const made = await pools.createPool({ ...creation(world), keyFile: keyFiles.hex })
+      const root = datasetName(disk.pool)
+      const keyStatus = async () => (await zfs.properties(root, ['keystatus'])).get('keystatus')?.value
+      assert.equal((await look(world, root)).encrypted, true)
+      assert.equal(await keyStatus(), 'available')
+      await pools.exportPool(disk.pool, present, { unloadKeys: true })
+      await pools.importPool({ guid: made.guid, pool: disk.pool, links: disk.links })
+      assert.equal(await keyStatus(), 'unavailable')
+      await assert.rejects(zfs.loadKey(root, keyFiles.wrong), KeyRefused)
+      await zfs.loadKey(root, keyFiles.hex)
+      assert.equal(await keyStatus(), 'available')
+    },
+  },
+  {
+    name: 'without its key file no encrypted pool is made',
+    async run(world) {
+      const { pools, disk } = world
+      const making = pools.createPool({ ...creation(world), keyFile: '/var/tmp/there-is-no-such-key' })
+      await assert.rejects(making, (error) => failureKind(error) === 'no-key-file')
+      assert.equal(await pools.kernelState(disk.pool), null)
+    },
+  },
+]
+
 export const cases: readonly Case[] = [
   ...datasets,
   ...poolCases,
+  ...creating,
   ...transfers,
   ...cloning,
   ...marking,

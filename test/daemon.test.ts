@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { diskName, poolGuid, serial } from '../src/core/model.ts'
+import type { Reloaded } from '../src/daemon.ts'
 import { UnreadableAnswer } from '../src/errors.ts'
 import { READ_ONLY_ALTROOT } from '../src/zfs/pool.ts'
 import { deviceOf, expectStates, goodVisit, startService, stopTime, tale } from './fakes/service.ts'
@@ -328,6 +329,53 @@ describe('reading the configuration again', () => {
       lastComplete: null,
       lastVisit: null,
     })
+    await service.daemon.stop('test')
+  })
+
+  test('asked over the socket: a new disk is known at once, and a broken file is refused with its mistakes', async () => {
+    const machine = homeMachine()
+    machine.unplug('offsite-1')
+    let reloaded: Reloaded = { kind: 'ok', config: machine.config() }
+    const service = await startService(machine, {
+      config: { ...machine.config(), disks: [] },
+      reload: async () => reloaded,
+    })
+    await expectStates(service, {})
+    const reply = await service.ask({ version: 1, command: 'reload' })
+    expect(reply).toMatchObject({ ok: true, status: { disks: [{ name: 'offsite-1', state: 'absent' }] } })
+    reloaded = { kind: 'rejected', mistakes: ['1:1: no', '2:1: nor this'] }
+    expect(await service.ask({ version: 1, command: 'reload' })).toMatchObject({
+      ok: false,
+      error: { message: '1:1: no\n2:1: nor this', exitCode: 2 },
+    })
+    await expectStates(service, { 'offsite-1': 'absent' })
+    await service.daemon.stop('test')
+  })
+
+  test('asked twice at once: what was read last is in force, however long the first reading took', async () => {
+    const machine = homeMachine()
+    machine.unplug('offsite-1')
+    const config = machine.config()
+    let first: () => void = () => undefined
+    const slow = new Promise<void>((resolve) => {
+      first = resolve
+    })
+    const readings = [
+      async (): Promise<Reloaded> => {
+        await slow
+        return { kind: 'ok', config: { ...config, disks: [] } }
+      },
+      async (): Promise<Reloaded> => ({ kind: 'ok', config }),
+    ]
+    const service = await startService(machine, {
+      config: { ...config, disks: [] },
+      reload: async () => readings.shift()?.() ?? { kind: 'ok', config },
+    })
+    const both = [service.daemon.reload(), service.ask({ version: 1, command: 'reload' })]
+    await service.pass(500)
+    first()
+    await Promise.all(both)
+    await expectStates(service, { 'offsite-1': 'absent' })
     await service.daemon.stop('test')
   })
 

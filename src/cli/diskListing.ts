@@ -45,21 +45,25 @@ export interface DiskListing {
 }
 
 type Member = NonNullable<BlockDevice['member']>
-interface WholeDisk {
+export interface WholeDisk {
   readonly disk: BlockDevice
   readonly parts: readonly BlockDevice[]
   readonly members: readonly Member[]
 }
 
-export function listDisks(seen: Seen): DiskListing {
-  const whole = seen.devices
+/** Every disk that has a medium, with its partitions. */
+export const wholeDisks = (devices: readonly BlockDevice[]): readonly WholeDisk[] =>
+  devices
     .filter(({ kind, sizeBytes }) => kind === 'disk' && sizeBytes > 0n)
     .map((disk): WholeDisk => {
-      const parts = seen.devices.filter(
+      const parts = devices.filter(
         (device) => device.kind === 'partition' && device.diskSyspath === disk.syspath,
       )
       return { disk, parts, members: membersOf([disk, ...parts]) }
     })
+
+export function listDisks(seen: Seen): DiskListing {
+  const whole = wholeDisks(seen.devices)
   const shown = whole.filter((each) => !isSystem(each, seen))
   const rows = shown
     .toSorted((a, b) => a.disk.node.localeCompare(b.disk.node, 'en', { numeric: true }))
@@ -77,7 +81,7 @@ function membersOf(devices: readonly BlockDevice[]): readonly Member[] {
   return [...new Map(found.map((member) => [member.vdevGuid, member])).values()]
 }
 
-const isSystem = ({ disk, parts, members }: WholeDisk, { system }: Seen): boolean =>
+export const isSystem = ({ disk, parts, members }: WholeDisk, { system }: Seen): boolean =>
   [disk, ...parts].some(({ syspath }) => system.syspaths.has(syspath)) ||
   members.some(({ pool }) => system.pools.has(pool))
 

@@ -1,5 +1,6 @@
 // `walkaway disks [--json]`: the disks that carry a pool or could, and the lines to paste into the configuration.
 import { existsSync } from 'node:fs'
+import { entryLines } from '../config/addDisk.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config.ts'
 import type { BlockDevice } from '../core/model.ts'
@@ -64,7 +65,11 @@ async function configOf(file: string, stderr: Output): Promise<Config | null> {
 }
 
 function renderJson({ disks, offers }: DiskListing): string {
-  const answer = { version: 1, disks, offers: offers.map((offer) => ({ ...offer, lines: yamlLines(offer) })) }
+  const answer = {
+    version: 1,
+    disks,
+    offers: offers.map((offer) => ({ ...offer, lines: entryLines({ ...offer, keyFile: null }) })),
+  }
   return `${JSON.stringify(answer, null, 2)}\n`
 }
 
@@ -102,21 +107,8 @@ function advice(offers: readonly OfferedEntry[], configFile: string, look: Look)
     '',
     ...indented(how, { indent: 0, look }),
     '',
-    ...offers.flatMap((offer) => yamlLines(offer).map((line) => paint(`  ${line}`, 'green', look))),
+    ...offers.flatMap((offer) =>
+      entryLines({ ...offer, keyFile: null }).map((line) => paint(`  ${line}`, 'green', look)),
+    ),
   ]
 }
-
-/** An entry of `disks:`, not yet indented below it. */
-export function yamlLines({ name, serials, pool, poolGuid }: OfferedEntry): readonly string[] {
-  const [first = '', ...others] = serials.map(yamlScalar)
-  return [
-    `${yamlScalar(name)}:`,
-    `  serial: ${others.length === 0 ? first : `[${[first, ...others].join(', ')}]`}`,
-    `  pool: ${yamlScalar(pool)}`,
-    `  poolGuid: ${poolGuid}`,
-  ]
-}
-
-/** The configuration takes plain scalars exactly as they are written, numbers included. */
-const yamlScalar = (text: string): string =>
-  /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(text) ? text : JSON.stringify(text)

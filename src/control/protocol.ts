@@ -121,6 +121,8 @@ const requestShape = z.discriminatedUnion('command', [
     command: z.literal('history'),
     disk: disk.nullable(),
   }),
+  /** Reads the configuration again; a broken one is refused with its mistakes, and the old one stays in force. */
+  z.strictObject({ version: z.literal(protocolVersion), command: z.literal('reload') }),
   z.strictObject({ version: z.literal(protocolVersion), command: z.literal('run'), disk }),
   z.strictObject({ version: z.literal(protocolVersion), command: z.literal('eject'), disk }),
 ])

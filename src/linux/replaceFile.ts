@@ -3,11 +3,22 @@
 import { open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
+/** Whose it is, and who may do what with it. */
+export interface Ownership {
+  readonly uid: number
+  readonly gid: number
+  readonly mode: number
+}
+
 /** On the disk when it resolves. Throws, with the file as it was. One at a time for a file. */
-export async function replaceFile(file: string, text: string): Promise<void> {
+export async function replaceFile(file: string, text: string, owned?: Ownership): Promise<void> {
   const temporary = `${file}.new`
-  const handle = await open(temporary, 'w', 0o640)
+  const handle = await open(temporary, 'w', owned === undefined ? 0o640 : 0o600)
   try {
+    if (owned !== undefined) {
+      await handle.chown(owned.uid, owned.gid)
+      await handle.chmod(owned.mode & 0o7777)
+    }
     await handle.writeFile(text)
     await handle.sync()
   } finally {

@@ -48,7 +48,10 @@ const kinds: readonly (readonly [RegExp, FailureKind])[] = [
   ],
   [/(dataset|pool|tag|bookmark|destination) already exists|tag already exists|bookmark exists/, 'exists'],
   [/destination '.*' exists|pool with that name already exists|Resuming recv on existing/, 'exists'],
-  [/is busy|being held|already in use|export in progress|currently (scrubbing|resilvering)/, 'busy'],
+  [
+    /is busy|being held|already in use|is in use and contains|is part of [a-z ]+ pool|export in progress|currently (scrubbing|resilvering)/,
+    'busy',
+  ],
   [/(dataset|parent|destination '.*'|bookmark '.*'|snapshot .*) does not exist/, 'not-found'],
   [/no such (pool|dataset|tag|device)|could not find any snapshots|no active scrub/, 'not-found'],
 ]

@@ -3,10 +3,20 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type PoolGuid, type PoolName, poolName } from '../core/model.ts'
-import { DeadlineExceeded, DiskVanished, ImportRefused, messageOf, NotFound, PoolBusy } from '../errors.ts'
+import type { NewPool } from '../core/newPool.ts'
+import {
+  AlreadyExists,
+  DeadlineExceeded,
+  DiskVanished,
+  ImportRefused,
+  messageOf,
+  NotFound,
+  PoolBusy,
+} from '../errors.ts'
 import type { Run } from '../linux/run.ts'
 import { parseNumber } from './columns.ts'
 import { classified } from './complaint.ts'
+import { createArguments } from './create.ts'
 import { failureKind, ZfsFailed } from './failure.ts'
 import { importRefused, thenAgain } from './importRefused.ts'
 import { checkComment, checkDevices, checkPool, checkPoolGuid } from './names.ts'
@@ -52,6 +62,11 @@ export interface Pools extends Scrubs {
     what: { readonly guid: PoolGuid; readonly pool: PoolName; readonly links: readonly string[] },
     options?: { readonly signal?: AbortSignal; readonly readonly?: boolean },
   ): Promise<ImportedPool>
+  /**
+   * Makes a pool on whole disks, and whatever was on them is gone. Returns it as it then is imported, under `ALTROOT`.
+   * Throws `AlreadyExists` for a name that is taken, `PoolBusy` for a disk in use. After any failure: see `imported`.
+   */
+  createPool(pool: NewPool): Promise<ImportedPool>
   /** The kernel's own word; null: the pool is not imported. Reads a file that never blocks; starts no program. */
   kernelState(pool: PoolName): Promise<KernelState | null>
   /**
@@ -94,6 +109,8 @@ export interface Pools extends Scrubs {
 const LOOK_MS = 20_000
 /** Reads labels and replays logs of a slow disk after a crash. */
 const IMPORT_MS = 5 * 60_000
+/** Writes labels to a slow disk, and waits for udev. */
+const CREATE_MS = 5 * 60_000
 /** Writes out what is dirty: up to 4 GiB, on a slow disk. */
 const SYNC_MS = 10 * 60_000
 /** 0.3 s when synced; what takes longer hangs. */
@@ -155,6 +172,18 @@ export function createPools({
     const now = (await imported()).find((candidate) => candidate.guid === guid)
     if (now === undefined) throw new ImportRefused(`${pool} was imported, but no pool has the GUID ${guid}`)
     return now
+  }
+
+  const createPool: Pools['createPool'] = async (pool) => {
+    await command('zpool', createArguments(pool, ALTROOT), CREATE_MS).catch((error: unknown) => {
+      const kind = failureKind(error)
+      if (kind === 'exists') throw new AlreadyExists(messageOf(error), { cause: error })
+      if (kind === 'busy') throw new PoolBusy(messageOf(error), [], { cause: error })
+      throw error
+    })
+    const made = (await imported()).find(({ name }) => name === pool.name)
+    if (made === undefined) throw new NotFound(`${pool.name} was made, but it is not imported`)
+    return made
   }
 
   async function kernelState(pool: PoolName): Promise<KernelState | null> {
@@ -285,6 +314,7 @@ export function createPools({
     ...createScrubs({ zpool: (args, deadlineMs) => command('zpool', args, deadlineMs), requireDisk }),
     imported,
     importPool,
+    createPool,
     kernelState,
     nameOf,
     sync,

@@ -40,6 +40,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'explain.ts': ['core', 'errors.ts', 'config.ts', 'plan.ts', 'backup.ts'],
   'preview.ts': ['core', 'plan.ts', 'snapshotSet.ts', 'space.ts', 'backup.ts'],
   'restore.ts': ['core', 'errors.ts', 'linux', 'zfs'],
+  'newDisk.ts': ['core', 'errors.ts', 'linux', 'zfs'],
   'backup.ts': [
     'core',
     'errors.ts',
@@ -105,6 +106,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'linux',
     'zfs',
     'daemon.ts',
+    'newDisk.ts',
     'preview.ts',
     'restore.ts',
   ],

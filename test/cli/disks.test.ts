@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { listDisks, type Seen } from '../../src/cli/diskListing.ts'
-import { renderDisks, runDisks, yamlLines } from '../../src/cli/disks.ts'
+import { renderDisks, runDisks } from '../../src/cli/disks.ts'
+import { entryLines } from '../../src/config/addDisk.ts'
 import {
   type BlockDevice,
   type Disk,
@@ -166,13 +167,13 @@ test('disks come in their natural order', () => {
 
 test('the lines can be pasted: odd names are quoted, numbers are as they are', () => {
   const entry = { name: 'off site', serials: ['00123'], pool: 'off site', poolGuid: '18446744073709551615' }
-  expect(yamlLines(entry)).toEqual([
+  expect(entryLines({ ...entry, keyFile: null })).toEqual([
     '"off site":',
     '  serial: 00123',
     '  pool: "off site"',
     '  poolGuid: 18446744073709551615',
   ])
-  expect(yamlLines({ ...entry, serials: ['A 1', 'B2'] })[1]).toBe('  serial: ["A 1", B2]')
+  expect(entryLines({ ...entry, keyFile: null, serials: ['A 1', 'B2'] })[1]).toBe('  serial: ["A 1", B2]')
 })
 
 test('the text has the table, the lines, and what to do with them; no colours unless wanted', () => {

@@ -1,10 +1,30 @@
 // The fake's pools: import, presence, suspension, export; and the wedge that an export without a disk is.
-import { DeadlineExceeded, DiskVanished, ImportRefused, NotFound, PoolBusy } from '../../src/errors.ts'
+import {
+  AlreadyExists,
+  DeadlineExceeded,
+  DiskVanished,
+  ImportRefused,
+  NotFound,
+  PoolBusy,
+} from '../../src/errors.ts'
+import { createArguments } from '../../src/zfs/create.ts'
 import { checkComment, checkDevices, checkPool, checkPoolGuid } from '../../src/zfs/names.ts'
 import { ALTROOT, type ImportedPool, type Pools, READ_ONLY_ALTROOT } from '../../src/zfs/pool.ts'
-import { dropKeys, type FakePool, type FakeState, usablePool, verb, writablePool } from './zfsState.ts'
+import {
+  addPool,
+  dropKeys,
+  type FakePool,
+  type FakeState,
+  failed,
+  requireDataset,
+  usablePool,
+  verb,
+  writablePool,
+} from './zfsState.ts'
 
 const SIZE = 1n << 40n
+/** What every new backup pool's root has. */
+const rootProperties = { compression: 'lz4', atime: 'off', mountpoint: 'none', canmount: 'off' }
 
 export function createFakePools(state: FakeState): Pools {
   const shownPool = ({ name, guid, imported }: FakePool): ImportedPool => ({
@@ -62,6 +82,29 @@ export function createFakePools(state: FakeState): Pools {
           })
         found.imported = { altroot: readonly ? READ_ONLY_ALTROOT : ALTROOT, readonly }
         return shownPool(found)
+      })
+    },
+    async createPool(plan) {
+      createArguments(plan, ALTROOT)
+      const { name, devices, keyFile, overwrite } = plan
+      return verb(state, { verb: 'pools.createPool', about: name }, () => {
+        const taken = state.pools.get(name)
+        if (taken?.imported != null) throw new AlreadyExists(`cannot create '${name}': pool already exists`)
+        const [device] = devices
+        const isWhole = ![...state.pools.values()].some((pool) => pool.link === device)
+        const link = isWhole ? `${device}-part1` : device
+        for (const before of [...state.pools.values()].filter((pool) => pool.link === link)) {
+          if (before.imported !== null || !overwrite)
+            throw new PoolBusy(`${device} is part of a pool '${before.name}'`, [])
+          state.pools.delete(before.name)
+        }
+        const key = keyFile === null ? null : state.keyFiles.get(keyFile)
+        if (key === undefined) throw failed('no-key-file', `Failed to open key material file: ${keyFile}`)
+        const pool = addPool(state, name, { imported: { altroot: ALTROOT }, link, key })
+        const { properties } = requireDataset(state, name)
+        for (const [property, value] of Object.entries(rootProperties))
+          properties.set(property, { value: String(value), source: 'local' })
+        return shownPool(pool)
       })
     },
     async kernelState(pool) {

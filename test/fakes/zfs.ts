@@ -5,8 +5,6 @@ import {
   type Dataset,
   type DatasetName,
   datasetName,
-  poolGuid,
-  poolName,
   type Snapshot,
   snapshotPath,
 } from '../../src/core/model.ts'
@@ -38,6 +36,7 @@ import { createFakePools } from './pools.ts'
 import { createFakeTransfer } from './transfer.ts'
 import {
   addDataset,
+  addPool,
   addSnapshot,
   bytesOf,
   createState,
@@ -48,9 +47,9 @@ import {
   failed,
   findDataset,
   isBelow,
-  newGuid,
   requireDataset,
   requireSnapshot,
+  rightKey,
   shownAll,
   shownProperty,
   usablePool,
@@ -90,34 +89,11 @@ export function createFakeZfs(): FakeZfs {
     zfs: createFakeDatasets(state),
     pools: createFakePools(state),
     transfer: createFakeTransfer(state),
-    addPool(name, { imported = true, encrypted = false } = {}) {
-      const pool: FakePool = {
-        name: poolName(name),
-        guid: poolGuid(newGuid(state).toString()),
-        link: `/dev/disk/by-id/usb-${name}-part1`,
-        present: true,
-        imported: { altroot: null },
-        suspended: false,
-        lastUser: null,
-        availableBytes: 1n << 40n,
-        freeingBytes: 0n,
-        scan: { kind: 'none' },
-        dataErrors: 0n,
-        damaged: [],
-        checksumErrors: 0n,
-        repairableBytes: 0,
-        busy: false,
-        comment: '-',
-        datasets: new Map(),
-      }
-      state.pools.set(name, pool)
-      addDataset(state, name, { encrypted })
-      if (!imported) {
-        pool.imported = null
-        dropKeys(pool)
-      }
-      return pool
-    },
+    addPool: (name, { imported = true, encrypted = false } = {}) =>
+      addPool(state, name, {
+        imported: imported ? { altroot: null } : null,
+        key: encrypted ? rightKey : null,
+      }),
     write(name, bytes) {
       const dataset = requireDataset(state, name)
       dataset.content = [...dataset.content, { id: Number(state.nextId()), bytes }]

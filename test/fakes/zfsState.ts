@@ -5,6 +5,8 @@ import {
   datasetName,
   type PoolGuid,
   type PoolName,
+  poolGuid,
+  poolName,
   resumeToken,
   snapshotGuid,
 } from '../../src/core/model.ts'
@@ -113,6 +115,7 @@ export function createState(): FakeState {
     keyFiles: new Map([
       ['/keys/right', rightKey],
       ['/keys/wrong', 'wrong'],
+      ['/keys/hex', 'hex'],
     ]),
     wedged: false,
     interference: {},
@@ -135,6 +138,46 @@ export async function verb<T>(state: FakeState, call: FakeCall, act: () => T | P
   const result = await act()
   await state.interference.after?.(call)
   return result
+}
+
+/** A pool with its root dataset. Encrypted, it has the key that everything here has, unless another one is given. */
+export function addPool(
+  state: FakeState,
+  name: string,
+  {
+    imported,
+    link = `/dev/disk/by-id/usb-${name}-part1`,
+    key = null,
+  }: {
+    readonly imported: FakePool['imported']
+    readonly link?: string
+    readonly key?: string | null
+  },
+): FakePool {
+  const pool: FakePool = {
+    name: poolName(name),
+    guid: poolGuid(newGuid(state).toString()),
+    link,
+    present: true,
+    imported: { altroot: null },
+    suspended: false,
+    lastUser: null,
+    availableBytes: 1n << 40n,
+    freeingBytes: 0n,
+    scan: { kind: 'none' },
+    dataErrors: 0n,
+    damaged: [],
+    checksumErrors: 0n,
+    repairableBytes: 0,
+    busy: false,
+    comment: '-',
+    datasets: new Map(),
+  }
+  state.pools.set(name, pool)
+  addDataset(state, name, key === null ? {} : { encrypted: true, key: { text: key, loaded: true } })
+  pool.imported = imported
+  if (imported === null) dropKeys(pool)
+  return pool
 }
 
 export const poolNameOf = (path: string): string => path.split(/[/@#]/, 1)[0] ?? path

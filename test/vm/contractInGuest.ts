@@ -16,6 +16,7 @@ const folder = '/var/tmp/walkaway-contract'
 const poolMb = 600
 const keyFile = join(folder, 'key with spaces')
 const wrongKeyFile = join(folder, 'wrong-key')
+const hexKeyFile = join(folder, 'hex-key')
 const run = createRun()
 const command = async (file: string, ...args: readonly string[]): Promise<string> =>
   (await run(file, args, { deadlineMs: 120_000 })).stdout
@@ -94,7 +95,7 @@ async function makeWorld(
     transfer: createTransfer({ run, runtimeDir: folder }),
     hand: createHand(mountRoot),
     source: poolName(source),
-    keyFiles: { right: keyFile, wrong: wrongKeyFile },
+    keyFiles: { right: keyFile, wrong: wrongKeyFile, hex: hexKeyFile },
     disk: { pool: poolName(disk), guid: poolGuid(guid), links: [diskFile] },
   }
   const remove = async () => {
@@ -109,6 +110,7 @@ const [wanted = ''] = process.argv.slice(2)
 await rm(folder, { recursive: true, force: true })
 await mkdir(folder, { recursive: true })
 await writeFile(wrongKeyFile, randomBytes(32))
+await writeFile(hexKeyFile, `${randomBytes(32).toString('hex')}\n`)
 for (const [number, { name, run: check }] of cases.entries()) {
   if (!new RegExp(wanted).test(`${number} ${name}`)) continue
   const startedMs = performance.now()

@@ -23,7 +23,7 @@ function makeWorld(): World {
     pools: fake.pools,
     transfer: fake.transfer,
     source: source.name,
-    keyFiles: { right: '/keys/right', wrong: '/keys/wrong' },
+    keyFiles: { right: '/keys/right', wrong: '/keys/wrong', hex: '/keys/hex' },
     disk: { pool: disk.name, guid: disk.guid, links: [disk.link] },
     hand: {
       create: async (dataset, options) => {

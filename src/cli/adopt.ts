@@ -1,0 +1,185 @@
+// `walkaway adopt DEVICE --name NAME`: a disk that has a pool already. Looks into the pool without mounting or writing
+// anything, says what it has of the sources and what the first visit will do, and puts it into the configuration.
+import type { DiskEntry } from '../config/addDisk.ts'
+import type { Config } from '../config.ts'
+import { findKin } from '../core/adoption.ts'
+import { type Dataset, datasetName, diskName } from '../core/model.ts'
+import { locateDisk } from '../core/restoreDisk.ts'
+import { chooseSource, targetOf } from '../core/selection.ts'
+import { BadInput, ImportRefused, messageOf } from '../errors.ts'
+import { createBlock } from '../linux/block.ts'
+import { createLocalCalendar } from '../linux/localCalendar.ts'
+import { oneLine } from '../linux/oneLine.ts'
+import { createRun } from '../linux/run.ts'
+import { readSystemUse, type SystemUse } from '../linux/systemUse.ts'
+import { createUdev } from '../linux/udev.ts'
+import { type PreviewDeps, preview } from '../preview.ts'
+import { openDisk, type Reachable, type RestoreDeps } from '../restore.ts'
+import { createPools } from '../zfs/pool.ts'
+import { createTransfer } from '../zfs/transfer.ts'
+import { createZfs } from '../zfs/zfs.ts'
+import { type Found, renderFound } from './adoptText.ts'
+import { findDisk } from './candidates.ts'
+import { listDisks, type OfferedEntry, type Seen } from './diskListing.ts'
+import { renderNext } from './initText.ts'
+import { controlSocket, runtimeDirectory } from './places.ts'
+import { foresee, saveDisk, tellDaemon, usableConfig } from './saveDisk.ts'
+import { lookOf, type Output } from './words.ts'
+
+export interface AdoptOptions {
+  /** null: what could be adopted is listed. */
+  readonly device: string | null
+  readonly name: string | null
+  /** With the key of a pool that is encrypted as a whole. */
+  readonly keyFile: string | null
+  /** Says everything, and changes nothing. */
+  readonly dryRun: boolean
+  readonly configFile: string
+  readonly stdout: Output
+  readonly stderr: Output
+  readonly socket?: string
+  /** Left out: the machine's. */
+  readonly machine?: AdoptMachine
+}
+export interface AdoptMachine extends RestoreDeps, PreviewDeps {
+  readonly scan: () => Promise<Seen['devices']>
+  readonly readUse: () => Promise<SystemUse>
+}
+
+/** Returns the exit code: 0; 1 when it did not come about; 2 without a device; 4 when refused for safety. */
+export async function runAdopt(options: AdoptOptions): Promise<0 | 1 | 2 | 4> {
+  const { configFile, stdout, stderr, dryRun, socket = controlSocket } = options
+  const say = (text: string): unknown => stderr.write(`walkaway: ${oneLine(text)}\n`)
+  const config = await usableConfig(configFile)
+  const machine = options.machine ?? (await machineOf(stderr))
+  const seen: Seen = {
+    devices: await machine.scan(),
+    system: await machine.readUse(),
+    configured: config.disks,
+    sourcePools: new Set(config.sources.map(({ dataset }) => dataset.split('/')[0] ?? dataset)),
+  }
+  if (options.device === null) {
+    const { offers } = listDisks(seen)
+    for (const { pool, serials, poolGuid } of offers)
+      stdout.write(`${oneLine(`${pool}, GUID ${poolGuid}, on the disk ${serials.join(', ')}`)}\n`)
+    say(
+      offers.length === 0
+        ? 'no connected disk has a pool that could be adopted; to see why: walkaway disks'
+        : 'which disk? for example: walkaway adopt /dev/sdX --name offsite-1',
+    )
+    return 2
+  }
+  const found = findOffer(options.device, seen)
+  if (typeof found === 'string') {
+    say(`${options.device} is not adopted: ${found}; nothing was changed`)
+    return 4
+  }
+  const located = locateDisk({
+    wanted: found.poolGuid,
+    configured: [],
+    imported: await machine.pools.imported(),
+    devices: seen.devices,
+  })
+  if (located.kind === 'nowhere') {
+    say(`${located.sentence}; nothing was changed`)
+    return located.because === 'refused' ? 4 : 1
+  }
+  const entry = { ...found, name: options.name ?? found.name, pool: located.pool, keyFile: options.keyFile }
+  const future = await foresee(configFile, entry)
+  let released = true
+  try {
+    const looked = await lookInto(located, { entry, future }, machine)
+    stdout.write(renderFound(looked, lookOf(stdout)))
+    if (looked.notReleased !== null)
+      say(`the pool ${entry.pool} could not be exported again: ${looked.notReleased}`)
+    released = looked.notReleased === null
+  } catch (error) {
+    if (!(error instanceof ImportRefused)) throw error
+    say(`${error.message}${error.hint === undefined ? '' : `; ${error.hint}`} Nothing was changed.`)
+    return 4
+  }
+  if (dryRun || !released) {
+    stdout.write('The configuration is as it was.\n')
+    return released ? 0 : 1
+  }
+  await saveDisk(configFile, entry)
+  stdout.write(`${oneLine(entry.name)} was added to ${configFile}.\n`)
+  const told = await tellDaemon(socket, entry)
+  stdout.write(renderNext(told, entry.name, configFile))
+  return told.kind === 'problem' ? 1 : 0
+}
+
+/** A sentence when the disk is none that could be adopted. Throws `BadInput` for a disk without a pool, or with several. */
+function findOffer(device: string, seen: Seen): OfferedEntry | string {
+  const { disk, members } = findDisk(device, seen.devices)
+  const pools = [...new Set(members.map(({ poolGuid }) => poolGuid))]
+  if (pools.length === 0)
+    throw new BadInput(`there is no pool on ${disk.node}`, {
+      hint: `to make one, and erase all that is on it: walkaway init ${disk.node} --name NAME`,
+    })
+  if (pools.length > 1)
+    throw new BadInput(`there are ${pools.length} pools on ${disk.node}; one was expected`)
+  const { disks, offers } = listDisks(seen)
+  const offer = offers.find(({ poolGuid }) => poolGuid === pools[0])
+  if (offer !== undefined) return offer
+  const listed = disks.find(({ node }) => node === disk.node)
+  if (listed === undefined) return 'the running system stands on it'
+  if (listed.configuredAs !== null) return `it is configured already, as ${listed.configuredAs}`
+  return listed.note ?? 'its pool cannot be used'
+}
+
+/** The pool is in the kernel, read-only, for just as long; what somebody imported stays. Throws what the verbs throw. */
+async function lookInto(
+  located: Reachable,
+  { entry, future }: { readonly entry: DiskEntry; readonly future: Config },
+  machine: AdoptMachine,
+): Promise<Found> {
+  const disk = future.disks.find(({ name }) => name === diskName(entry.name))
+  if (disk === undefined) throw new BadInput(`${entry.name} is not in the configuration that it was added to`)
+  const open = await openDisk(located, machine)
+  let looked: Omit<Found, 'notReleased'> | null = null
+  let failure: unknown = null
+  try {
+    const onDisk = await machine.zfs.observe(datasetName(open.pool))
+    const sources = await observeSources(future, machine)
+    looked = {
+      entry,
+      somebodys: located.kind === 'imported',
+      encrypted: onDisk[0]?.encrypted === true,
+      sources: sources.map(({ name }) => name),
+      kin: findKin(sources, onDisk, (source) => targetOf(future, disk, source)),
+      plan: await preview({ disk, config: future, pool: open.pool }, machine),
+    }
+  } catch (error) {
+    failure = error
+  }
+  // What went wrong before counts more than what goes wrong now.
+  const notReleased = await open.close().then(() => null, messageOf)
+  if (looked === null) throw failure
+  return { ...looked, notReleased }
+}
+
+/** Those that are backed up and are there. */
+async function observeSources({ sources }: Config, { zfs }: AdoptMachine): Promise<readonly Dataset[]> {
+  const found: Dataset[] = []
+  for (const source of sources) {
+    const below = await zfs.observeIfPresent(source.dataset)
+    found.push(...(below ?? []).filter(({ name }) => chooseSource(sources, name) === source))
+  }
+  return found
+}
+
+async function machineOf(stderr: Output): Promise<AdoptMachine> {
+  const run = createRun()
+  const udev = await createUdev({ run, onWarning: (text) => stderr.write(`walkaway: ${text}\n`) })
+  return {
+    zfs: createZfs(run),
+    pools: createPools({ run }),
+    transfer: createTransfer({ run, runtimeDir: runtimeDirectory }),
+    block: createBlock({ run }),
+    calendar: createLocalCalendar(),
+    now: () => new Date(),
+    scan: () => udev.scan(),
+    readUse: readSystemUse,
+  }
+}

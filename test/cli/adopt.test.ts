@@ -1,0 +1,157 @@
+// `walkaway adopt` on the fake machine: what a disk has of the sources is found by GUID, the first visit is foretold, and
+// nothing is written to the disk.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type AdoptOptions, runAdopt } from '../../src/cli/adopt.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { BadInput } from '../../src/errors.ts'
+import { READ_ONLY_ALTROOT } from '../../src/zfs/pool.ts'
+import type { Machine } from '../fakes/machine.ts'
+import { deviceOf } from '../fakes/service.ts'
+import { datasetOf, homeMachine, visitOf } from '../fakes/visits.ts'
+
+const text = 'sources: [dataset: tank]\nbackup: { into: nas } # here\n'
+let folder: string
+let configFile: string
+let machine: Machine
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'walkaway-adopt-'))
+  configFile = join(folder, 'config.yaml')
+  writeFileSync(configFile, text, { mode: 0o600 })
+  machine = homeMachine()
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+async function adopt(asked: Partial<AdoptOptions> = {}) {
+  let stdout = ''
+  let stderr = ''
+  machine.state.calls.length = 0
+  const code = await runAdopt({
+    device: `/dev/sd${machine.disk('offsite-1').seq}`,
+    name: 'old one',
+    keyFile: null,
+    dryRun: false,
+    configFile,
+    socket: join(folder, 'no-daemon.sock'),
+    stdout: { write: (more) => (stdout += more) },
+    stderr: { write: (more) => (stderr += more) },
+    machine: {
+      ...machine.deps,
+      scan: async () => [...machine.disks.values()].flatMap(deviceOf),
+      readUse: async () => ({ syspaths: new Set(), pools: new Set() }),
+    },
+    ...asked,
+  })
+  return { code, stdout, stderr }
+}
+const pool = () => machine.disk('offsite-1').pool
+const unchanged = (): void => {
+  expect(readFileSync(configFile, 'utf8')).toBe(text)
+  expect(pool().imported).toBeNull()
+}
+
+test('an older copy is found, what the first visit sends is told, the disk is configured and as it was', async () => {
+  await visitOf(machine, 'offsite-1')
+  machine.write('tank/home', 500)
+  const before = structuredClone([...pool().datasets])
+  let imported: unknown = null
+  machine.state.interference = {
+    after: ({ verb }) => {
+      if (verb === 'pools.importPool') imported = pool().imported
+    },
+  }
+  const { code, stdout } = await adopt()
+  expect(code).toBe(0)
+  expect(imported).toEqual({ altroot: READ_ONLY_ALTROOT, readonly: true })
+  expect(stdout).toMatch(/tank\/home: offsite-1\/nas\/tank\/home has 1 snapshot in common/)
+  expect(stdout).toMatch(/would send 1 dataset, about 500 B; 2 up to date/)
+  expect([...pool().datasets]).toEqual(before)
+  expect(pool().imported).toBeNull()
+  const loaded = await loadConfig({ file: configFile })
+  expect(loaded).toMatchObject({
+    kind: 'ok',
+    config: {
+      disks: [
+        { name: 'old one', serials: ['serial of offsite-1'], pool: 'offsite-1', poolGuid: pool().guid },
+      ],
+    },
+  })
+  expect(readFileSync(configFile, 'utf8')).toContain(text)
+})
+
+test('a copy in another place is found and said to be there', async () => {
+  const elsewhere = machine.config({
+    backup: { into: 'copies', snapshots: 'all', parallel: 2, onConflict: 'stop' },
+  })
+  await visitOf(machine, 'offsite-1', { config: elsewhere })
+  const { stdout } = await adopt()
+  expect(stdout.replaceAll(/\s+/g, ' ')).toMatch(
+    /offsite-1\/copies\/tank has 1 snapshot in common with it.*looks for it at offsite-1\/nas\/tank,/,
+  )
+  expect(stdout).toMatch(/would send 3 datasets/)
+})
+
+test('a pool that has nothing of the sources: everything would be sent', async () => {
+  const { code, stdout } = await adopt()
+  expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/nothing on it has a snapshot/) })
+  expect(stdout).toMatch(/would send 3 datasets/)
+})
+
+test('--dry-run changes nothing', async () => {
+  expect(await adopt({ dryRun: true })).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/would send 3 datasets/),
+  })
+  unchanged()
+})
+
+test('a pool that somebody has imported is looked at and left imported', async () => {
+  pool().imported = { altroot: null }
+  const { code, stdout } = await adopt()
+  expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/zpool export offsite-1/) })
+  expect(pool().imported).toEqual({ altroot: null })
+})
+
+test('an encrypted pool wants its key file', async () => {
+  machine.addDisk('locked', { encrypted: true })
+  const device = 'serial of locked'
+  const { stdout } = await adopt({ device, dryRun: true })
+  expect(stdout).toContain('--key-file')
+  const keyFile = join(folder, 'key')
+  writeFileSync(keyFile, 'right', { mode: 0o600 })
+  expect(await adopt({ device, keyFile })).toMatchObject({ code: 0 })
+  expect(await loadConfig({ file: configFile })).toMatchObject({ config: { disks: [{ keyFile }] } })
+})
+
+test('refused: configured already, of another machine, one of two copies', async () => {
+  pool().lastUser = 'desk'
+  expect(await adopt()).toMatchObject({ code: 4, stderr: expect.stringMatching(/machine desk/) })
+  unchanged()
+  const entry = `{ serial: serial of offsite-1, pool: offsite-1, poolGuid: ${pool().guid} }`
+  writeFileSync(configFile, `${text}disks: { one: ${entry} }\n`)
+  expect(await adopt()).toMatchObject({ code: 4, stderr: expect.stringMatching(/already, as one/) })
+  expect(machine.state.calls.filter(({ verb }) => verb === 'pools.importPool')).toEqual([])
+})
+
+test('bad usage: a name that is taken, a pool name that is taken, no pool, no such disk', async () => {
+  writeFileSync(configFile, `${text}disks: { old one: { serial: S, pool: p, poolGuid: 1 } }\n`)
+  await expect(adopt()).rejects.toThrow(BadInput)
+  writeFileSync(configFile, `${text}disks: { other: { serial: S, pool: offsite-1, poolGuid: 1 } }\n`)
+  await expect(adopt()).rejects.toThrow(BadInput)
+  await expect(adopt({ device: '/dev/nothing' })).rejects.toThrow(BadInput)
+  expect(machine.state.calls.filter(({ verb }) => verb === 'pools.importPool')).toEqual([])
+  expect(await adopt({ device: null })).toMatchObject({ code: 2 })
+})
+
+test('a pool that cannot be let go of again is not configured', async () => {
+  machine.state.interference = {
+    after: ({ verb }) => {
+      if (verb === 'pools.importPool') pool().busy = true
+    },
+  }
+  expect(await adopt()).toMatchObject({ code: 1, stderr: expect.stringMatching(/could not be exported/) })
+  expect(readFileSync(configFile, 'utf8')).toBe(text)
+  expect(datasetOf(machine, 'tank').snapshots).toEqual([])
+})
