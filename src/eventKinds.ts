@@ -1,5 +1,5 @@
 // What each kind of event is called in the journal catalog: a stable message id, a subject and an explanation for a person
-// who asks (`journalctl -x`). What one event says is events.ts.
+// who asks (`journalctl -x`). What one event says is sentences.ts.
 
 interface Kind {
   readonly messageId: string
@@ -148,7 +148,8 @@ export const kinds = {
   'disk-removed': {
     messageId: '48bd4e1283ef4d3eaa10fd9b878a8f80',
     subject: 'A backup disk was taken away',
-    explanation: 'It was safe to take. It is expected back by the date that walkaway status shows.',
+    explanation:
+      'It was not in use any more. It is expected back by the date that walkaway status shows. If walkaway had not said before that it was safe to remove, plug it in once more.',
   },
   'disk-pulled': {
     messageId: 'a0a035c835c545829058f70a66b53771',
@@ -196,7 +197,7 @@ export const kinds = {
     messageId: '1453f2eaf92b4dcfb747b509bd125a72',
     subject: 'Messages could not be delivered',
     explanation:
-      'A notification channel of the configuration cannot be reached, or refuses what it is sent. It is said once for each time that this happens. The messages are kept over a restart and tried again for three days; backups are not affected. walkaway status shows what waits.',
+      'A notification channel of the configuration cannot be reached, or refuses what it is sent. It is said once for each time that this happens. The messages are kept over a restart and tried again for three days, the newest hundred of them; backups are not affected. walkaway status shows what waits.',
   },
 } as const satisfies Readonly<Record<string, Kind>>
 

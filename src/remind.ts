@@ -58,7 +58,9 @@ export function createReminders({ reminderNotes, now, tell, warn }: ReminderDeps
     const { due, notes: next } = plan()
     notes = next
     await keep(next)
-    for (const reminder of due) tell(reminder)
+    // That took its time: a disk may be in use again. What is not true any more is said another day, if it is then.
+    const still = new Set(plan().due.map(aboutOf))
+    for (const reminder of due) if (still.has(aboutOf(reminder))) tell(reminder)
   }
 
   return {
@@ -73,6 +75,11 @@ export function createReminders({ reminderNotes, now, tell, warn }: ReminderDeps
     },
   }
 }
+
+const aboutOf = (reminder: Reminder): string =>
+  reminder.kind === 'nothing-offsite'
+    ? `${reminder.kind} ${reminder.take}`
+    : `${reminder.kind} ${reminder.disk} ${'place' in reminder ? reminder.place : ''}`
 
 function saysMayBeTaken(reminder: Reminder): boolean {
   switch (reminder.kind) {

@@ -3,6 +3,7 @@
 import prettyBytes from 'pretty-bytes'
 import type { DiskState } from './core/diskState.ts'
 import type { Disk, Progress } from './core/model.ts'
+import { clockTime } from './sentences.ts'
 
 interface Shown {
   readonly disk: Disk
@@ -53,9 +54,7 @@ const phaseWords = {
 } as const
 
 const ready = ({ readyAt }: Progress, now: Date): string =>
-  readyAt === null || readyAt <= now
-    ? ''
-    : `, ready about ${readyAt.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })}`
+  readyAt === null || readyAt <= now ? '' : `, ready about ${clockTime(readyAt, now)}`
 
 const sending = (progress: Progress, now: Date): string =>
   `sending ${progress.dataset}, ${prettyBytes(progress.sentBytes)} of ${prettyBytes(progress.totalBytes)}${ready(progress, now)}`

@@ -118,6 +118,27 @@ test('somebody imports its pool right before: it is not safe to remove, and nobo
   await service.daemon.stop('test')
 })
 
+test('a visit begins while it is noted what is to be said: nobody is told to take the disk', async () => {
+  const machine = homeMachine()
+  let service: Service | null = null
+  let isDue = false
+  const noting = async (): Promise<void> => {
+    if (!isDue) return
+    isDue = false
+    await service?.ask({ version: 1, command: 'run', disk: 'offsite-1' })
+  }
+  service = await start(machine, { noting })
+  await service.pass(5000)
+  await expectStates(service, { 'offsite-1': 'removable' })
+  tale(machine)
+  isDue = true
+  await setClock(machine, service, 13 * hourMs)
+  const told = tale(machine)
+  expect(told).toContain('visit-asked')
+  expect(told).not.toContain('take-disk-away')
+  await service.daemon.stop('test')
+})
+
 test('both disks at home: nothing is offsite; one is taken away: that is over', async () => {
   const machine = twoDisks()
   const service = await start(machine)

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { datasetName, diskName, outcomes, poolName, type VisitReport } from '../src/core/model.ts'
 import { eventKinds } from '../src/eventKinds.ts'
-import { type EventKind, render, type WalkawayEvent } from '../src/events.ts'
+import type { EventKind, WalkawayEvent } from '../src/events.ts'
+import { render } from '../src/sentences.ts'
 import { report } from './core/sightings.ts'
 
 const ofDisk = { disk: diskName('offsite-1'), pool: poolName('tank-away') }

@@ -11,19 +11,20 @@ import { renderMistake } from '../config.ts'
 import { createControlServer } from '../control/server.ts'
 import { createDaemon, type Reloaded } from '../daemon.ts'
 import { AlreadyRunning, messageOf } from '../errors.ts'
-import { render, type WalkawayEvent } from '../events.ts'
+import type { WalkawayEvent } from '../events.ts'
 import { createBlock } from '../linux/block.ts'
 import { groupId } from '../linux/groups.ts'
 import { createHistory, type HistoryRecord } from '../linux/history.ts'
 import { chooseLogFormat, createLog, type Log, type LogFormat } from '../linux/journal.ts'
 import { createLocalCalendar } from '../linux/localCalendar.ts'
 import { createReminderNotes } from '../linux/reminderNotes.ts'
-import { createRun } from '../linux/run.ts'
+import { createRun, type RunEntry, withoutSecrets } from '../linux/run.ts'
 import { createNotifier, inhibit } from '../linux/systemd.ts'
 import { createUdev } from '../linux/udev.ts'
 import { openChannel } from '../notify/channel.ts'
 import { createDispatcher, type Dispatcher } from '../notify/dispatcher.ts'
 import { createOutbox } from '../notify/outbox.ts'
+import { render } from '../sentences.ts'
 import { version } from '../version.ts'
 import { createPools } from '../zfs/pool.ts'
 import { createTransfer } from '../zfs/transfer.ts'
@@ -61,7 +62,9 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
   }
   log.setLevel(levelOf(loaded.config))
 
-  const run = createRun({ debug: (entry) => log.log.debug({ ...entry }, 'command') })
+  const debug = (entry: RunEntry): void => log.log.debug({ ...entry }, 'command')
+  const run = createRun({ debug })
+  const runForOthers = createRun({ debug: withoutSecrets(debug) })
   const history = createHistory(stateDirectory)
   const notifier = createNotifier({ run, env: process.env, onWarning: warn })
   const zfs = createZfs(run)
@@ -70,7 +73,7 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
   const sandboxed = process.env['INVOCATION_ID'] !== undefined
   const notifications = createDispatcher(loaded.config, {
     outbox: createOutbox(stateDirectory),
-    open: (channel) => openChannel(channel, { run, now, sandboxed }),
+    open: (channel) => openChannel(channel, { run: runForOthers, now, sandboxed }),
     now,
     host: hostname(),
     tell,

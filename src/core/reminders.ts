@@ -31,7 +31,7 @@ export type Reminder =
       readonly withoutBackupMs: number
       /** `in-use`: it is plugged in and may not be taken out. */
       readonly place: 'away' | 'removable' | 'in-use'
-      /** Another disk that is away and whose last complete backup is older: that one next. */
+      /** Another disk that is away and overdue, and whose last complete backup is older: that one next. */
       readonly bringFirst: DiskName | null
     } & OfDisk)
   | ({ readonly kind: 'take-disk-away'; readonly finishedMs: number } & OfDisk)
@@ -161,7 +161,7 @@ function conditionsOf(
         lastComplete,
         withoutBackupMs: sinceThen(dueBy, now) + overdueMs,
         place: isAway(state) ? 'away' : state.kind === 'removable' ? 'removable' : 'in-use',
-        bringFirst: isAway(state) ? chooseFirst(facts, disks) : null,
+        bringFirst: isAway(state) ? chooseFirst(facts, disks, now) : null,
       }),
     })
 
@@ -206,10 +206,10 @@ const repeatOverdue = (said: Date, twiceAt: Date): Date =>
 const lastCompleteOf = ({ visits }: DiskFacts): number =>
   lastCompleteIn(visits)?.getTime() ?? Number.NEGATIVE_INFINITY
 
-/** Of the disks that are away, the one with the oldest backup; null: there is none older than this one's. */
-function chooseFirst(facts: DiskFacts, disks: readonly DiskFacts[]): DiskName | null {
+/** Of the disks that are away and overdue, the one with the oldest backup; null: there is none older than this one's. */
+function chooseFirst(facts: DiskFacts, disks: readonly DiskFacts[], now: Date): DiskName | null {
   const oldest = disks
-    .filter(({ state, visits, overdueMs }) => isAway(state) && visits.length > 0 && overdueMs !== null)
+    .filter(({ state, visits, overdueMs }) => isAway(state) && judgeFreshness(visits, overdueMs, now).overdue)
     .reduce((first, other) => (lastCompleteOf(other) < lastCompleteOf(first) ? other : first), facts)
   return oldest === facts ? null : oldest.disk.name
 }

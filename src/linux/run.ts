@@ -123,12 +123,15 @@ export function launch(file: string, args: readonly string[], options: LaunchOpt
     })
     // execa settles when the child has ended and its pipes are closed, or when it could not be started.
     child.then(
-      ({ exitCode, signal, code, shortMessage }) => {
+      ({ exitCode, signal, code }) => {
         if (exitCode !== undefined || signal !== undefined) {
           resolve({ kind: 'ended', exitCode: exitCode ?? null, signal: signal ?? null, stderr })
         } else {
           const missing = `there is no program ${file} in ${PATH}`
-          resolve({ kind: 'not-started', reason: code === 'ENOENT' ? missing : String(shortMessage) })
+          resolve({
+            kind: 'not-started',
+            reason: code === 'ENOENT' ? missing : `${file} cannot be started (${code ?? 'unknown'})`,
+          })
         }
       },
       (error: unknown) => resolve({ kind: 'not-started', reason: String(error) }),
@@ -136,6 +139,12 @@ export function launch(file: string, args: readonly string[], options: LaunchOpt
   })
   return { ended, kill: (signal) => void child.kill(signal), abandon: () => abandoned.abort() }
 }
+
+/** Of programs that are none of ours: neither their arguments nor what they say, there may be secrets in both. */
+export const withoutSecrets =
+  (debug: (entry: RunEntry) => void) =>
+  ({ command: [file = ''], durationMs, end }: RunEntry): void =>
+    debug({ command: [file], durationMs, end, stderr: '' })
 
 /** `debug` hears of every command, however it ends. */
 export function createRun({

@@ -2,7 +2,7 @@
 // more. Never waits, never throws, and knows of no backup. When something is tried is core/delivery.ts.
 
 import type { Channel, Config } from '../config.ts'
-import { chooseNext, isGivenUp, isOvertaken, isQuiet } from '../core/delivery.ts'
+import { chooseLeast, chooseNext, isGivenUp, isOvertaken, isQuiet, isStorm } from '../core/delivery.ts'
 import { messageOf, NotDelivered } from '../errors.ts'
 import type { WalkawayEvent } from '../events.ts'
 import { within } from '../linux/within.ts'
@@ -52,8 +52,10 @@ const diskLimitMs = 5_000
 const lookEveryMs = 15_000
 /** What an earlier run left may not be true any more: first the disks are looked at. */
 const settleMs = 20_000
-/** More than this waits for no channel; the oldest goes. */
+/** More than this waits for no channel. */
 const mostWaiting = 100
+/** What was told of one thing; older ones are of no interest to any limit. */
+const mostRemembered = 20
 
 /** One channel and what waits for it, oldest first. */
 interface Line {
@@ -64,7 +66,11 @@ interface Line {
   send: Promise<Send> | null
   working: Promise<void> | null
   lost: Omit<Undelivered, 'channel' | 'waiting'> | null
+  /** When something got through, by event and disk. */
+  readonly told: Map<string, readonly Date[]>
 }
+
+const subjectOf = ({ event, disk }: Notice): string => `${event} ${disk ?? ''}`
 
 export function createDispatcher(
   config: Pick<Config, 'notify' | 'remind'>,
@@ -76,6 +82,8 @@ export function createDispatcher(
   let held = true
   let lastAt = 0
   let stopping = false
+  /** What happened before it is known what an earlier run left. */
+  let early: Notice[] | null = []
   /** Files are written and removed one after another, in the order in which things happened. */
   let disk: Promise<void> = Promise.resolve()
 
@@ -90,7 +98,16 @@ export function createDispatcher(
     lines = withKeys(next.notify).map(([key, channel]) => {
       const line = before.find((old) => old.key === key)
       if (line === undefined)
-        return { channel, key, label: labelOf(channel), waiting: [], send: null, working: null, lost: null }
+        return {
+          channel,
+          key,
+          label: labelOf(channel),
+          waiting: [],
+          send: null,
+          working: null,
+          lost: null,
+          told: new Map(),
+        }
       // The same one, so that what is being tried is not tried twice at once.
       return Object.assign(line, { channel, send: null })
     })
@@ -102,12 +119,23 @@ export function createDispatcher(
     for (const entry of entries) void onDisk(() => outbox.remove(entry))
   }
 
-  const put = (line: Line, notice: Notice): void => {
-    const entry = entryOf({ version: 1, channel: line.key, notice, failure: null })
+  const put = (line: Line, notice: Notice, failure: OutboxEntry['failure']): void => {
+    const entry = entryOf({ version: 1, channel: line.key, notice, failure })
     line.waiting = [...line.waiting, entry]
     void onDisk(() => outbox.write(entry))
-    const tooMany = line.waiting.slice(0, -mostWaiting)
-    if (tooMany.length > 0) giveUp(line, tooMany, 'too many messages wait')
+    const least = line.waiting.length > mostWaiting ? chooseLeast(line.waiting) : null
+    if (least === null) return
+    const isFirst = line.lost === null
+    giveUp(line, [least], 'too many messages wait')
+    if (isFirst && notice.event !== 'notify-failed') tellFailure(line, 'too many messages wait', 1)
+  }
+
+  /** What is not true any more goes. Returns those of the same kind: their pause is that of the one that replaces them. */
+  const overtake = (line: Line, notice: Notice): readonly OutboxEntry[] => {
+    const forPeople = isForPeople(line.channel)
+    const overtaken = line.waiting.filter((entry) => isOvertaken(entry.notice, notice, { forPeople }))
+    forget(line, overtaken)
+    return overtaken.filter((entry) => entry.notice.event === notice.event)
   }
 
   const forget = (line: Line, entries: readonly OutboxEntry[]): void => {
@@ -135,25 +163,33 @@ export function createDispatcher(
   }
 
   const work = (line: Line): void => {
-    const { quiet } = quietNow(line)
-    const entry = held ? null : chooseNext(line.waiting, { now: now(), quiet })
+    if (held) return
+    const at = now()
+    const forPeople = isForPeople(line.channel)
+    const isHeld = ({ notice }: OutboxEntry): boolean =>
+      forPeople && isStorm(notice.event, line.told.get(subjectOf(notice)) ?? [], at)
+    const quiet = forPeople && isQuiet(quietHours, at.getHours() * 60 + at.getMinutes())
+    const entry = chooseNext(
+      line.waiting.filter((one) => !isHeld(one)),
+      { now: at, quiet },
+    )
     if (entry === null) return
     line.working = deliver(line, entry).finally(() => {
       line.working = null
       look()
     })
   }
-  const quietNow = ({ channel }: Line) => {
-    const at = now()
-    return { quiet: isForPeople(channel) && isQuiet(quietHours, at.getHours() * 60 + at.getMinutes()) }
-  }
 
   const deliver = async (line: Line, entry: OutboxEntry): Promise<void> => {
     // On disk first: what is removed after its delivery must not be written after that.
     await within(diskLimitMs, disk)
+    // Overtaken or dropped meanwhile.
+    if (!line.waiting.includes(entry)) return
     const problem = await attempt(line, entry.notice)
     if (problem === null) {
       line.lost = null
+      const subject = subjectOf(entry.notice)
+      line.told.set(subject, [...(line.told.get(subject) ?? []), now()].slice(-mostRemembered))
       return forget(line, [entry])
     }
     // Overtaken or dropped while it was tried.
@@ -170,7 +206,11 @@ export function createDispatcher(
       if (lost.length > 0) tellFailure(line, reason, lost.length)
       return
     }
-    await onDisk(() => outbox.write(tried))
+    // A file system that hangs, on the pool that hangs perhaps, costs the safety net and nothing else.
+    await within(
+      diskLimitMs,
+      onDisk(() => outbox.write(tried)),
+    )
     if (wasWell && why !== 'nobody') tellFailure(line, reason, 0)
   }
 
@@ -205,20 +245,25 @@ export function createDispatcher(
     async start() {
       let left = 0
       try {
-        const { entries, broken } = await outbox.read()
+        const found = await within(diskLimitMs, outbox.read())
+        if (found === 'late') warn('the outbox of notifications: its folder does not answer')
+        const { entries, broken } = found === 'late' ? { entries: [], broken: 0 } : found
         if (broken > 0) warn(`${broken} messages in the outbox of notifications could not be read`)
         const known = new Set(lines.map(({ key }) => key))
         drop(entries.filter(({ channel }) => !known.has(channel)))
         for (const line of lines) {
           const isNew = ({ channel, notice }: OutboxEntry) =>
             channel === line.key && line.waiting.every((one) => one.notice.id !== notice.id)
-          const old = entries.filter(isNew)
-          left += old.length
-          line.waiting = [...old, ...line.waiting]
+          const since = line.waiting
+          line.waiting = entries.filter(isNew)
+          for (const notice of early ?? []) overtake(line, notice)
+          left += line.waiting.length
+          line.waiting = [...line.waiting, ...since]
         }
       } catch (error) {
         warn(`the outbox of notifications: ${messageOf(error)}`)
       }
+      early = null
       const begin = (): void => {
         held = false
         look()
@@ -228,14 +273,12 @@ export function createDispatcher(
     },
     dispatch(event) {
       const notice = createNotice(event, { at: timeOfNext(), host })
+      early?.push(notice)
       for (const line of lines) {
-        forget(
-          line,
-          line.waiting.filter((entry) => isOvertaken(entry.notice, notice)),
-        )
+        const [before] = overtake(line, notice)
         // A channel is not told of its own silence.
         const isItself = event.kind === 'notify-failed' && event.channel === line.label
-        if (isWanted(line.channel, event) && !isItself) put(line, notice)
+        if (isWanted(line.channel, event) && !isItself) put(line, notice, before?.failure ?? null)
       }
       look()
     },

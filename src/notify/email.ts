@@ -35,7 +35,7 @@ export function createEmail({ to, from, smtp }: ChannelOf<'email'>, deps: EmailD
   return async (notice, signal) =>
     smtp === null
       ? handToSendmail(mailOf(notice), { bareFrom: bare(from), to: to.map(bare) }, deps, signal)
-      : sendOverSmtp(mailOf(notice), smtp, deps)
+      : sendOverSmtp({ ...mailOf(notice), signal }, smtp, deps)
 }
 
 type Mail = Parameters<ReturnType<typeof createTransport>['sendMail']>[0]

@@ -3,7 +3,8 @@
 
 import { randomUUID } from 'node:crypto'
 import * as z from 'zod'
-import { render, type WalkawayEvent } from '../events.ts'
+import type { WalkawayEvent } from '../events.ts'
+import { render } from '../sentences.ts'
 import { composeMessage } from './words.ts'
 
 export const noticeSchema = z.object({

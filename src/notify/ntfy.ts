@@ -17,6 +17,8 @@ export function createNtfy({ url, token, click }: ChannelOf<'ntfy'>, now: () => 
           title: headerText(notice.title),
           priority: priorities[notice.urgency],
           tags: tagOf(notice),
+          // A message that comes twice takes the place of the first (ntfy 2.16; older ones do not look at it).
+          'x-sequence-id': notice.id,
           ...(click !== null && { click }),
           ...(await bearer(token)),
           'content-type': 'text/plain; charset=utf-8',

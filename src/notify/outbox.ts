@@ -5,7 +5,6 @@ import { mkdir, readdir, readFile, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
 import type { Waiting } from '../core/delivery.ts'
-import { messageOf } from '../errors.ts'
 import { replaceFile, syncFolder } from '../linux/replaceFile.ts'
 import { isGone } from '../linux/sysfs.ts'
 import { noticeSchema } from './notice.ts'
@@ -34,7 +33,7 @@ export const entryOf = (entry: Entry): OutboxEntry => ({
 })
 
 export interface Outbox {
-  /** Oldest first. Files that cannot be understood are counted and left. Throws when the folder cannot be read. */
+  /** Oldest first. Files that cannot be read or understood are counted and left. Throws when the folder cannot be read. */
   read(): Promise<{ readonly entries: readonly OutboxEntry[]; readonly broken: number }>
   /** Durable when it returns; writing the same message for the same channel again replaces it. Throws. */
   write(entry: OutboxEntry): Promise<void>
@@ -77,9 +76,9 @@ export function createOutbox(stateFolder: string): Outbox {
 async function readEntry(file: string): Promise<OutboxEntry | null> {
   try {
     return entryOf(entrySchema.parse(JSON.parse(await readFile(file, 'utf8'))))
-  } catch (error) {
-    if (error instanceof z.ZodError || error instanceof SyntaxError) return null
-    throw new Error(`${file}: ${messageOf(error)}`, { cause: error })
+  } catch {
+    // Whatever is wrong with one file, the others are messages to somebody.
+    return null
   }
 }
 

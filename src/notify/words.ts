@@ -1,8 +1,9 @@
 // What a person reads on a phone or in a mail: which disk, may it be unplugged, is the backup complete, what to do next.
-// A title that calls a disk safe has no NOT in it, and one that does not, has. Pure; the line in the journal is events.ts.
+// A title that calls a disk safe has no NOT in it, and one that does not, has. Pure; the line in the journal is sentences.ts.
 
 import type { VisitReport } from '../core/model.ts'
-import { aboutVisit, bytesInWords, clockTime, plural, render, type WalkawayEvent } from '../events.ts'
+import type { WalkawayEvent } from '../events.ts'
+import { aboutVisit, bytesInWords, clockTime, onOneLine, plural, render } from '../sentences.ts'
 
 export interface Message {
   /** Fits a phone's lock screen as long as the disk's name is short. */
@@ -16,11 +17,28 @@ export interface Message {
 
 const lines = (...parts: readonly (string | null)[]): string =>
   parts.filter((part) => part !== null && part !== '').join('\n')
-const ended = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)
+/** One line of a few; whoever is quoted in it cannot add another one. Whole it is in the journal. */
+const longestLine = 400
+function line(text: string): string {
+  const whole = onOneLine(text)
+  return whole.length <= longestLine ? whole : `${onOneLine(whole.slice(0, longestLine))} ...`
+}
+function ended(text: string): string {
+  const whole = line(text)
+  return /[.!?]$/.test(whole) ? whole : `${whole}.`
+}
 const sentence = (text: string): string => ended(`${text.charAt(0).toUpperCase()}${text.slice(1)}`)
+/** The first of many, each as a line. */
+const mostListed = 5
+const listed = (all: readonly string[], before = ''): readonly string[] => [
+  ...all.slice(0, mostListed).map((text) => `${before}${line(text)}`),
+  ...(all.length > mostListed ? [`${before}and ${all.length - mostListed} more`] : []),
+]
 
 const waitForWord = 'You will be told when you can take it.'
 const inUse = 'Do not unplug it now: it is in use.'
+
+type Overdue = Extract<WalkawayEvent, { kind: 'disk-overdue' }>
 
 export function composeMessage(event: WalkawayEvent, host: string): Message {
   // It may begin with the name of a disk, which stays as it is.
@@ -43,7 +61,7 @@ export function composeMessage(event: WalkawayEvent, host: string): Message {
         title: `${host}: configuration has ${plural(event.mistakes.length, 'mistake')}`,
         body: lines(
           'The new configuration is not used; the one before stays in force.',
-          ...event.mistakes,
+          ...listed(event.mistakes),
           'Correct the file, then: walkaway config check; systemctl reload walkaway',
         ),
         urgency: 'normal',
@@ -77,8 +95,8 @@ export function composeMessage(event: WalkawayEvent, host: string): Message {
         mayUnplug: false,
       }
     case 'plan-made': {
-      const { disk, toSend, estimatedBytes, readyAt } = event
-      const ready = readyAt === null ? '' : `, ready about ${clockTime(readyAt)}`
+      const { disk, toSend, estimatedBytes, readyAt, plannedAt } = event
+      const ready = readyAt === null ? '' : `, ready about ${clockTime(readyAt, plannedAt)}`
       const coming =
         toSend === 0 ? 'nothing new to back up' : `backing up about ${bytesInWords(estimatedBytes)}`
       return {
@@ -126,12 +144,7 @@ export function composeMessage(event: WalkawayEvent, host: string): Message {
         mayUnplug: false,
       }
     case 'disk-overdue':
-      return {
-        title: `${event.disk}: OVERDUE, ${event.place === 'away' ? 'bring it' : 'plugged in without a backup'}`,
-        body: lines(told, event.place === 'in-use' ? inUse : 'Plug it in and the backup begins by itself.'),
-        urgency: 'normal',
-        mayUnplug: event.place === 'in-use' ? false : null,
-      }
+      return { ...overdue(event, told), urgency: 'normal' }
     case 'take-disk-away':
       return {
         title: `${event.disk}: take it away, still plugged in`,
@@ -176,7 +189,7 @@ export function composeMessage(event: WalkawayEvent, host: string): Message {
     case 'disk-removed':
       return {
         title: `${event.disk}: taken away`,
-        body: 'It was safe to take. Keep it at its other place until it is due again.',
+        body: 'It is not plugged in any more. When it is due again is in: walkaway status',
         urgency: 'low',
         mayUnplug: null,
       }
@@ -215,6 +228,29 @@ export function composeMessage(event: WalkawayEvent, host: string): Message {
   }
 }
 
+function overdue({ disk, place }: Overdue, told: string): Pick<Message, 'title' | 'body' | 'mayUnplug'> {
+  switch (place) {
+    case 'away':
+      return {
+        title: `${disk}: OVERDUE, bring it`,
+        body: lines(told, 'Plug it in and the backup begins by itself.'),
+        mayUnplug: null,
+      }
+    case 'removable':
+      return {
+        title: `${disk}: OVERDUE, safe to unplug, plug it in again`,
+        body: lines('You can unplug it now.', told),
+        mayUnplug: true,
+      }
+    case 'in-use':
+      return {
+        title: `${disk}: OVERDUE, plugged in but NOT backed up`,
+        body: lines('Do not unplug it before you have looked.', told),
+        mayUnplug: false,
+      }
+  }
+}
+
 const shortly = {
   'disk-arrived': 'plugged in',
   'visit-asked': 'a backup begins',
@@ -246,22 +282,19 @@ function outcomeInTitle({ outcome }: VisitReport): string {
   }
 }
 
-const mostFailures = 5
-
 function backupInBody(report: VisitReport): string {
   const { datasets, failures } = report
-  const hidden = failures.length - mostFailures
   return lines(
     sentence(aboutVisit(report)),
-    ...failures.slice(0, mostFailures).map(({ dataset, reason }) => `- ${dataset}: ${oneLineOf(reason)}`),
-    hidden > 0 ? `- and ${hidden} more` : null,
+    ...listed(
+      failures.map(({ dataset, reason }) => `${dataset}: ${reason.trim()}`),
+      '- ',
+    ),
     datasets.total === 0
       ? null
       : `${plural(datasets.total, 'dataset')}: ${datasets.sent} sent, ${datasets.unchanged} already there, ${bytesInWords(report.sentBytes)}.`,
   )
 }
-
-const oneLineOf = (text: string): string => text.trim().replaceAll(/\s*[\r\n]+\s*/g, '; ')
 
 function whatNext({ outcome }: VisitReport): string {
   switch (outcome) {

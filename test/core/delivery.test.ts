@@ -2,11 +2,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
+  chooseLeast,
   chooseNext,
   type DeliveryFailure,
   isGivenUp,
   isOvertaken,
   isQuiet,
+  isStorm,
   type Waiting,
 } from '../../src/core/delivery.ts'
 
@@ -47,6 +49,14 @@ describe('the next one', () => {
 
   test('is none while the channel is out of reach', () => {
     expect(chooseNext([waits({ failure: failed() }), waits()], awake(20_000))).toBeNull()
+  })
+
+  test('that is urgent and was not tried yet waits for nothing', () => {
+    const urgent = waits({ urgent: true })
+    const behind = [waits({ failure: failed({ tries: 20 }) }), urgent]
+    expect(chooseNext(behind, awake(20_000))).toBe(urgent)
+    const tried = waits({ urgent: true, failure: failed() })
+    expect(chooseNext([tried], awake(20_000))).toBeNull()
   })
 
   test('passes one that was refused by itself', () => {
@@ -94,8 +104,11 @@ describe('the next one', () => {
 
 describe('given up', () => {
   test('after a try in vain at three days of age', () => {
-    expect(isGivenUp(waits({ failure: failed({ at: at(3 * day - 1) }) }))).toBe(false)
-    expect(isGivenUp(waits({ failure: failed({ at: at(3 * day) }) }))).toBe(true)
+    expect(isGivenUp(waits({ failure: failed({ tries: 10, at: at(3 * day - 1) }) }))).toBe(false)
+    expect(isGivenUp(waits({ failure: failed({ tries: 10, at: at(3 * day) }) }))).toBe(true)
+  })
+  test('not after a few tries: the clock was wrong when it happened', () => {
+    expect(isGivenUp(waits({ at: new Date(0), failure: failed({ tries: 9 }) }))).toBe(false)
   })
   test('not without a try, however long the machine was off', () => {
     expect(isGivenUp(waits({ at: at(-40 * day) }))).toBe(false)
@@ -119,25 +132,108 @@ describe('quiet hours', () => {
 })
 
 describe('not true any more', () => {
-  const said = (event: string, disk: string | null = 'a') => ({ event, disk })
-  test.each(['disk-arrived', 'pool-imported', 'not-safe-to-remove', 'disk-pulled', 'disk-stuck'])(
-    'that a disk is safe, after %s',
-    (event) => {
-      expect(isOvertaken(said('safe-to-remove'), said(event))).toBe(true)
-      expect(isOvertaken(said('safe-to-remove'), said(event, 'b'))).toBe(false)
-    },
-  )
+  const said = (event: string, disk: string | null = 'a', message = event) => ({ event, disk, message })
+  const isUntrue = (waiting: string, by: string, disk = 'a') =>
+    isOvertaken(said(waiting), said(by, disk), { forPeople: false })
+  const isUseless = (waiting: string, by: string, disk = 'a') =>
+    isOvertaken(said(waiting), said(by, disk), { forPeople: true })
+
+  test.each([
+    'disk-arrived',
+    'visit-asked',
+    'pool-imported',
+    'not-safe-to-remove',
+    'disk-pulled',
+    'disk-stuck',
+  ])('that a disk may be taken, after %s', (event) => {
+    for (const word of ['safe-to-remove', 'take-disk-away', 'backup-incomplete', 'nothing-offsite']) {
+      expect(isUntrue(word, event)).toBe(true)
+      expect(isUseless(word, event)).toBe(true)
+      if (word !== 'nothing-offsite') expect(isUntrue(word, event, 'b')).toBe(false)
+    }
+  })
   test('that it was safe stays true when it was taken', () => {
-    expect(isOvertaken(said('safe-to-remove'), said('disk-removed'))).toBe(false)
+    expect(isUseless('safe-to-remove', 'disk-removed')).toBe(false)
   })
-  test.each(['disk-pulled', 'disk-stuck', 'disk-refused', 'backup-finished', 'notify-failed'])(
-    '%s is told however late',
-    (event) => {
-      for (const by of ['disk-arrived', 'safe-to-remove', 'disk-removed'])
-        expect(isOvertaken(said(event), said(by))).toBe(false)
-    },
-  )
+  test.each([
+    ['take-disk-away', 'disk-removed'],
+    ['backup-incomplete', 'disk-removed'],
+    ['disk-overdue', 'disk-arrived'],
+    ['disk-overdue', 'visit-asked'],
+    ['disk-unused', 'disk-arrived'],
+    ['plan-made', 'backup-finished'],
+    ['plan-made', 'disk-stuck'],
+    ['not-safe-to-remove', 'safe-to-remove'],
+    ['not-safe-to-remove', 'disk-removed'],
+    ['not-safe-to-remove', 'disk-pulled'],
+  ])('%s, after %s', (waiting, by) => {
+    expect(isUntrue(waiting, by)).toBe(true)
+    expect(isUntrue(waiting, by, 'b')).toBe(false)
+  })
+  test.each([
+    ['backup-finished', 'safe-to-remove'],
+    ['backup-finished', 'disk-arrived'],
+    ['disk-pulled', 'disk-arrived'],
+    ['disk-stuck', 'disk-arrived'],
+  ])('%s is no order to a person after %s, but a program may count it', (waiting, by) => {
+    expect(isUseless(waiting, by)).toBe(true)
+    expect(isUseless(waiting, by, 'b')).toBe(false)
+    expect(isUntrue(waiting, by)).toBe(false)
+  })
+  test.each(['disk-refused', 'notify-failed'])('%s is told however late', (event) => {
+    for (const by of ['disk-arrived', 'safe-to-remove', 'disk-removed'])
+      expect(isUseless(event, by)).toBe(false)
+  })
+  test('of one thing a person needs the newest, a program each', () => {
+    for (const event of ['take-disk-away', 'disk-overdue', 'plan-made', 'backup-finished', 'disk-pulled']) {
+      expect(isUseless(event, event)).toBe(true)
+      expect(isUseless(event, event, 'b')).toBe(false)
+      expect(isUntrue(event, event)).toBe(false)
+    }
+  })
+  test('of others, none that is word for word the same', () => {
+    const two = (message: string) =>
+      isOvertaken(said('disk-refused', 'a', 'one'), said('disk-refused', 'a', message), { forPeople: true })
+    expect(two('one')).toBe(true)
+    expect(two('another')).toBe(false)
+  })
+  test('that all disks are at home, when one goes, whichever it is', () => {
+    for (const disk of [null, 'a'])
+      for (const by of ['disk-removed', 'nothing-offsite'])
+        expect(isOvertaken(said('nothing-offsite', disk), said(by, 'b'), { forPeople: true })).toBe(true)
+  })
+  test('that the configuration has mistakes, when it was read again', () => {
+    const by = (event: string) =>
+      isOvertaken(said('config-rejected', null), said(event, null), { forPeople: true })
+    expect(by('config-reloaded')).toBe(true)
+    expect(by('config-rejected')).toBe(true)
+    expect(by('daemon-stopping')).toBe(false)
+  })
   test('nothing that is of no disk', () => {
-    expect(isOvertaken(said('safe-to-remove', null), said('disk-arrived', null))).toBe(false)
+    expect(isOvertaken(said('safe-to-remove', null), said('disk-arrived', null), { forPeople: true })).toBe(
+      false,
+    )
   })
+})
+
+describe('a storm', () => {
+  const times = (count: number, everyMs = 1000) => Array.from({ length: count }, (_, n) => at(-n * everyMs))
+  test('is what comes for the sixth time within an hour; the word that a disk is safe may come oftener', () => {
+    expect(isStorm('disk-pulled', times(4), t0)).toBe(false)
+    expect(isStorm('disk-pulled', times(5), t0)).toBe(true)
+    expect(isStorm('safe-to-remove', times(19), t0)).toBe(false)
+    expect(isStorm('safe-to-remove', times(20), t0)).toBe(true)
+  })
+  test('ends within an hour, whatever the clock does', () => {
+    expect(isStorm('disk-pulled', times(5), at(hour - 4000))).toBe(false)
+    expect(isStorm('disk-pulled', times(5), at(hour - 4001))).toBe(true)
+    expect(isStorm('disk-pulled', times(5), at(-365 * day))).toBe(false)
+  })
+})
+
+test('of too many, what is urgent goes last', () => {
+  const [urgent, old, young] = [waits({ urgent: true }), waits(), waits()]
+  expect(chooseLeast([urgent, old, young])).toBe(old)
+  expect(chooseLeast([urgent])).toBe(urgent)
+  expect(chooseLeast([])).toBeNull()
 })

@@ -109,6 +109,8 @@ describe('a disk that is overdue', () => {
     expect(first([{ ...old, state: states.visiting }])).toEqual([null])
     expect(first([{ ...old, overdueMs: null }])).toEqual([null])
     expect(first([{ ...old, visits: [] }])).toEqual([null])
+    // Older, but it is to come once a year.
+    expect(first([{ ...old, overdueMs: 365 * dayMs }])).toEqual([null])
   })
   test.each([
     ['absent', 'away'],

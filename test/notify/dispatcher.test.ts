@@ -1,16 +1,17 @@
 // Delivery from event to receiver, with the outbox on disk and a web server that is up, down, slow or in trouble.
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Channel, Config } from '../../src/config.ts'
 import { diskName } from '../../src/core/model.ts'
-import { render, type WalkawayEvent } from '../../src/events.ts'
+import type { WalkawayEvent } from '../../src/events.ts'
 import { createRun } from '../../src/linux/run.ts'
 import { openChannel } from '../../src/notify/channel.ts'
 import { createDispatcher, type Dispatcher } from '../../src/notify/dispatcher.ts'
-import { createOutbox } from '../../src/notify/outbox.ts'
+import { createOutbox, type Outbox } from '../../src/notify/outbox.ts'
+import { render } from '../../src/sentences.ts'
 import { report } from '../core/sightings.ts'
 import { notSafe, ofDisk, type Receiver, safe, startReceiver } from './notices.ts'
 
@@ -21,6 +22,7 @@ let told: WalkawayEvent[]
 let warnings: string[]
 let busy: number
 let silent: boolean
+let hangs: boolean
 const running: Dispatcher[] = []
 beforeEach(async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
@@ -30,11 +32,17 @@ beforeEach(async () => {
   told = []
   busy = 0
   silent = false
+  hangs = false
   warnings = []
 })
 afterEach(async () => {
   await server.close()
-  for (const dispatcher of running.splice(0)) await dispatcher.stop()
+  for (const dispatcher of running.splice(0)) {
+    const stopped = dispatcher.stop()
+    // It does not wait for ever for a disk that hangs.
+    if (hangs) await vi.advanceTimersByTimeAsync(30_000)
+    await stopped
+  }
   vi.useRealTimers()
   await rm(folder, { recursive: true })
 })
@@ -62,9 +70,13 @@ const counted =
   }
 
 /** As after a start of the service, with what an earlier one left. */
-async function start(config: Pick<Config, 'notify' | 'remind'>): Promise<Dispatcher> {
+async function start(
+  config: Pick<Config, 'notify' | 'remind'>,
+  changed: Partial<Outbox> = {},
+  before: (dispatcher: Dispatcher) => void = () => undefined,
+): Promise<Dispatcher> {
   const now = () => clock
-  const { read, write, remove } = createOutbox(folder)
+  const { read, write, remove } = { ...createOutbox(folder), ...changed }
   const dispatcher: Dispatcher = createDispatcher(config, {
     outbox: { read, write: counted(write), remove: counted(remove) },
     open: counted(async (channel: Channel) =>
@@ -79,6 +91,7 @@ async function start(config: Pick<Config, 'notify' | 'remind'>): Promise<Dispatc
     warn: (message) => warnings.push(message),
   })
   running.push(dispatcher)
+  before(dispatcher)
   await dispatcher.start()
   return dispatcher
 }
@@ -257,11 +270,13 @@ test('after three days it is given up, told, and shown until something gets thro
   const dispatcher = await start(settings([hook()]))
   dispatcher.dispatch(safe())
   await settle(() => told.length > 0)
+  await pass(12 * 3_600_000, { stepMs: 3_600_000 })
+  expect(told).toHaveLength(1)
   clock = new Date(clock.getTime() + 3 * 24 * 3_600_000)
   await pass(60_000)
   expect(told.map((event) => render(event).message)).toEqual([
     expect.stringMatching(/1 message kept and tried again$/),
-    expect.stringMatching(/1 message given up after three days$/),
+    expect.stringMatching(/1 message given up$/),
   ])
   expect(dispatcher.undelivered()).toMatchObject([{ waiting: 0, givenUp: 1 }])
   expect(await files()).toBe(0)
@@ -331,6 +346,7 @@ test('a crowd of messages is bounded', async () => {
   for (let count = 0; count < 110; count++)
     dispatcher.dispatch({ kind: 'verified', ...ofDisk, datasets: count })
   expect(dispatcher.undelivered()).toMatchObject([{ waiting: 100, givenUp: 10 }])
+  expect(told).toMatchObject([{ kind: 'notify-failed', reason: 'too many messages wait', givenUp: 1 }])
 })
 
 test('an outbox that cannot be written costs its safety net, not the message', async () => {
@@ -401,4 +417,129 @@ test('secrets are in no file, event, warning or status', async () => {
     dispatcher.undelivered(),
   ])
   for (const secret of secrets) expect(everything).not.toContain(secret)
+})
+
+describe('the outbox when its disk is slow', () => {
+  test('a disk that came back while it was read is not called safe by what was left in it', async () => {
+    server.answerWith(500)
+    const config = settings([hook()])
+    const first = await start(config)
+    first.dispatch(safe())
+    await settle(() => told.length > 0)
+    await first.stop()
+    server.answerWith(200)
+    server.requests.length = 0
+    await start(config, {}, (second) => {
+      second.dispatch({ kind: 'disk-arrived', ...ofDisk })
+      second.dispatch(notSafe)
+    })
+    await pass(5 * 60_000)
+    expect(events()).toEqual(['not-safe-to-remove'])
+  })
+
+  test('a message that became untrue while it was written is not sent', async () => {
+    let written: () => void = () => undefined
+    const dispatcher = await start(settings([hook()]), {
+      write: () => new Promise<void>((resolve) => (written = resolve)),
+    })
+    dispatcher.dispatch(safe())
+    dispatcher.dispatch({ kind: 'disk-arrived', ...ofDisk })
+    await turn()
+    written()
+    await pass(60_000)
+    expect(events()).toEqual([])
+  })
+
+  test('one that hangs for ever holds up no second try', async () => {
+    server.answerWith(500)
+    silent = true
+    hangs = true
+    const dispatcher = await start(settings([hook()]), { write: () => new Promise<never>(() => undefined) })
+    dispatcher.dispatch(notSafe)
+    await pass(15_000, { stepMs: 5_000 })
+    await received(1)
+    server.answerWith(200)
+    // What is answered is read by turns of the loop that no timer makes.
+    for (let step = 0; step < 12; step++) {
+      await pass(5_000, { stepMs: 5_000 })
+      for (let count = 0; count < 50; count++) await turn()
+    }
+    expect(events()).toEqual(['not-safe-to-remove', 'not-safe-to-remove'])
+  })
+
+  test('one that cannot be read in time keeps neither the service from starting nor a message back', async () => {
+    const starting = start(settings([hook()]), { read: () => new Promise<never>(() => undefined) })
+    await vi.advanceTimersByTimeAsync(6_000)
+    const dispatcher = await starting
+    expect(warnings).toEqual(['the outbox of notifications: its folder does not answer'])
+    dispatcher.dispatch(safe())
+    await received(1)
+  })
+})
+
+test('what cannot be read in the outbox keeps nothing else from being delivered', async () => {
+  server.answerWith(500)
+  const config = settings([hook()])
+  const first = await start(config)
+  first.dispatch(safe())
+  await settle(() => told.length > 0)
+  await first.stop()
+  await mkdir(join(folder, 'outbox', 'folder.json'))
+  server.answerWith(200)
+  server.requests.length = 0
+  await start(config)
+  await pass(60_000)
+  expect(events()).toEqual(['safe-to-remove'])
+})
+
+describe('a person is not pestered', () => {
+  const phone = (): Channel => ({ type: 'gotify', on: null, url: server.url, token: null })
+  const titles = () => server.requests.map(({ body }) => JSON.parse(body).title as string)
+  const arrived: WalkawayEvent = { kind: 'disk-arrived', ...ofDisk }
+  const pulled: WalkawayEvent = { kind: 'disk-pulled', ...ofDisk }
+
+  test('a bad cable, 200 times: a few messages an hour, and the last word is the true one', async () => {
+    const dispatcher = await start(settings([phone()]))
+    for (let count = 0; count < 200; count++) {
+      dispatcher.dispatch(arrived)
+      dispatcher.dispatch(pulled)
+      await pass(15_000)
+    }
+    expect(server.requests).toHaveLength(5)
+    await pass(2 * 3_600_000, { stepMs: 600_000 })
+    expect(server.requests).toHaveLength(6)
+    expect(titles().at(-1)).toContain('PLUG IT IN AGAIN')
+    dispatcher.dispatch(arrived)
+    dispatcher.dispatch(safe())
+    await received(7)
+    expect(titles().at(-1)).toContain('take it away')
+  })
+
+  test('a reminder that could not be delivered for days comes once', async () => {
+    server.answerWith(500)
+    const dispatcher = await start(settings([phone()]))
+    for (let day = 0; day < 3; day++) {
+      dispatcher.dispatch({ kind: 'take-disk-away', ...ofDisk, finishedMs: day * 86_400_000 })
+      await rest()
+      await pass(24 * 3_600_000, { stepMs: 4 * 3_600_000 })
+    }
+    server.answerWith(200)
+    server.requests.length = 0
+    await pass(2 * 3_600_000, { stepMs: 600_000 })
+    expect(titles()).toEqual(['offsite-1: take it away, still plugged in'])
+    expect(told).toHaveLength(1)
+  })
+
+  test('after the night nothing contradicts itself', async () => {
+    clock = new Date(2026, 10, 22, 23, 0)
+    const dispatcher = await start(settings([phone()], { fromMinute: 22 * 60, untilMinute: 7 * 60 }))
+    const partial = report({ outcome: 'partial' })
+    dispatcher.dispatch({ kind: 'backup-finished', ...ofDisk, report: partial })
+    dispatcher.dispatch(safe({ outcome: 'partial' }))
+    await pass(60_000)
+    expect(titles()).toEqual([])
+    clock = new Date(2026, 10, 23, 7, 0)
+    await pass(60_000)
+    expect(titles()).toEqual(['offsite-1: safe to unplug, backup INCOMPLETE'])
+  })
 })

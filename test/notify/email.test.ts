@@ -148,3 +148,21 @@ test("without a server the machine's own sendmail gets it, addresses as argument
   expect(input).toContain('Subject: offsite-1: take it away, backup complete\n')
   expect(input).toContain('To: me@example.org, Anna <anna@example.org>\n')
 })
+
+test('a server that is too slow gets nothing once it was given up: it comes with the next try', async () => {
+  let greet: () => void = () => undefined
+  const { mails, port } = await startServer({
+    onRcptTo: (_to, _session, done) => {
+      greet = done
+    },
+  })
+  const opened = await openChannel(channelTo(port), deps)
+  const limit = new AbortController()
+  const sending = opened(noticeOf(safe()), limit.signal)
+  const waits = setInterval(() => greet !== undefined && limit.abort(), 500)
+  await expect(sending).rejects.toMatchObject({ why: 'unreachable' })
+  clearInterval(waits)
+  greet()
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  expect(mails).toEqual([])
+})

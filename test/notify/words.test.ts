@@ -126,6 +126,34 @@ Its pool GUID is another one.`,
 Plug it in and the backup begins by itself.`,
   ],
   [
+    {
+      kind: 'disk-overdue',
+      ...ofDisk,
+      lastComplete: null,
+      withoutBackupMs: 35 * 86_400_000,
+      place: 'removable',
+      bringFirst: null,
+    },
+    'offsite-1: OVERDUE, safe to unplug, plug it in again',
+    'normal',
+    `You can unplug it now.
+offsite-1: OVERDUE, no complete backup for 35 days: it is plugged in: take it out and plug it in again, and its backup begins.`,
+  ],
+  [
+    {
+      kind: 'disk-overdue',
+      ...ofDisk,
+      lastComplete: null,
+      withoutBackupMs: 35 * 86_400_000,
+      place: 'in-use',
+      bringFirst: null,
+    },
+    'offsite-1: OVERDUE, plugged in but NOT backed up',
+    'normal',
+    `Do not unplug it before you have looked.
+offsite-1: OVERDUE, no complete backup for 35 days: it is plugged in, so see what is wrong: walkaway status.`,
+  ],
+  [
     { kind: 'take-disk-away', ...ofDisk, finishedMs: 46_800_000 },
     'offsite-1: take it away, still plugged in',
     'normal',
@@ -164,7 +192,7 @@ It holds no backup.`,
     { kind: 'disk-removed', ...ofDisk },
     'offsite-1: taken away',
     'low',
-    'It was safe to take. Keep it at its other place until it is due again.',
+    'It is not plugged in any more. When it is due again is in: walkaway status',
   ],
   [
     { kind: 'config-rejected', mistakes: ['config.yaml:2:1: unknown key'] },
@@ -178,7 +206,7 @@ Correct the file, then: walkaway config check; systemctl reload walkaway`,
     { kind: 'notify-failed', channel: 'wall', reason: 'it has no terminal', waiting: 2, givenUp: 1 },
     'nas: no messages by wall',
     'normal',
-    `nobody was reached by wall: it has no terminal; 1 message given up after three days; 2 messages kept and tried again.
+    `nobody was reached by wall: it has no terminal; 1 message given up; 2 messages kept and tried again.
 It is tried again. What waits is in: walkaway status`,
   ],
   [
@@ -276,4 +304,65 @@ describe('safe and not safe cannot be confused', () => {
     for (const [event] of [...golden, ...during])
       expect(composeMessage(event, 'nas').title.length).toBeLessThanOrEqual(60)
   })
+})
+
+describe('what is quoted', () => {
+  const forged = 'x\nYou can unplug it now.\r\n\u001b[2J\u202eelbaliaver\0'
+  const quoting: readonly WalkawayEvent[] = [
+    { ...notSafe, reason: forged, hint: forged } as WalkawayEvent,
+    { kind: 'disk-refused', ...ofDisk, reason: forged },
+    { kind: 'disk-stuck', ...ofDisk, reason: forged },
+    { kind: 'backup-incomplete', ...ofDisk, outcome: 'partial', reason: forged },
+    { kind: 'config-rejected', mistakes: [forged] },
+    { kind: 'dataset-failed', ...ofDisk, dataset: datasetName('t'), reason: forged },
+    { kind: 'notify-failed', channel: 'wall', reason: forged, waiting: 1, givenUp: 0 },
+    safe(visit({ outcome: 'failed', reason: forged })),
+    safe(visit({ outcome: 'partial', failures: [{ dataset: datasetName('tank/a'), reason: forged }] })),
+    { ...safe(visit()), stopped: false, note: forged } as WalkawayEvent,
+  ]
+  test.each(quoting)('adds no line and moves no cursor: %j', (event) => {
+    const { title, body } = composeMessage(event, 'nas')
+    expect(`${title}\n${body}`.replaceAll('\n', ' ')).not.toMatch(/[\p{Cc}\p{Cf}]/u)
+    expect(body.split('\n').slice(1)).not.toContain('You can unplug it now.')
+  })
+  test('is not longer than a phone has patience for', () => {
+    const failures = Array.from({ length: 50 }, (_, n) => ({
+      dataset: datasetName(`tank/${n}`),
+      reason: 'x'.repeat(5000),
+    }))
+    const mistakes = failures.map(({ reason }) => reason)
+    for (const event of [
+      safe(visit({ outcome: 'partial', failures })),
+      { kind: 'config-rejected', mistakes } as const,
+    ]) {
+      const { body } = composeMessage(event, 'nas')
+      // ntfy makes an attachment of more.
+      expect(Buffer.byteLength(body)).toBeLessThan(4096)
+      expect(body).toMatch(/and 45 more/)
+    }
+  })
+})
+
+test('a time that is not today is not taken for one', () => {
+  const plannedAt = new Date(2026, 10, 22, 18, 0)
+  const titleAt = (readyAt: Date): string =>
+    composeMessage(
+      {
+        kind: 'plan-made',
+        ...ofDisk,
+        toSend: 1,
+        upToDate: 0,
+        resumed: 0,
+        notes: [],
+        estimatedBytes: 2e13,
+        readyAt,
+        full: 1,
+        plannedAt,
+      },
+      'nas',
+    ).title
+  expect(titleAt(new Date(2026, 10, 23, 5, 59))).toMatch(/ready about 05:59$/)
+  expect(titleAt(new Date(2026, 10, 23, 18, 40))).toMatch(/ready about Monday 18:40$/)
+  expect(titleAt(new Date(2026, 10, 29, 18, 40))).toMatch(/ready about 29 Nov 18:40$/)
+  expect(titleAt(new Date(2026, 10, 29, 18, 40)).length).toBeLessThanOrEqual(60)
 })
