@@ -59,6 +59,10 @@ describe('the next one', () => {
     expect(chooseNext([tried], awake(20_000))).toBeNull()
   })
 
+  test('is none while nobody is there to see it', () => {
+    expect(chooseNext([waits({ failure: failed({ why: 'nobody' }) }), waits()], awake(20_000))).toBeNull()
+  })
+
   test('passes one that was refused by itself', () => {
     const behind = waits()
     expect(chooseNext([waits({ failure: failed({ why: 'refused' }) }), behind], awake(20_000))).toBe(behind)

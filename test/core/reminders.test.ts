@@ -192,6 +192,11 @@ describe('all disks at home', () => {
     )
     expect(told(...busy)).toMatchObject([{ take: null }, { take: null }])
   })
+  test('a disk that is here for the first time is at home', () => {
+    expect(told(facts(1, { state: finished }), facts(2, { visits: [], state: states.refused }))).toHaveLength(
+      2,
+    )
+  })
   test('a disk that was never seen is nowhere', () => {
     const [one, two] = [facts(1, { state: finished }), facts(2, { state: finished })]
     expect(told(one, two, facts(3, { visits: [] }))).toHaveLength(2)

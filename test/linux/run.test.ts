@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test, vi } from 'vitest'
 import { CommandFailed, DeadlineExceeded, UnreadableAnswer } from '../../src/errors.ts'
-import { createRun, launch, type RunEntry } from '../../src/linux/run.ts'
+import { createRun, launch, type RunEntry, withoutSecrets } from '../../src/linux/run.ts'
 
 // Time is not the question here, and the computer may be busy.
 vi.setConfig({ testTimeout: 60_000 })
@@ -214,4 +214,14 @@ test('what a child wrote arrives although the daemon was too busy to read it', a
   void launch('true', [], { stdout: () => undefined }).ended.then(() => busyUntil(performance.now() + 500))
   busyUntil(startedMs + 500)
   expect((await answer).stdout).toBe('late\n')
+})
+
+test('of a program that is none of ours neither arguments nor words are heard', async () => {
+  const heard: string[] = []
+  const run = createRun({ debug: withoutSecrets((entry) => heard.push(JSON.stringify(entry))) })
+  const argv = ['-c', 'echo tk_said >&2; exit 3', 'tk_argument']
+  await expect(run('sh', argv, { deadlineMs: 20_000 })).rejects.toThrow()
+  await expect(run('/etc/passwd', ['tk_argument'], { deadlineMs: 20_000 })).rejects.toThrow()
+  expect(heard).toHaveLength(2)
+  expect(heard.join()).not.toMatch(/tk_/)
 })
