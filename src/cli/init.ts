@@ -176,7 +176,10 @@ async function planFor(
     ashift: chooseAshift(contents),
     autotrim: contents.every(isSolidState),
     keyFile: options.encrypt ? join(dirname(resolve(options.configFile)), `${pool}.key`) : null,
-    overwrite: !contents.every(isEmpty) || chosen.some(({ members }) => members.length > 0),
+    overwrite:
+      !contents.every(isEmpty) ||
+      chosen.some(({ members }) => members.length > 0) ||
+      new Set(chosen.map(({ disk }) => disk.sizeBytes)).size > 1,
   }
 }
 

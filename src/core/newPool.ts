@@ -20,7 +20,7 @@ export interface NewPool {
   readonly autotrim: boolean
   /** File with the key of a pool that is encrypted as a whole, as 64 hexadecimal digits. */
   readonly keyFile: string | null
-  /** There is something on a device that goes. What is in use is refused by ZFS all the same. */
+  /** There is something on a device that goes, or a mirror's disks differ in size. What is in use ZFS refuses all the same. */
   readonly overwrite: boolean
 }
 

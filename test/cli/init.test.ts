@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type InitMachine, type InitOptions, runInit } from '../../src/cli/init.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import type { BlockDevice } from '../../src/core/model.ts'
+import type { NewPool } from '../../src/core/newPool.ts'
 import { BadInput } from '../../src/errors.ts'
 import type { DiskContents } from '../../src/linux/contents.ts'
 import type { Machine } from '../fakes/machine.ts'
@@ -147,6 +148,28 @@ describe('a backup disk is made', () => {
     expectUntouched()
     expect(await init({ devices, typed: `${serial}\nserial of other\n` })).toMatchObject({ code: 0 })
     expect(await configured()).toMatchObject([{ serials: [serial, 'serial of other'] }])
+  })
+
+  test.each([
+    [[5, 5], false],
+    [[5, 6], true],
+  ])('ZFS takes empty disks of sizes %j for a mirror, forced: %s', async ([one, other], forced) => {
+    addBlank('other')
+    const plans: NewPool[] = []
+    const createPool = async (plan: NewPool) => {
+      plans.push(plan)
+      return machine.pools.createPool(plan)
+    }
+    const sizeOf = (device: BlockDevice) => BigInt((device.node === node ? one : other) ?? 0)
+    const { code } = await init({
+      devices: [node, `/dev/sd${machine.disk('other').seq}`],
+      yesErase: [serial, 'serial of other'],
+      parts: {
+        pools: { ...machine.pools, createPool },
+        scan: async () => devicesOf().map((device) => ({ ...device, sizeBytes: sizeOf(device) })),
+      },
+    })
+    expect([code, plans.map(({ overwrite }) => overwrite)]).toEqual([0, [forced]])
   })
 
   test('a pool of that name is elsewhere: it gets another one', async () => {
