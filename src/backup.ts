@@ -23,7 +23,7 @@ import { snapshotPath } from './core/model.ts'
 import { type Arrangement, arrange, describeArrangement, type Placed } from './core/placement.ts'
 import { bookmarksOf, findConflict, missingBookmark } from './core/replication.ts'
 import { isWithin, sourceOf, targetOf } from './core/selection.ts'
-import { messageOf, NotFound } from './errors.ts'
+import { DeadlineExceeded, messageOf, NotFound } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
 import { explainDisk, prepareMarks } from './explain.ts'
 import { holdWhatTravels, releaseHolds } from './hold.ts'
@@ -106,7 +106,7 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   const { arrangement, tasks } = await planVisit(set, found, { request, deps, fail })
   tellPlan(tasks, [...describeArrangement(arrangement), ...describeWholeClones(tasks)], request, deps)
   const toSend = new Set(tasks.filter((task) => task.plan.kind === 'steps'))
-  await holdWhatTravels([...toSend], request, deps)
+  const unheld = await holdWhatTravels([...toSend], request, deps)
   const { unmarked, outdated } = await bookmarkStates(tasks, request, deps)
   for (const task of tasks) if (outdated.has(task.source.name)) toSend.add(task)
   const unfitting = await makeRoom(tasks, request, deps)
@@ -115,7 +115,7 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   const names = new Set<string>(found.map(({ name }) => name))
   const { unmoved, onDisk } = await moveCopies(tasks, { onDisk: names, reserved }, request, deps)
   const tooLarge = [...unfitting].map(([name, shortage]) => [name, explainShortage(shortage)] as const)
-  const unfit = new Map([...unmarked, ...tooLarge, ...unmoved])
+  const unfit = new Map([...unheld, ...unmarked, ...tooLarge, ...unmoved])
 
   const meter = createMeter(
     [...toSend].reduce((sum, task) => sum + (task.plan.kind === 'steps' ? task.plan.estimatedBytes : 0), 0),
@@ -145,8 +145,8 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     target === null ? [] : [{ source, copy: target, origins }],
   )
   // Before anything is pruned: what the disk said until now may name snapshots that go.
-  await explainDisk({ request, verified, complete: failures.length === 0 }, deps)
-  await prune(covered, request, deps)
+  const explained = await explainDisk({ request, verified, complete: failures.length === 0 }, deps)
+  await prune({ covered, explained }, request, deps)
   const sent = verified.filter((task) => toSend.has(task)).length
   const gone = [...endings.values()].filter((ending) => ending === 'gone').length
   return {
@@ -318,7 +318,9 @@ async function tidy(verified: readonly Task[], request: BackupRequest, deps: Bac
   try {
     await deps.zfs.destroyBookmarks(superseded)
     await releaseHolds(verified, request, deps)
-  } catch {
-    // Everything is on the disk and was read back: that counts. What is left over here goes at the next visit.
+  } catch (error) {
+    // Everything is on the disk and was read back: that counts. What is left over here goes at the next visit. But while
+    // ZFS does not answer at all, nothing more is started.
+    if (error instanceof DeadlineExceeded && !(await deps.pools.answers().catch(() => true))) throw error
   }
 }

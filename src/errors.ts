@@ -84,6 +84,9 @@ export class TransferFailed extends Failure {
   }
 }
 
+/** A stream got no further on the side of its source, which does not answer. */
+export class TransferStalled extends Failure {}
+
 /** A dataset, snapshot or pool that was there a moment ago is not there now: look again. */
 export class NotFound extends Failure {}
 

@@ -109,6 +109,12 @@ export const kinds = {
     explanation:
       'On the disk, what keep.disk gives up; on the source, of the snapshots that walkaway took, what keep.source gives up. What a disk needs for its next increment stays, as does what is held. When there would not be room enough, keep.disk is applied to the disk before anything is sent, to nothing newer than what both sides have. What could not be destroyed goes at a later visit; the backup is complete all the same.',
   },
+  'scrub-started': {
+    messageId: '2e095193aa6c472aa64e4c19279fb76c',
+    subject: 'A backup disk is being scrubbed',
+    explanation:
+      'The backup is on the disk and was read back. Now ZFS reads everything on the disk and compares it with its checksums (finish.scrubEvery). A disk that is needed before that has ended is had with walkaway eject: the scrub is paused, and goes on at the next visit.',
+  },
   'scrub-finished': {
     messageId: '9fec6179e5394c2ab5fcd7b77b939907',
     subject: 'A backup disk was scrubbed',

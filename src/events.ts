@@ -3,6 +3,7 @@
 import type { HowSent } from './core/clones.ts'
 import type { DatasetName, DiskName, PoolName, VisitReport } from './core/model.ts'
 import type { Reminder } from './core/reminders.ts'
+import type { ScrubReason } from './core/scrub.ts'
 
 interface OfDisk {
   readonly disk: DiskName
@@ -63,6 +64,7 @@ export type WalkawayEvent =
       /** What stayed although it was to go, and why, in words for a person. */
       readonly left: readonly string[]
     } & OfDisk)
+  | ({ readonly kind: 'scrub-started'; readonly because: ScrubReason } & OfDisk)
   | ({
       readonly kind: 'scrub-finished'
       readonly repairedBytes: number

@@ -44,11 +44,17 @@ const statesOf = (verified: readonly Task[]): ReadonlyMap<DatasetName, string> =
     }),
   )
 
-/** Never throws: a backup that is on the disk stays one when the disk cannot say so. A failure is told. */
+/**
+ * False: not all of it could be written. Never throws: a backup that is on the disk stays one when the disk cannot say so. A
+ * failure is told.
+ *
+ * `walkaway:complete` is of the backup, as it was read back, and does not wait for a scrub that is due: one that takes hours
+ * may be broken off, and a disk that is pulled out in the middle of it holds the whole backup all the same.
+ */
 export async function explainDisk(
   { request, verified, complete }: Explained,
   deps: BackupDeps,
-): Promise<void> {
+): Promise<boolean> {
   const { disk, pool, config } = request
   try {
     const explanation = planExplanation({
@@ -68,10 +74,12 @@ export async function explainDisk(
     if (comment !== null && (await mayWrite()) && mayReplaceComment(await deps.pools.comment(pool)))
       await deps.pools.setComment(pool, comment)
     for (const { datasets, values } of explanation.writes) {
-      if (!(await mayWrite())) return
+      if (!(await mayWrite())) return false
       await deps.zfs.setProperties(datasets, values)
     }
+    return true
   } catch (error) {
     deps.tell({ kind: 'explain-failed', disk: disk.name, pool, reason: messageOf(error) })
+    return false
   }
 }

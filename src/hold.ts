@@ -3,26 +3,40 @@
 
 import type { BackupDeps, BackupRequest } from './backup.ts'
 import { snapshotsToHold } from './core/holds.ts'
-import { snapshotPath } from './core/model.ts'
+import { type DatasetName, snapshotPath } from './core/model.ts'
 import { holdTagFor } from './core/replication.ts'
-import { NotFound } from './errors.ts'
+import { messageOf, NotFound, Refused } from './errors.ts'
 import type { Task } from './plan.ts'
 
-/** A snapshot that is gone by now fails its dataset when it is sent, and stops no other. */
+/**
+ * Returns why a dataset may not be sent: a snapshot of it could not be held. One that is gone by now is found out when it is
+ * sent, and looked for again.
+ */
 export async function holdWhatTravels(
   tasks: readonly Task[],
   { disk }: BackupRequest,
   deps: BackupDeps,
-): Promise<void> {
+): Promise<ReadonlyMap<DatasetName, string>> {
   const snapshots = tasks.flatMap(({ source, goal, plan, held }) => {
     const wanted = snapshotsToHold(source, goal, plan).filter(({ guid }) => !held.has(guid))
     for (const { guid } of wanted) held.add(guid)
     return wanted
   })
-  if (snapshots.length === 0) return
-  await deps.zfs.hold(holdTagFor(disk.poolGuid), snapshots.map(snapshotPath)).catch((error: unknown) => {
-    if (!(error instanceof NotFound)) throw error
-  })
+  if (snapshots.length === 0) return new Map()
+  const reasons = await deps.zfs.hold(holdTagFor(disk.poolGuid), snapshots.map(snapshotPath))
+  return new Map(
+    snapshots.flatMap((snapshot) => {
+      const reason = reasons.get(snapshotPath(snapshot))
+      return reason === undefined || reason instanceof NotFound
+        ? []
+        : [[snapshot.dataset, messageOf(reason)] as const]
+    }),
+  )
+}
+
+/** The same for a dataset of which another plan was made; throws `Refused`. */
+export async function holdAgain(task: Task, request: BackupRequest, deps: BackupDeps): Promise<void> {
+  for (const reason of (await holdWhatTravels([task], request, deps)).values()) throw new Refused(reason)
 }
 
 /** Those of this visit, and what earlier ones that did not come to their end have left. */

@@ -4,7 +4,7 @@
 import type { BackupDeps, BackupRequest } from './backup.ts'
 import { snapshotPath } from './core/model.ts'
 import { missingBookmark } from './core/replication.ts'
-import { holdWhatTravels } from './hold.ts'
+import { holdAgain } from './hold.ts'
 import { lookAtTarget, planAgain, type Task } from './plan.ts'
 import { type Goal, takeSnapshotAgain } from './snapshotSet.ts'
 
@@ -26,7 +26,7 @@ export async function startOver(task: Task, request: BackupRequest, deps: Backup
   }
   await lookAtTarget(task, deps)
   task.plan = await planAgain(task, request, deps)
-  await holdWhatTravels([task], request, deps)
+  await holdAgain(task, request, deps)
   return true
 }
 

@@ -21,7 +21,8 @@ import {
   type ReplicationPlan,
 } from './core/replication.ts'
 import { keptOnDisk } from './core/retention.ts'
-import { DeadlineExceeded, messageOf, NotFound } from './errors.ts'
+import { DeadlineExceeded, messageOf } from './errors.ts'
+import type { WrittenQuestion } from './zfs/bookmarks.ts'
 
 /** One dataset on its way: where it comes from, what it must reach, where it goes and what the disk has of it. */
 export interface Unplanned {
@@ -90,7 +91,7 @@ export async function planAll(
     const from = baseInQuestion(input)
     return from === null ? [] : [{ from, to: goal }]
   })
-  const written = await deps.zfs.writtenSince(questions)
+  const written = await askWritten(questions, deps)
 
   const planned = new Map<Unplanned, Task>()
   for (const [task, input] of asked) {
@@ -107,6 +108,24 @@ export async function planAll(
     })
   }
   return [...planned.values()]
+}
+
+/** Where ZFS complains of one dataset, each is asked about alone; what is not answered is sent, and fails then if it must. */
+async function askWritten(
+  questions: readonly WrittenQuestion[],
+  { zfs }: Pick<PlanDeps, 'zfs'>,
+): Promise<ReadonlyMap<DatasetName, bigint>> {
+  try {
+    return await zfs.writtenSince(questions)
+  } catch (error) {
+    if (error instanceof DeadlineExceeded) throw error
+    const [only, ...more] = questions
+    if (only === undefined || more.length === 0) return new Map()
+    const answers = new Map<DatasetName, bigint>()
+    for (const question of questions)
+      for (const [dataset, bytes] of await askWritten([question], { zfs })) answers.set(dataset, bytes)
+    return answers
+  }
 }
 
 function originOf(
@@ -152,10 +171,10 @@ async function tellStranger(
 ): Promise<ReplicationPlan> {
   if (plan.kind !== 'conflict' || plan.conflict.kind !== 'no-common-base') return plan
   const found = await deps.zfs.properties(targetName, ['walkaway:source']).catch((error: unknown) => {
-    if (error instanceof NotFound) return null
-    throw error
+    if (error instanceof DeadlineExceeded) throw error
+    return null
   })
-  // It comes to its place with the move of what is above it: that is a copy.
+  // It comes to its place with the move of what is above it: that is a copy. Or it cannot be read: it fails in any case.
   if (found === null) return plan
   const origin = found.get('walkaway:source')
   // Below a copy it is inherited, and a stream brings the one of its own source.

@@ -3,7 +3,16 @@
 
 import { type BackupDeps, type BackupRequest, planVisit, rootOnDisk } from './backup.ts'
 import { explainConflict } from './core/conflict.ts'
-import type { Bookmark, Dataset, DatasetFailure, DatasetName, PoolName, Snapshot } from './core/model.ts'
+import { describeHoldsOfOthers } from './core/holds.ts'
+import {
+  type Bookmark,
+  type Dataset,
+  type DatasetFailure,
+  type DatasetName,
+  type PoolName,
+  type Snapshot,
+  snapshotPath,
+} from './core/model.ts'
 import { describeArrangement } from './core/placement.ts'
 import {
   carriedBy,
@@ -13,7 +22,7 @@ import {
   mayHaveMore,
   rememberCopy,
 } from './core/preview.ts'
-import { isOwnSnapshotName, type Step } from './core/replication.ts'
+import { holdTagFor, type Step } from './core/replication.ts'
 import { planDiskRetention, planSourceRetention, type Verdict } from './core/retention.ts'
 import type { Shortage } from './core/room.ts'
 import { targetOf } from './core/selection.ts'
@@ -78,10 +87,8 @@ const whileAway = [
   'whether a copy was changed or has gone its own way, and copies of datasets that are gone from the source',
 ]
 
-/** Whose a hold is, only a process for each snapshot could tell. */
-const isHeldOwn = ({ name, holds }: Snapshot): boolean => holds > 0 && isOwnSnapshotName(name)
-const whoseHolds =
-  "which holds on walkaway's own snapshots are left from a visit that was broken off: the next one to its disk releases them"
+const leftHolds =
+  'what is pruned of the snapshots that a visit to this disk, which was broken off, still holds: the next one releases them'
 
 /** Throws what the verbs of `Zfs` throw. A dataset that cannot be planned for is in `failures`. */
 export async function preview({ disk, config, pool }: PreviewRequest, deps: PreviewDeps): Promise<Preview> {
@@ -96,6 +103,11 @@ export async function preview({ disk, config, pool }: PreviewRequest, deps: Prev
   const planning = { ...deps, zfs: { ...deps.zfs, writtenSince: writtenUntilNow(deps) } }
   const { arrangement, tasks } = await planVisit(set, onDisk, { request, deps: planning, fail })
   const room = pool === null ? null : await judgeRoom(tasks, request, deps)
+  const held = await deps.zfs.holds(
+    tasks.flatMap(({ source }) =>
+      source.snapshots.flatMap((snapshot) => (snapshot.holds > 0 ? [snapshotPath(snapshot)] : [])),
+    ),
+  )
   const thin = new Set(room?.thin.map(({ guid }) => guid))
   const datasets: DatasetPreview[] = []
   for (const task of tasks) {
@@ -111,12 +123,12 @@ export async function preview({ disk, config, pool }: PreviewRequest, deps: Prev
       ...(pool === null && tasks.some(({ source }) => mayHaveMore(source, disk.poolGuid))
         ? ['how much a visit that was broken off has sent']
         : []),
-      ...(tasks.some(({ source }) => source.snapshots.some(isHeldOwn)) ? [whoseHolds] : []),
+      ...([...held.values()].some((tags) => tags.includes(holdTagFor(disk.poolGuid))) ? [leftHolds] : []),
     ],
     snapshot: set.name,
     datasets,
     failures,
-    notes: describeArrangement(arrangement),
+    notes: [...describeArrangement(arrangement), ...describeHoldsOfOthers(held, disk, config.disks)],
     orphans: arrangement.orphans,
   }
 }

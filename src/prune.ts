@@ -21,9 +21,10 @@ export interface Covered {
 /**
  * Prunes the copies of these datasets, then the datasets themselves. Tells `pruned` if there was anything to give up.
  * Never throws: told to stop, or without the disk, it ends early and says nothing of the rest.
+ * A disk that still says what it said before (not `explained`) keeps what its restore commands name: nothing goes there.
  */
 export async function prune(
-  covered: readonly Covered[],
+  { covered, explained }: { readonly covered: readonly Covered[]; readonly explained: boolean },
   request: BackupRequest,
   deps: BackupDeps,
 ): Promise<void> {
@@ -35,7 +36,8 @@ export async function prune(
   const failures: string[] = []
   try {
     const goOn = async (): Promise<boolean> => !signal.aborted && (await isPresent())
-    await destroy(chooseOnDisk(covered, request, deps), { deps, goOn, ends: onDisk })
+    const givenUpOnDisk = explained ? chooseOnDisk(covered, request, deps) : []
+    await destroy(givenUpOnDisk, { deps, goOn, ends: onDisk })
     const doomed = await chooseOnSource(covered, request, deps)
     await destroy(doomed, { deps, goOn: async () => !signal.aborted, ends: onSource })
   } catch (error) {

@@ -36,7 +36,10 @@ export interface OpenDisk {
 export async function openDisk(disk: Reachable, { pools, block }: RestoreDeps): Promise<OpenDisk> {
   if (disk.kind === 'imported') {
     const altroot = (await pools.imported()).find(({ guid }) => guid === disk.guid)?.altroot ?? null
-    return { pool: disk.pool, altroot, isPresent: async () => true, close: async () => undefined }
+    // Whose devices they are is for whoever has imported it; while they do not answer, its pool is suspended or gone.
+    const isPresent = async (): Promise<boolean> =>
+      ![null, 'SUSPENDED'].includes(await pools.kernelState(disk.pool))
+    return { pool: disk.pool, altroot, isPresent, close: async () => undefined }
   }
   const { vdevs } = disk
   const isPresent = async (): Promise<boolean> => {

@@ -45,14 +45,17 @@ export async function scrub(request: ScrubRequest, deps: ScrubDeps): Promise<rea
     const endedSince = request.outcome === 'complete' && (dataErrors ?? 0n) > 0n
     if (plan.kind === 'none' && !endedSince) return []
     deps.onPhase('scrubbing')
-    if (plan.kind !== 'none' && plan.because !== 'running') await deps.pools.scrub(pool, isPresent)
-    const health = plan.kind === 'none' ? before : await waitForEnd(request, deps)
-    if (health === 'ended-early') return []
-    if (health === 'stalled') {
+    if (plan.kind !== 'none') {
+      if (plan.because !== 'running') await deps.pools.scrub(pool, isPresent)
+      deps.tell({ kind: 'scrub-started', disk: request.disk.name, pool, because: plan.because })
+    }
+    const end = plan.kind === 'none' ? { health: before, hung: false } : await waitForEnd(request, deps)
+    if (end === 'ended-early') return []
+    if (end === 'stalled') {
       await deps.pools.pauseScrub(pool, isPresent)
       return [failure('its scrub does not get on; it is paused, and goes on at the next visit')]
     }
-    const reason = await tellEnd(health, request, deps)
+    const reason = await tellEnd(end, request, deps)
     return reason === null ? [] : [failure(reason)]
   } catch (error) {
     if (signal.aborted || !(await isPresent())) return []
@@ -60,12 +63,19 @@ export async function scrub(request: ScrubRequest, deps: ScrubDeps): Promise<rea
   }
 }
 
-/** The pool's health once the scrub has ended, by itself or by somebody else's hand. */
+interface Ended {
+  readonly health: PoolHealth
+  /** The disk did not answer for a while: there may be errors of what was to be written then. */
+  readonly hung: boolean
+}
+
+/** Once the scrub has ended, by itself or by somebody else's hand. */
 async function waitForEnd(
   { pool, isPresent, signal }: ScrubRequest,
   deps: ScrubDeps,
-): Promise<PoolHealth | 'ended-early' | 'stalled'> {
+): Promise<Ended | 'ended-early' | 'stalled'> {
   let movedTo = ''
+  let hung = false
   let movedAt = deps.now()
   for (;;) {
     await deps.until(async () => signal.aborted, pollMs)
@@ -75,10 +85,13 @@ async function waitForEnd(
       return 'ended-early'
     }
     // It waits for its disk; whoever watches the disk ends the visit if that does not come back.
-    if ((await deps.pools.kernelState(pool)) === 'SUSPENDED') continue
+    if ((await deps.pools.kernelState(pool)) === 'SUSPENDED') {
+      hung = true
+      continue
+    }
     const health = await deps.pools.health(pool)
     if (health.scan.kind === 'paused') return 'ended-early'
-    if (health.scan.kind !== 'running') return health
+    if (health.scan.kind !== 'running') return { health, hung }
     tellProgress(health.scan, deps)
     const standsAt = `${health.scan.scannedBytes} ${health.scan.checkedBytes}`
     if (standsAt !== movedTo) movedAt = deps.now()
@@ -100,13 +113,17 @@ function tellProgress({ checkedBytes, totalBytes, leftMs }: ScanProgress, deps: 
 
 /** Returns what is wrong with the disk; null: nothing. */
 async function tellEnd(
-  { scan, errors, dataErrors }: PoolHealth,
+  { health: { scan, errors, dataErrors }, hung }: Ended,
   { disk, pool, isPresent, fresh }: ScrubRequest,
   deps: ScrubDeps,
 ): Promise<string | null> {
+  if (scan.kind === 'resilvering')
+    return 'its scrub gave way to a resilver: a device of it was replaced or came back; it begins anew at a visit after that'
   if (scan.kind !== 'finished') return 'its scrub was cancelled by somebody; it begins anew at the next visit'
   const lost = scan.errors > 0n || (dataErrors ?? 1n) > 0n
-  const names = lost && fresh ? await deps.pools.damagedFiles(pool, isPresent) : []
+  // A write that failed is of a disk that was lost for a moment, whoever saw that.
+  const mayLookUp = fresh && !hung && errors.write === 0n
+  const names = lost && mayLookUp ? await deps.pools.damagedFiles(pool, isPresent) : []
   const found = { repairedBytes: scan.repairedBytes, errors: Number(scan.errors), damaged: names.length }
   deps.tell({ kind: 'scrub-finished', disk: disk.name, pool, ...found })
   if (lost)

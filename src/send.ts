@@ -5,17 +5,26 @@ import pLimit from 'p-limit'
 import type { BackupDeps, BackupRequest } from './backup.ts'
 import { explainConflict } from './core/conflict.ts'
 import type { Meter } from './core/meter.ts'
-import { type Dataset, type DatasetName, datasetName } from './core/model.ts'
+import { type Dataset, type DatasetName, datasetName, poolName } from './core/model.ts'
 import { ancestorsOf } from './core/placement.ts'
 import type { Step } from './core/replication.ts'
 import { sourceOf } from './core/selection.ts'
-import { DeadlineExceeded, DiskFull, DiskVanished, messageOf, TransferFailed } from './errors.ts'
-import { holdWhatTravels } from './hold.ts'
+import {
+  DeadlineExceeded,
+  DiskFull,
+  DiskVanished,
+  messageOf,
+  TransferFailed,
+  TransferStalled,
+} from './errors.ts'
+import { holdAgain } from './hold.ts'
 import { isGone, startOver } from './lookAgain.ts'
 import { carryOutMove } from './move.ts'
 import { lookAtTarget, originNow, planAgain, type Task } from './plan.ts'
-import { explainFullDisk } from './space.ts'
+import { explainFullDisk, waitForRoom } from './space.ts'
+import { watchSource } from './stall.ts'
 import { type FailureKind, failureKind } from './zfs/failure.ts'
+import { poolOf } from './zfs/names.ts'
 import type { SendSource } from './zfs/transfer.ts'
 
 export interface Context {
@@ -57,7 +66,7 @@ export async function sendAll(
   const limit = pLimit(request.config.backup.parallel)
   const endings = new Map<Task, Ending>()
   const ended = new Map<string, Promise<Ending>>()
-  let hangs: DeadlineExceeded | null = null
+  let hangs: Error | null = null
 
   /** What must come above it first. */
   const notThere = (name: DatasetName): readonly string[] =>
@@ -94,8 +103,8 @@ export async function sendAll(
       } catch (error) {
         request.signal.throwIfAborted()
         if (!(await request.isPresent())) throw new DiskVanished('the disk was removed', { cause: error })
-        if (error instanceof DeadlineExceeded && !(await deps.pools.answers().catch(() => true)))
-          hangs = error
+        const late = error instanceof DeadlineExceeded || error instanceof TransferStalled
+        if (late && !(await deps.pools.answers().catch(() => true))) hangs = error
         if (hangs !== null) throw hangs
         if (error instanceof DiskFull) context.lacksRoom(error.missingBytes ?? 0)
         return giveUp(task, messageOf(error))
@@ -142,7 +151,10 @@ async function sendDataset(task: Task, context: Sending): Promise<boolean> {
     } catch (error) {
       const kind = failureKind(error)
       // What was received of it would keep the disk full, and the others out.
-      if (kind === 'no-space') await deps.zfs.abortReceive(task.targetName)
+      if (kind === 'no-space') {
+        await deps.zfs.abortReceive(task.targetName)
+        await waitForRoom(() => false, request, deps)
+      }
       const onDisk = task.target?.snapshots.at(-1)
       if (kind === 'diverged' && onDisk !== undefined)
         throw new Error(explainConflict({ kind: 'modified', onDisk }), { cause: error })
@@ -162,7 +174,7 @@ async function sendDataset(task: Task, context: Sending): Promise<boolean> {
       }
     }
     task.plan = await planAgain(task, request, deps)
-    await holdWhatTravels([task], request, deps)
+    await holdAgain(task, request, deps)
   }
   throw new Error('the copy on the disk kept changing while it was received')
 }
@@ -213,17 +225,23 @@ async function execute(step: Step, task: Task, context: Sending): Promise<void> 
   const startedAt = deps.now()
   const stream = meter.begin()
   let leftBytes: number | null = null
-  const transfer = deps.transfer.transfer({
-    send,
-    encrypted: task.source.encrypted,
-    receive: { target: task.targetName, type: task.source.type, marks: marksOf(task.source) },
-    signal: request.signal,
-    onProgress: ({ sentBytes, totalBytes }) => {
-      leftBytes = totalBytes === null ? null : Math.max(0, totalBytes - sentBytes)
-      stream.advance(sentBytes)
-      deps.onProgress({ phase: 'backing-up', dataset: task.source.name, ...meter.read(deps.now()) })
-    },
-  })
+  const watched = { source: poolName(poolOf(task.source.name)), disk: request.pool, signal: request.signal }
+  const transfer = watchSource(watched, deps, ({ signal, moved }) =>
+    deps.transfer.transfer({
+      send,
+      encrypted: task.source.encrypted,
+      receive: { target: task.targetName, type: task.source.type, marks: marksOf(task.source) },
+      signal,
+      mayEndReceiver: async () =>
+        (await request.isPresent()) && (await deps.pools.kernelState(request.pool)) !== 'SUSPENDED',
+      onProgress: ({ sentBytes, totalBytes }) => {
+        leftBytes = totalBytes === null ? null : Math.max(0, totalBytes - sentBytes)
+        moved(sentBytes)
+        stream.advance(sentBytes)
+        deps.onProgress({ phase: 'backing-up', dataset: task.source.name, ...meter.read(deps.now()) })
+      },
+    }),
+  )
   const { receivedBytes } = await transfer.catch((error: unknown) => {
     if (failureKind(error) !== 'no-space') throw error
     throw new DiskFull(explainFullDisk(leftBytes), leftBytes, { cause: error })

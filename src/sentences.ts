@@ -5,6 +5,7 @@ import prettyBytes from 'pretty-bytes'
 import prettyMs from 'pretty-ms'
 import { describeSending } from './core/clones.ts'
 import type { VisitReport } from './core/model.ts'
+import { describeScrub } from './core/scrub.ts'
 import { kinds } from './eventKinds.ts'
 import type { JournalEntry, Priority, WalkawayEvent } from './events.ts'
 
@@ -189,6 +190,8 @@ function describe(event: WalkawayEvent): Told {
         sentence: `${plural(event.onDisk, 'old snapshot')} destroyed on the disk, ${whereElse(event)}${left}`,
       }
     }
+    case 'scrub-started':
+      return { priority: 6, sentence: describeScrub(event.because) }
     case 'scrub-finished': {
       const { repairedBytes, errors, damaged } = event
       const repaired = repairedBytes === 0 ? '' : `, ${bytesInWords(repairedBytes)} repaired`

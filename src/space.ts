@@ -82,7 +82,7 @@ export async function makeRoom(
   request: BackupRequest,
   deps: BackupDeps,
 ): Promise<ReadonlyMap<DatasetName, Shortage>> {
-  const { pool, signal, isPresent } = request
+  const { pool } = request
   const room = await judgeRoom(tasks, request, deps)
   if (room === null) return new Map()
   if (room.thin.length > 0) {
@@ -92,14 +92,26 @@ export async function makeRoom(
     deps.onPhase('backing-up')
   }
   const needs = needsOf(tasks)
+  await waitForRoom((availableBytes) => !isTight(needs, availableBytes), request, deps)
+  const { availableBytes, freeingBytes } = await look(pool, deps)
+  return planRoom({ needs, availableBytes: availableBytes + freeingBytes, old: [] }).unfitting
+}
+
+/**
+ * Waits until `isEnough`, or all that was destroyed is free, or for long enough. What was received of a dataset is freed in
+ * the background, too, once it is given up: without that the next one would find the disk full, however small it is.
+ */
+export async function waitForRoom(
+  isEnough: (availableBytes: number) => boolean,
+  { pool, signal, isPresent }: Pick<BackupRequest, 'pool' | 'signal' | 'isPresent'>,
+  deps: Pick<BackupDeps, 'pools' | 'until'>,
+): Promise<void> {
   await deps.until(async () => {
     signal.throwIfAborted()
     if (!(await isPresent())) throw new DiskVanished('the disk was removed')
     const { availableBytes, freeingBytes } = await look(pool, deps)
-    return freeingBytes === 0 || !isTight(needs, availableBytes)
+    return freeingBytes === 0 || isEnough(availableBytes)
   }, FREEING_MS)
-  const { availableBytes, freeingBytes } = await look(pool, deps)
-  return planRoom({ needs, availableBytes: availableBytes + freeingBytes, old: [] }).unfitting
 }
 
 const without = (copy: Dataset, gone: ReadonlySet<SnapshotGuid>): Dataset => ({

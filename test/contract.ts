@@ -296,6 +296,9 @@ const datasets: readonly Case[] = [
       await zfs.hold('walkaway:2', [two])
       const counted = async () => (await look(world, dataset)).snapshots.map(({ holds }) => holds)
       assert.deepEqual(await counted(), [1, 2])
+      const tags = await zfs.holds([one, `${dataset}@never`, `${source}/gone@one`, two])
+      assert.deepEqual([tags.size, tags.get(one)], [2, ['walkaway:1']])
+      assert.deepEqual([...(tags.get(two) ?? [])].sort(), ['walkaway:1', 'walkaway:2'])
       await assert.rejects(hand.destroy(one))
       await zfs.release('walkaway:1', [one, two])
       await zfs.release('walkaway:1', [one, two, `${dataset}@never`, `${source}/gone@one`])
@@ -306,14 +309,20 @@ const datasets: readonly Case[] = [
     },
   },
   {
-    name: 'a hold on a snapshot that is gone is NotFound, and the others are held',
+    name: 'a hold on a snapshot that is gone is said of that one, and the others are held',
     async run(world) {
       const dataset = inside(world.source, 'a')
       await world.hand.create(dataset)
       const path = snapshotPath(await take(world, dataset, 'one'))
       await world.zfs.hold('t', [path])
-      await assert.rejects(world.zfs.hold('t', [`${dataset}@gone`, path]), NotFound)
-      await assert.rejects(world.zfs.hold('u', [`${world.source}/gone@one`, path]), NotFound)
+      for (const [tag, gone] of [
+        ['t', `${dataset}@gone`],
+        ['u', `${world.source}/gone@one`],
+      ] as const) {
+        const reasons = await world.zfs.hold(tag, [gone, path])
+        assert.deepEqual([...reasons.keys()], [gone])
+        assert.ok(reasons.get(gone) instanceof NotFound)
+      }
       assert.deepEqual(
         (await look(world, dataset)).snapshots.map(({ holds }) => holds),
         [2],

@@ -74,6 +74,11 @@ function examples(text: string): {
       { kind: 'pruned', ...ofDisk, why: 'given-up', onDisk: 0, onSource: 0, left: [text, '2 are held'] },
       { kind: 'pruned', ...ofDisk, why: 'to-make-room', onDisk: 2, onSource: 0, left: [] },
     ],
+    'scrub-started': (['never', 'old', 'new-errors', 'paused', 'running'] as const).map((because) => ({
+      kind: 'scrub-started',
+      ...ofDisk,
+      because,
+    })),
     'scrub-finished': [
       { kind: 'scrub-finished', ...ofDisk, repairedBytes: 0, errors: 0, damaged: 0 },
       { kind: 'scrub-finished', ...ofDisk, repairedBytes: 4096, errors: 0, damaged: 0 },
@@ -187,6 +192,7 @@ describe('priorities', () => {
     'dataset-failed': [4],
     verified: [6],
     pruned: [6, 4, 6],
+    'scrub-started': [6, 6, 6, 6, 6],
     'scrub-finished': [6, 4, 4],
     'explain-failed': [4],
     'backup-finished': [6, 4, 4, 4],

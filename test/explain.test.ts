@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { mark } from '../src/core/marks.ts'
 import { datasetName } from '../src/core/model.ts'
-import type { Machine } from './fakes/machine.ts'
-import { datasetOf, homeMachine, interruptAt, sources, visitOf } from './fakes/visits.ts'
+import { type Machine, none } from './fakes/machine.ts'
+import { datasetOf, homeMachine, interruptAt, snapshotsOf, sources, visitOf } from './fakes/visits.ts'
 import { addDataset, failed } from './fakes/zfsState.ts'
 
 const said = (machine: Machine, dataset: string, name: string): string | undefined =>
@@ -152,6 +152,27 @@ describe('trouble', () => {
       })
       expect(machine.story()).toContain('explain-failed')
     }
+  })
+
+  test('a disk whose restore commands are those of before keeps what they name', async () => {
+    const machine = homeMachine()
+    for (let visit = 0; visit < 3; visit++) {
+      machine.write('tank', 10)
+      await visitOf(machine, 'offsite-1')
+    }
+    machine.keep = { disk: { ...none, last: 1 }, source: { ...none, last: 1 } }
+    machine.write('tank', 10)
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb === 'zfs.setProperties') throw failed('io-error', 'I/O error')
+      },
+    }
+    await visitOf(machine, 'offsite-1')
+    expect(snapshotsOf(machine, 'offsite-1/nas/tank')).toHaveLength(4)
+    expect(snapshotsOf(machine, 'tank')).toHaveLength(1)
+    machine.state.interference = {}
+    await visitOf(machine, 'offsite-1')
+    expect(snapshotsOf(machine, 'offsite-1/nas/tank')).toHaveLength(1)
   })
 
   test('what one visit could not write any more, the next one does', async () => {

@@ -22,7 +22,7 @@ async function previewOf(machine: Machine, { away = false }: { readonly away?: b
     { ...machine.deps, now },
   )
   const reading =
-    /^(zfs\.(observe|properties|propertiesBelow|writtenSince)|transfer\.readToken|pools\.(usage|availableBytes))$/
+    /^(zfs\.(observe|properties|propertiesBelow|writtenSince|holds)|transfer\.readToken|pools\.(usage|availableBytes))$/
   for (const { verb } of machine.state.calls.slice(calls)) expect(verb).toMatch(reading)
   expect(everything(machine)).toBe(before)
   pool.imported = null
@@ -159,6 +159,21 @@ describe('what is previewed is what the next visit does', () => {
     )
     for (const [what, times] of Object.entries(seen)) expect(times, what).toBeGreaterThan(0)
   }, 120_000)
+
+  test('holds for a disk that does not come back are named, with what lets go of them', async () => {
+    const machine = clockedMachine()
+    const other = machine.addDisk('offsite-2').pool
+    await visitOf(machine, 'offsite-1')
+    datasetOf(machine, 'tank').snapshots[0]?.tags.add(`walkaway:${other.guid}`).add('mine')
+    datasetOf(machine, 'tank/home').snapshots[0]?.tags.add('walkaway:12345')
+    const { notes, unknown } = await previewOf(machine)
+    const [name] = snapshotsOf(machine, 'tank')
+    expect(unknown).toEqual([])
+    expect(notes).toEqual([
+      expect.stringMatching(`^held for offsite-2 .*: tank@${name}; .*zfs release walkaway:${other.guid} `),
+      expect.stringMatching(`not configured \\(12345\\).*: tank/home@${name}; `),
+    ])
+  })
 
   test('a stream that was broken off: resumed, then on to the newest', async () => {
     const machine = clockedMachine()

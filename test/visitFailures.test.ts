@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { datasetName } from '../src/core/model.ts'
-import { DeadlineExceeded } from '../src/errors.ts'
+import { DeadlineExceeded, Refused } from '../src/errors.ts'
 import {
   datasetOf,
   expectBackedUp,
@@ -11,7 +11,7 @@ import {
   sources,
   visitOf,
 } from './fakes/visits.ts'
-import { addDataset } from './fakes/zfsState.ts'
+import { addDataset, failed } from './fakes/zfsState.ts'
 
 describe('one failure stays one', () => {
   test('a dataset that cannot be sent', async () => {
@@ -70,6 +70,95 @@ describe('one failure stays one', () => {
     const { report } = await visitOf(machine, 'offsite-1')
     expect(report.failures.map((failure) => failure.dataset)).toEqual(['tank/home'])
     expectBackedUp(machine, 'offsite-1', ['tank', 'tank/home/ann', 'tank/home/ben'])
+  })
+
+  test('a dataset whose snapshot cannot be held', async () => {
+    const machine = homeMachine()
+    const { hold } = machine.zfs
+    machine.deps.zfs.hold = async (tag, paths) => {
+      const refused = paths.filter((path) => path.startsWith('tank/home/ann@'))
+      await hold(
+        tag,
+        paths.filter((path) => !refused.includes(path)),
+      )
+      return new Map(refused.map((path) => [path, new Refused('out of space')]))
+    }
+    const { report } = await visitOf(machine, 'offsite-1')
+    expect(report).toMatchObject({
+      outcome: 'partial',
+      failures: [{ dataset: 'tank/home/ann', reason: 'out of space' }],
+    })
+    expectBackedUp(machine, 'offsite-1', ['tank', 'tank/home'])
+  })
+
+  test('a dataset of which ZFS cannot say what was written is sent; the others are known to be unchanged', async () => {
+    const machine = homeMachine()
+    await visitOf(machine, 'offsite-1')
+    for (const name of sources) datasetOf(machine, name).snapshots = []
+    const { writtenSince } = machine.zfs
+    machine.deps.zfs.writtenSince = async (questions) => {
+      if (questions.some(({ from }) => from.dataset === 'tank/home')) throw failed('io-error', 'I/O error')
+      return writtenSince(questions)
+    }
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({
+      report: { outcome: 'complete', datasets: { sent: 1, unchanged: 2 } },
+    })
+    expectBackedUp(machine, 'offsite-1')
+  })
+
+  test('a copy of which nothing can be read but that it has no base', async () => {
+    const machine = homeMachine()
+    await visitOf(machine, 'offsite-1')
+    Object.assign(datasetOf(machine, 'tank/home/ann'), { snapshots: [], bookmarks: [] })
+    machine.state.interference = {
+      before: ({ verb, about }) => {
+        if (verb === 'zfs.properties' && about.endsWith('/ann')) throw failed('io-error', 'I/O error')
+      },
+    }
+    const { report } = await visitOf(machine, 'offsite-1')
+    expect(report).toMatchObject({ outcome: 'partial', failures: [{ dataset: 'tank/home/ann' }] })
+    expectBackedUp(machine, 'offsite-1', ['tank', 'tank/home'])
+  })
+
+  test('a source whose pool stops answering: its dataset fails in the end, the others at once, the disk is released', async () => {
+    const machine = homeMachine()
+    machine.addPool('pond')
+    machine.write('pond', 1000)
+    const pond = { dataset: datasetName('pond'), place: 'pond', exclude: [] }
+    const config = machine.config({ sources: [...machine.config().sources, pond] })
+    const tank = machine.state.pools.get('tank')
+    machine.state.interference = {
+      before: ({ verb, about }) => {
+        if (verb !== 'transfer.transfer' || about !== 'offsite-1/nas/tank') return
+        setImmediate(() => Object.assign(tank ?? {}, { suspended: true }))
+      },
+    }
+    const { kind, report } = await visitOf(machine, 'offsite-1', { config })
+    expect(kind).toBe('released')
+    expect(report).toMatchObject({ outcome: 'partial', datasets: { sent: 1, failed: 3 } })
+    expect(report.failures.find(({ dataset }) => dataset === 'tank')?.reason).toContain('tank is suspended')
+    expectBackedUp(machine, 'offsite-1', ['pond'])
+    if (tank !== undefined) tank.suspended = false
+    machine.state.interference = {}
+    await visitOf(machine, 'offsite-1', { config })
+    expectBackedUp(machine, 'offsite-1', [...sources, 'pond'])
+  })
+
+  test('a stream that stands still for long, though its pool answers', async () => {
+    const machine = homeMachine()
+    const { transfer } = machine.transfer
+    machine.deps.transfer.transfer = async (request) => {
+      if (request.receive.target !== 'offsite-1/nas/tank/home/ann') return transfer(request)
+      await new Promise((_, reject) =>
+        request.signal.addEventListener('abort', () => reject(request.signal.reason)),
+      )
+      throw new Error('it should have been ended')
+    }
+    const { kind, report } = await visitOf(machine, 'offsite-1')
+    expect([kind, report.outcome]).toEqual(['released', 'partial'])
+    expect(report.failures).toEqual([
+      { dataset: 'tank/home/ann', reason: expect.stringMatching(/nothing of it was sent for 1 h/) },
+    ])
   })
 
   test('a source that is missing', async () => {
@@ -255,6 +344,18 @@ describe('one failure stays one', () => {
       failures: [{ dataset: 'tank/home/ann' }],
     })
     expectBackedUp(machine, 'offsite-1', ['tank', 'tank/home'])
+  })
+
+  test('nothing more is started when ZFS stops answering while it is tidied up', async () => {
+    const machine = homeMachine()
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb === 'zfs.release') machine.state.wedged = true
+      },
+    }
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({ kind: 'stuck' })
+    const verbs = machine.state.calls.map(({ verb }) => verb).filter((verb) => !verb.startsWith('block.'))
+    expect(verbs.at(-1)).toBe('zfs.release')
   })
 
   test('what cannot be tidied up does not undo a backup that was read back, and is tidied the next time', async () => {

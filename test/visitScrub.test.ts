@@ -35,6 +35,7 @@ describe('a scrub', () => {
     const told = machine.story()
     expect(told.slice(told.indexOf('verified'))).toEqual([
       'verified',
+      'scrub-started',
       'scrub-finished',
       'backup-finished',
       'pool-exported',
@@ -159,6 +160,33 @@ describe('what a scrub finds', () => {
     machine.plugIn('offsite-1')
     expect((await visitOf(machine, 'offsite-1')).report).toMatchObject({ outcome: 'partial' })
     expect(machine.state.calls.map(({ verb }) => verb)).not.toContain('pools.damagedFiles')
+  })
+
+  test('on a pool that hung while it was scrubbed: no names are looked up', async () => {
+    const machine = scrubbed()
+    const pool = poolOf(machine)
+    pool.damaged = ['offsite-1/nas/tank:/a']
+    let looks = 0
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb === 'block.isSameDevice' && pool.scan.kind === 'running') pool.suspended = ++looks === 2
+      },
+    }
+    expect((await visitOf(machine, 'offsite-1')).report).toMatchObject({ outcome: 'partial' })
+    expect(looks).toBeGreaterThan(2)
+    expect(machine.told).toContainEqual(expect.objectContaining({ kind: 'scrub-finished', errors: 1 }))
+    expect(machine.state.calls.map(({ verb }) => verb)).not.toContain('pools.damagedFiles')
+  })
+
+  test('a resilver that takes its place is called one', async () => {
+    const machine = scrubbed()
+    amidScrub(machine, () => {
+      poolOf(machine).scan = { kind: 'resilvering' }
+    })
+    expect((await visitOf(machine, 'offsite-1')).report).toMatchObject({
+      outcome: 'partial',
+      reason: expect.stringContaining('gave way to a resilver'),
+    })
   })
 
   test('what it could repair: partial, because the disk may be failing', async () => {

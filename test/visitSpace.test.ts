@@ -74,6 +74,35 @@ describe('a disk with too little room', () => {
   })
 })
 
+test('what filled the disk is free again, late, before the next dataset is sent', async () => {
+  const machine = homeMachine()
+  await visitOf(machine, 'offsite-1')
+  machine.write('tank', 800_000)
+  machine.write('tank/home', 900_000)
+  machine.write('tank/home/ann', 150_000)
+  machine.disk('offsite-1').pool.availableBytes = 1_000_000n
+  const config = machine.config({ backup: { ...machine.config().backup, parallel: 1 } })
+  const { report } = await visitOf(machine, 'offsite-1', { config })
+  expect(report.failures.map(({ dataset }) => dataset)).toEqual(['tank/home'])
+  expectBackedUp(machine, 'offsite-1', ['tank', 'tank/home/ann'])
+})
+
+test('told to stop while it waits for that', async () => {
+  const machine = homeMachine()
+  await visitOf(machine, 'offsite-1')
+  machine.write('tank', 800_000)
+  machine.write('tank/home', 900_000)
+  machine.disk('offsite-1').pool.availableBytes = 1_000_000n
+  const end = new AbortController()
+  machine.state.interference = {
+    after: ({ verb }) => {
+      if (verb === 'zfs.abortReceive') end.abort(new EndVisit('stopping'))
+    },
+  }
+  const result = await visitOf(machine, 'offsite-1', { signal: end.signal })
+  expect(result).toMatchObject({ kind: 'stopped', report: { outcome: 'interrupted' } })
+})
+
 /** Everything in the dataset is replaced by this much new data. */
 function rewrite(machine: Machine, dataset: string, bytes: number): void {
   datasetOf(machine, dataset).content = []

@@ -20,6 +20,7 @@ export const eventNames = [
   'verified',
   'explain-failed',
   'pruned',
+  'scrub-started',
   'scrub-finished',
   'pool-exported',
   'safe-to-remove',

@@ -1,7 +1,7 @@
 // Which snapshots of a source must stay until its goal is on the disk. Pure; placed and released by hold.ts.
 
-import type { Dataset, Snapshot } from './model.ts'
-import type { ReplicationPlan, Step } from './replication.ts'
+import type { Dataset, Disk, Snapshot } from './model.ts'
+import { holdTagFor, type ReplicationPlan, type Step } from './replication.ts'
 
 /**
  * Those that the plan reads, and each that the disk has newest at some moment while it is carried out: when the transfer
@@ -13,6 +13,33 @@ export function snapshotsToHold(source: Dataset, goal: Snapshot, plan: Replicati
   return source.snapshots.filter(
     (snapshot) => snapshot.guid === goal.guid || plan.steps.some((step) => isNeededBy(step, snapshot)),
   )
+}
+
+const mostNames = 5
+
+/**
+ * What holds of other disks than this one keep, in sentences for a person: one that never comes back releases nothing.
+ * `tags`: by the paths of the snapshots.
+ */
+export function describeHoldsOfOthers(
+  tags: ReadonlyMap<string, readonly string[]>,
+  disk: Pick<Disk, 'poolGuid'>,
+  disks: readonly Pick<Disk, 'name' | 'poolGuid'>[],
+): readonly string[] {
+  const paths = new Map<string, string[]>()
+  for (const [path, ofPath] of tags)
+    for (const tag of ofPath)
+      if (/^walkaway:\d+$/.test(tag) && tag !== holdTagFor(disk.poolGuid))
+        paths.set(tag, [...(paths.get(tag) ?? []), path])
+  return [...paths].map(([tag, held]) => {
+    const known = disks.find(({ poolGuid }) => holdTagFor(poolGuid) === tag)?.name
+    const more = held.length > mostNames ? ` and ${held.length - mostNames} more` : ''
+    const whose = known ?? `a disk that is not configured (${tag.slice('walkaway:'.length)})`
+    return (
+      `held for ${whose} until its next visit ends: ${held.slice(0, mostNames).join(', ')}${more}; ` +
+      `if that disk never comes back, let go of each with: zfs release ${tag} SNAPSHOT`
+    )
+  })
 }
 
 /** Whether the step reads this snapshot of its dataset; the disk has it afterwards. */

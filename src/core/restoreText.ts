@@ -107,9 +107,13 @@ const introduction = ({ pool, guid, copies }: TextRequest): readonly string[] =>
   ]
 }
 
-const ending = ({ pool }: TextRequest): readonly string[] => [
+const ending = ({ pool, copies }: TextRequest): readonly string[] => [
   '# 5. Let go of the disk. Look at the mountpoints that came back before anything is mounted over what is there;',
   '#    what was encrypted on its source still is, and wants the key of its source: zfs load-key -r.',
+  // A raw stream brings the key as it was wrapped then, and what does not change is not sent.
+  ...(copies.some((copy) => copy.state !== null && isRaw(copy))
+    ? ['#    One that did not change since its key did (zfs change-key) wants the key that it had before.']
+    : []),
   exportLine(pool),
   'zfs get -r -t filesystem -o name,value,source mountpoint,canmount "$TO"',
 ]

@@ -33,6 +33,20 @@ export type ScrubPlan =
 
 const dayMs = 86_400_000
 
+/** Why there is one. */
+export type ScrubReason = Exclude<ScrubPlan, { readonly kind: 'none' }>['because']
+
+const reasons: { readonly [R in ScrubReason]: string } = {
+  never: 'scrub begins, the disk was never read as a whole',
+  old: 'scrub begins, the last one is too long ago',
+  'new-errors': 'scrub begins, something on the disk could not be read since the last one',
+  paused: 'the scrub of an earlier visit goes on',
+  running: 'the scrub of an earlier visit goes on',
+}
+
+export const describeScrub = (because: ScrubReason): string =>
+  `${reasons[because]}: everything on the disk is read, which may take hours`
+
 export function planScrub({
   scan,
   dataErrors,

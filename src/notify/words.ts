@@ -86,6 +86,7 @@ export function composeMessage(event: WalkawayEvent, host: string): Message {
     case 'verified':
     case 'pruned':
     case 'explain-failed':
+    case 'scrub-started':
     case 'scrub-finished':
     case 'pool-exported':
       return {
@@ -264,6 +265,7 @@ const shortly = {
   verified: 'backup read back',
   pruned: 'old snapshots destroyed',
   'explain-failed': 'no restore text on it',
+  'scrub-started': 'being scrubbed',
   'scrub-finished': 'scrubbed',
   'pool-exported': 'nearly ready',
 } as const

@@ -171,6 +171,13 @@ export function parseGuids(stdout: string): ReadonlyMap<string, string> {
   )
 }
 
+/** `zfs holds -H`: a line for each hold, and none for a snapshot without any. */
+export const parseHolds = (stdout: string): readonly { readonly path: string; readonly tag: string }[] =>
+  linesOf(stdout).map((line) => {
+    const [path = '', tag = ''] = fields(line, 3, 'zfs holds')
+    return { path, tag }
+  })
+
 /** `zfs get -Hp -o name,property,value written#...`: bytes by snapshot and property; null where ZFS cannot tell. */
 export function parseWritten(stdout: string): ReadonlyMap<string, ReadonlyMap<string, bigint | null>> {
   const written = new Map<string, Map<string, bigint | null>>()

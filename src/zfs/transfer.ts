@@ -57,6 +57,11 @@ export interface TransferRequest {
   readonly properties?: 'masked' | BroughtBack
   /** Ends the transfer: the sender first, so that the receiver keeps a token. Stalls are for the caller to see. */
   readonly signal: AbortSignal
+  /**
+   * Whether the receiver may be told to end, too, when the sender hangs in the kernel and keeps the stream open: not on a
+   * suspended pool, where it would spin. Left out: never.
+   */
+  readonly mayEndReceiver?: () => Promise<boolean>
   readonly onProgress: (progress: TransferProgress) => void
 }
 
@@ -119,12 +124,16 @@ export function createTransfer({
       // Only the children may hold it: an end of the stream is seen when the last writer is gone.
       pipe.close()
     }
-    judge(await attend(sender, receiver, signal), { sendArgs, receiveArgs, signal })
+    judge(await attend(sender, receiver, request), { sendArgs, receiveArgs, signal })
     return { receivedBytes: parseReceivedBytes(stdout) }
   }
 
-  /** Waits for both. The sender is ended first; the receiver never gets a signal: on a suspended pool it would spin. */
-  async function attend(sender: Child, receiver: Child, signal: AbortSignal): Promise<Endings> {
+  /** Waits for both. The sender is ended first; the receiver gets a signal only where it would see no end of the stream. */
+  async function attend(
+    sender: Child,
+    receiver: Child,
+    { signal, mayEndReceiver = async () => false }: TransferRequest,
+  ): Promise<Endings> {
     const over = new AbortController()
     const aborted = new Promise<'aborted'>((resolve) => {
       const told = () => resolve('aborted')
@@ -149,6 +158,7 @@ export function createTransfer({
         break
     }
     const send = await endingOf(sender, senderEndMs, () => sender.kill('SIGKILL'))
+    if (send.kind === 'abandoned' && (await mayEndReceiver())) receiver.kill('SIGTERM')
     const receive = await endingOf(receiver, receiverEndMs, () => undefined)
     over.abort()
     return { send, receive, refused: first === 'refused' }

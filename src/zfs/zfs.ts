@@ -2,12 +2,13 @@
 // argument is checked before it reaches a command line. Bookmarks are bookmarks.ts, keys keys.ts, pools pool.ts, streams transfer.ts.
 import { setImmediate } from 'node:timers/promises'
 import { type Dataset, type DatasetName, datasetName, type Snapshot } from '../core/model.ts'
-import { BadInput, NotFound, UnreadableAnswer } from '../errors.ts'
+import { BadInput, NotFound, Refused, UnreadableAnswer } from '../errors.ts'
 import type { Run } from '../linux/run.ts'
 import { type Bookmarks, createBookmarks } from './bookmarks.ts'
 import { parseNumber } from './columns.ts'
 import {
   argvBytes,
+  askAboutPresent,
   batches,
   CHANGE_MS,
   createZfsCommand,
@@ -24,6 +25,7 @@ import { checkAssignments, checkDatasets, checkProperty, checkSnapshots, checkTa
 import {
   listingColumns,
   openListing,
+  parseHolds,
   parseProperties,
   parsePropertyTable,
   parseReceived,
@@ -58,8 +60,13 @@ export interface Zfs extends Bookmarks, Keys {
    * Throws `AlreadyExists` (take another name) or `NotFound` (a dataset went: list again); nothing was made then.
    */
   snapshotSet(datasets: readonly DatasetName[], name: string): Promise<void>
-  /** Holds each snapshot with this tag. One that holds it already is fine. Throws `NotFound`; the others are held. */
-  hold(tag: string, paths: readonly string[]): Promise<void>
+  /**
+   * Holds each snapshot with this tag. One that holds it already is fine. Returns why others could not be held, by path:
+   * `NotFound` or `Refused`; whatever it is, the rest is held.
+   */
+  hold(tag: string, paths: readonly string[]): Promise<ReadonlyMap<string, Error>>
+  /** The tags that hold each of these snapshots, by path; without those that are gone. One process for many. */
+  holds(paths: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>
   /** Releases this tag from each snapshot. One that does not hold it, or does not exist any more, is fine. */
   release(tag: string, paths: readonly string[]): Promise<void>
   /**
@@ -154,14 +161,32 @@ export function createZfs(run: Run): Zfs {
     await zfs(['snapshot', ...paths], CHANGE_MS).catch(throwNamed)
   }
 
-  async function hold(tag: string, paths: readonly string[]): Promise<void> {
+  async function hold(tag: string, paths: readonly string[]): Promise<ReadonlyMap<string, Error>> {
     checkTag(tag)
     checkSnapshots(paths)
+    const reasons = new Map<string, Error>()
     for (const batch of batches(paths, single)) {
-      await zfs(['hold', tag, ...batch], CHANGE_MS)
-        .catch(ignoring('exists'))
-        .catch(throwNamed)
+      try {
+        await zfs(['hold', tag, ...batch], CHANGE_MS)
+      } catch (error) {
+        for (const [path, reason] of refusals(error, batch)) reasons.set(path, reason)
+      }
     }
+    return reasons
+  }
+
+  async function holds(paths: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
+    checkSnapshots(paths)
+    const tags = new Map<string, string[]>()
+    for (const batch of batches(paths, single)) {
+      const stdout = await askAboutPresent(
+        batch,
+        (path) => [path, path.slice(0, path.indexOf('@'))],
+        (present) => zfs(['holds', '-H', ...present], LOOK_MS),
+      )
+      for (const { path, tag } of parseHolds(stdout)) tags.set(path, [...(tags.get(path) ?? []), tag])
+    }
+    return tags
   }
 
   async function release(tag: string, paths: readonly string[]): Promise<void> {
@@ -261,6 +286,7 @@ export function createZfs(run: Run): Zfs {
     observeIfPresent,
     snapshotSet,
     hold,
+    holds,
     release,
     destroySnapshots: (doomed) => destroySnapshots(zfs, doomed),
     createContainer,
@@ -277,6 +303,20 @@ export function createZfs(run: Run): Zfs {
 function isAbsence(error: unknown, dataset: DatasetName): boolean {
   if (!(error instanceof ZfsFailed) || error.kind !== 'not-found') return false
   return parseComplaints(error.stderr).some(({ about, kind }) => kind === 'not-found' && about === dataset)
+}
+
+/**
+ * Why `zfs hold`, which goes on after each complaint, did not do it for some of these. What it says of none of them by name
+ * may be true of each. Throws what is no complaint.
+ */
+function refusals(error: unknown, paths: readonly string[]): readonly (readonly [string, Error])[] {
+  if (!(error instanceof ZfsFailed) || error.exitCode === null) throw error
+  return parseComplaints(error.stderr).flatMap(({ kind, about, text }) => {
+    if (kind === 'exists') return []
+    const named = paths.filter((path) => path === about || path.startsWith(`${about}@`))
+    const reason = kind === 'not-found' ? new NotFound(text) : new Refused(text)
+    return (named.length > 0 ? named : paths).map((path) => [path, reason] as const)
+  })
 }
 
 const single = (path: string): readonly string[] => [path]

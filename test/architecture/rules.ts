@@ -24,6 +24,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'move.ts': ['core', 'errors.ts', 'zfs', 'plan.ts', 'backup.ts'],
   'space.ts': ['core', 'errors.ts', 'plan.ts', 'prune.ts', 'backup.ts'],
   'lookAgain.ts': ['core', 'plan.ts', 'hold.ts', 'snapshotSet.ts', 'backup.ts'],
+  'stall.ts': ['core', 'errors.ts', 'backup.ts'],
   'send.ts': [
     'core',
     'errors.ts',
@@ -33,6 +34,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'move.ts',
     'lookAgain.ts',
     'space.ts',
+    'stall.ts',
     'backup.ts',
   ],
   'prune.ts': ['core', 'errors.ts', 'zfs', 'backup.ts'],

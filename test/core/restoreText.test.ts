@@ -44,6 +44,12 @@ const wordsOf = (line: string): readonly string[] =>
     .split('\0')
     .slice(0, -1)
 
+test('says which key a copy wants, where one came with its source', () => {
+  const word = 'zfs change-key'
+  expect(textOf(copy('nas/tank@s2')).join()).not.toContain(word)
+  expect(textOf(copy('nas/tank@s2'), copy('!nas/secret@s2')).join()).toContain(word)
+})
+
 describe('the commands', () => {
   test('of a small disk, from import to export', () => {
     const parts = textOf(

@@ -237,6 +237,14 @@ export function createFakeTransfer(state: FakeState): Transfer {
     }
   }
 
+  /** Nor does the sender. */
+  async function waitForSource({ name }: FakeDataset, signal: AbortSignal): Promise<void> {
+    while (state.pools.get(name.split('/', 1)[0] ?? '')?.suspended === true) {
+      if (signal.aborted) throw new DeadlineExceeded('zfs send', 1000)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
   async function receiveOne(
     request: TransferRequest,
     stream: Stream,
@@ -258,6 +266,7 @@ export function createFakeTransfer(state: FakeState): Transfer {
         fromGuid,
         raw,
         receivedBytes: stream.skipBytes + receivedBytes,
+        takenBytes: 0n,
       }
       tokens.set(token, { ...target.partial, toName: `${source.name}@${to.name}` })
     }
@@ -266,12 +275,17 @@ export function createFakeTransfer(state: FakeState): Transfer {
       onProgress({ sentBytes: progress.sentBytes, totalBytes: progress.totalBytes })
       await new Promise((resolve) => setImmediate(resolve))
       await waitForPool(target, signal)
+      await waitForSource(stream.source, signal)
       signal.throwIfAborted()
       progress.sentBytes += bytes / PIECES
     }
     by('receive', () => {
       const pool = usablePool(state, target.name)
-      if (pool.availableBytes < BigInt(bytes)) throw failed('no-space', `cannot receive: out of space`)
+      if (pool.availableBytes < BigInt(bytes)) {
+        if (target.partial !== null) target.partial = { ...target.partial, takenBytes: pool.availableBytes }
+        pool.availableBytes = 0n
+        throw failed('no-space', `cannot receive: out of space`)
+      }
       if (target.snapshots.some((snapshot) => snapshot.name === stream.to.name))
         throw failed('exists', 'destination already exists')
       pool.availableBytes -= BigInt(bytes)

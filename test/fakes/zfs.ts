@@ -15,6 +15,7 @@ import {
   KeyRefused,
   messageOf,
   NotFound,
+  Refused,
 } from '../../src/errors.ts'
 import { MAX_DESTROYED_AT_ONCE } from '../../src/zfs/destroy.ts'
 import { failureKind } from '../../src/zfs/failure.ts'
@@ -189,15 +190,27 @@ function createFakeDatasets(state: FakeState): Zfs {
       checkTag(tag)
       checkSnapshots(paths)
       return verb(state, { verb: 'zfs.hold', about: paths.join(' ') }, () => {
-        const missing: unknown[] = []
+        const reasons = new Map<string, Error>()
         for (const path of paths) {
           try {
-            requireSnapshot(state, path).tags.add(tag)
+            namedAll(() => requireSnapshot(state, path)).tags.add(tag)
           } catch (error) {
-            missing.push(error)
+            reasons.set(path, error instanceof NotFound ? error : new Refused(messageOf(error)))
           }
         }
-        if (missing.length > 0) named(missing[0])
+        return reasons
+      })
+    },
+    async holds(paths) {
+      checkSnapshots(paths)
+      return verb(state, { verb: 'zfs.holds', about: paths.join(' ') }, () => {
+        const all = new Map<string, readonly string[]>()
+        for (const path of paths) {
+          const [name = '', short = ''] = path.split('@')
+          const tags = findDataset(state, name)?.snapshots.find((one) => one.name === short)?.tags
+          if (tags !== undefined && tags.size > 0) all.set(path, [...tags])
+        }
+        return all
       })
     },
     async release(tag, paths) {
@@ -325,6 +338,7 @@ function createFakeDatasets(state: FakeState): Zfs {
       return verb(state, { verb: 'zfs.abortReceive', about: dataset }, () => {
         const found = findDataset(state, dataset)
         if (found?.partial == null) return
+        usablePool(state, dataset).freeingBytes += found.partial.takenBytes
         found.partial = null
         if (found.snapshots.length === 0) usablePool(state, dataset).datasets.delete(dataset)
       })

@@ -34,6 +34,8 @@ export interface FakePartial {
   readonly fromGuid: bigint | null
   readonly raw: boolean
   readonly receivedBytes: number
+  /** Of a disk that it has filled: as long as it is kept, they are gone. */
+  readonly takenBytes: bigint
 }
 export interface FakeDataset {
   name: string

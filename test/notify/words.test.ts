@@ -260,6 +260,7 @@ const during: readonly (readonly [WalkawayEvent, string])[] = [
     'old snapshots destroyed',
   ],
   [{ kind: 'explain-failed', ...ofDisk, reason: 'x' }, 'no restore text on it'],
+  [{ kind: 'scrub-started', ...ofDisk, because: 'old' }, 'being scrubbed'],
   [{ kind: 'scrub-finished', ...ofDisk, repairedBytes: 0, errors: 0, damaged: 0 }, 'scrubbed'],
   [{ kind: 'pool-exported', ...ofDisk }, 'nearly ready'],
 ]

@@ -2,7 +2,7 @@
 // empty and broken answers, thousands of snapshots. What ZFS does is contract.ts.
 import { describe, expect, test, vi } from 'vitest'
 import { datasetName, type Snapshot, snapshotGuid } from '../../src/core/model.ts'
-import { BadInput, CommandFailed, NotFound, UnreadableAnswer } from '../../src/errors.ts'
+import { BadInput, CommandFailed, NotFound, Refused, UnreadableAnswer } from '../../src/errors.ts'
 import type { Run } from '../../src/linux/run.ts'
 import { createZfs, type Zfs } from '../../src/zfs/zfs.ts'
 
@@ -142,6 +142,17 @@ describe('long command lines', () => {
     expect(ran.flatMap((args) => args.slice(2))).toEqual(paths)
     for (const args of ran) expect(args.join(' ').length).toBeLessThan(1_600_000)
   })
+  test('that ZFS complains of do not keep the others from being run', async () => {
+    const gone = `cannot hold snapshot '${paths[0]}': dataset does not exist`
+    let first = true
+    const { zfs, ran } = zfsOn(() => {
+      const answer = first ? complaint(gone) : ''
+      first = false
+      return answer
+    })
+    expect([...(await zfs.hold('walkaway:1', paths))]).toEqual([[paths[0], new NotFound(gone)]])
+    expect(ran.flatMap((args) => args.slice(2))).toEqual(paths)
+  })
   test('are an error for a snapshot set, which must be one command', async () => {
     const { zfs, ran } = zfsOn(() => '')
     const datasets = paths.map((path) => datasetName(path.split('@', 1)[0] ?? ''))
@@ -199,13 +210,16 @@ describe('destroying snapshots', () => {
 describe('what ZFS complains about', () => {
   test('is ignored line by line, and only where it may be', async () => {
     const again = "cannot hold snapshot 'tank@a': tag already exists on this dataset\n"
-    await zfsOn(() => complaint(again)).zfs.hold('t', ['tank@a'])
-    const mixed = complaint(`${again}cannot hold snapshot 'tank@b': dataset does not exist\n`)
-    await expect(zfsOn(() => mixed).zfs.hold('t', ['tank@a', 'tank@b'])).rejects.toThrow(NotFound)
-    const worse = complaint(`${again}cannot hold snapshot 'tank@b': permission denied\n`)
-    await expect(zfsOn(() => worse).zfs.hold('t', ['tank@a', 'tank@b'])).rejects.toMatchObject({
-      kind: 'permission',
-    })
+    const reasonsOf = async (stderr: string) => [
+      ...(await zfsOn(() => complaint(stderr)).zfs.hold('t', ['tank@a', 'tank@b'])),
+    ]
+    expect(await reasonsOf(again)).toEqual([])
+    const gone = "cannot hold snapshot 'tank@b': dataset does not exist"
+    expect(await reasonsOf(`${again}${gone}\n`)).toEqual([['tank@b', new NotFound(gone)]])
+    const worse = "cannot hold snapshot 'tank@b': permission denied"
+    expect(await reasonsOf(`${again}${worse}\n`)).toEqual([['tank@b', new Refused(worse)]])
+    const unnamed = 'cannot hold: out of space'
+    expect((await reasonsOf(unnamed)).map(([path]) => path)).toEqual(['tank@a', 'tank@b'])
   })
   test('is no excuse when the command was killed', async () => {
     const killed = new CommandFailed({
