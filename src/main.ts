@@ -57,6 +57,7 @@ Examples:
   walkaway plan offsite-1     what a visit would send and prune, and why
   walkaway run offsite-1      back up to a connected disk now
   walkaway eject offsite-1    end its visit early, and be told when to take it
+  walkaway doctor             what is wrong with this machine, and what mends it
   journalctl -u walkaway -f   follow a visit
   walkaway restore offsite-1 tank/photos --to tank/photos-of-then --at 2026-11-22
 
@@ -74,6 +75,7 @@ Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 the daemon is not ru
         'plain',
       ]),
     )
+    .addHelpText('after', examples('walkaway daemon --log-format plain', 'systemctl start walkaway'))
     .action(async (options: { logFormat?: 'journal' | 'json' | 'plain' }) => {
       compileLate()
       const { runDaemon } = await import('./cli/daemon.ts')
@@ -84,6 +86,7 @@ Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 the daemon is not ru
     .command('status')
     .description('every disk: may it be taken, how old is its backup, what is going on')
     .option('--json', 'the same as JSON')
+    .addHelpText('after', examples('walkaway status', 'walkaway status --json'))
     .action(async (options: { json?: boolean }) => {
       const { runStatus } = await import('./cli/status.ts')
       exitCode = await runStatus({ json: options.json === true, ...streams })
@@ -253,6 +256,26 @@ code 4).`,
         list: options.list === true,
         dryRun: options.dryRun === true,
         keyFile: options.keyFile === undefined ? null : resolve(options.keyFile),
+        configFile: file(),
+        ...streams,
+      })
+    })
+
+  program
+    .command('doctor')
+    .option('--notify', 'send a test message by each notification channel')
+    .option('--json', 'the same as JSON')
+    .description('check this machine: ZFS, udev, the service, the configuration, disks, channels')
+    .addHelpText(
+      'after',
+      `${examples('walkaway doctor', 'walkaway doctor --notify')}
+Each line is ok, a warning or a problem, and says what mends it. Exit code 1: there is a problem.`,
+    )
+    .action(async (options: { notify?: boolean; json?: boolean }) => {
+      const { runDoctor } = await import('./cli/doctor.ts')
+      exitCode = await runDoctor({
+        notify: options.notify === true,
+        json: options.json === true,
         configFile: file(),
         ...streams,
       })

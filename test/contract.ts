@@ -309,6 +309,27 @@ const datasets: readonly Case[] = [
     },
   },
   {
+    name: 'tells which snapshots are held, by whom, and what only they refer to',
+    async run(world) {
+      const { zfs, hand, source } = world
+      const dataset = inside(source, 'a b')
+      await hand.create(dataset)
+      assert.deepEqual(await zfs.heldBelow(dataset), [])
+      const one = await take(world, dataset, 'one')
+      await take(world, dataset, 'two')
+      await zfs.hold('walkaway:1', [snapshotPath(one)])
+      await zfs.hold('other', [snapshotPath(one)])
+      const [held, ...more] = await zfs.heldBelow(datasetName(source))
+      assert.deepEqual(more, [])
+      assert.ok(held !== undefined && held.usedBytes >= 0n)
+      assert.deepEqual(
+        { path: held.path, dataset: held.dataset, creation: held.creation, tags: held.tags.toSorted() },
+        { path: snapshotPath(one), dataset, creation: one.creation, tags: ['other', 'walkaway:1'] },
+      )
+      await assert.rejects(zfs.heldBelow(inside(source, 'never')), NotFound)
+    },
+  },
+  {
     name: 'a hold on a snapshot that is gone is said of that one, and the others are held',
     async run(world) {
       const dataset = inside(world.source, 'a')

@@ -20,6 +20,7 @@ import {
 import { parseComplaints, saysNothingToAbort } from './complaint.ts'
 import { destroySnapshots } from './destroy.ts'
 import { failureKind, ZfsFailed } from './failure.ts'
+import { createHolds, type Holds } from './holds.ts'
 import { createKeys, type Keys } from './keys.ts'
 import { checkAssignments, checkDatasets, checkProperty, checkSnapshots, checkTag, poolOf } from './names.ts'
 import {
@@ -47,7 +48,7 @@ export interface RenamedDataset {
  * Every verb may throw `CommandFailed` (a `ZfsFailed` with its `kind`), `DeadlineExceeded`, `UnreadableAnswer` and,
  * for a name that ZFS would not take, `BadInput`. `NotFound` and `AlreadyExists` are named where they can happen.
  */
-export interface Zfs extends Bookmarks, Keys {
+export interface Zfs extends Bookmarks, Holds, Keys {
   /**
    * The dataset and everything below it, in ZFS's order (parents first), with snapshots and bookmarks sorted by
    * createtxg. One process, whatever the number of datasets. Never empty: throws `NotFound` if the root is not there.
@@ -281,6 +282,7 @@ export function createZfs(run: Run): Zfs {
 
   return {
     ...createBookmarks(zfs),
+    ...createHolds(zfs, holds),
     ...createKeys(zfs),
     observe,
     observeIfPresent,

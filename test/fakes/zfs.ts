@@ -42,6 +42,7 @@ import {
   bytesOf,
   createState,
   destroySnapshot,
+  difference,
   dropKeys,
   type FakePool,
   type FakeState,
@@ -212,6 +213,35 @@ function createFakeDatasets(state: FakeState): Zfs {
         }
         return all
       })
+    },
+    async heldBelow(root) {
+      checkDatasets(root)
+      return verb(state, { verb: 'zfs.heldBelow', about: root }, () =>
+        namedAll(() => {
+          requireDataset(state, root)
+          const below = [...usablePool(state, root).datasets.values()].filter(({ name }) =>
+            isBelow(root, name),
+          )
+          return below.flatMap((dataset) =>
+            dataset.snapshots
+              .filter(({ tags }) => tags.size > 0)
+              .map((snapshot) => ({
+                path: `${dataset.name}@${snapshot.name}`,
+                dataset: datasetName(dataset.name),
+                creation: snapshot.creation,
+                usedBytes: BigInt(
+                  bytesOf(
+                    [dataset, ...dataset.snapshots.filter((other) => other !== snapshot)].reduce(
+                      (own, { content }) => difference(content, own),
+                      snapshot.content,
+                    ),
+                  ),
+                ),
+                tags: [...snapshot.tags],
+              })),
+          )
+        }),
+      )
     },
     async release(tag, paths) {
       checkTag(tag)
