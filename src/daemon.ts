@@ -20,6 +20,8 @@ import type { WalkawayEvent } from './events.ts'
 import { type History, type HistoryRecord, isVisitTo, mergeVisits } from './linux/history.ts'
 import type { Notifier } from './linux/systemd.ts'
 import type { Udev } from './linux/udev.ts'
+import { within } from './linux/within.ts'
+import { type MetricsFile, withoutDaemon } from './metricsFile.ts'
 import { createReminders, type ReminderDeps } from './remind.ts'
 import { createRunner, type Runner, type RunnerDeps } from './runner.ts'
 import { statusLine } from './statusLine.ts'
@@ -38,6 +40,7 @@ export interface DaemonDeps extends Omit<RunnerDeps, 'lookAgain' | 'onChange'>, 
   readonly rest: () => void
   readonly tell: (event: WalkawayEvent) => void
   readonly undelivered: () => readonly UndeliveredAnswer[]
+  readonly metrics: MetricsFile
   readonly version: string
 }
 
@@ -53,6 +56,8 @@ export interface Daemon {
 const rescanMs = 60_000
 /** A plugged disk makes a dozen events within this time; one look after it serves them all. */
 const quietMs = 100
+/** The file may lie on a file system that hangs. */
+const metricsLimitMs = 5_000
 /** Longer than a transfer goes without saying how far it is. */
 const restAfterMs = 30_000
 
@@ -73,13 +78,18 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
   }
   const reminders = createReminders(deps)
   const looks = createLooks(
-    () => look().then(remind),
+    async () => {
+      await look()
+      remind()
+      showMetrics()
+    },
     (error) => deps.warn(`looking at the machine failed: ${messageOf(error)}`),
   )
 
   let restTimer: NodeJS.Timeout | undefined
   const onChange = (): void => {
     deps.notifier.status(statusLine([...runners.values()], deps.now()))
+    showMetrics()
     clearTimeout(restTimer)
     restTimer = setTimeout(deps.rest, restAfterMs)
   }
@@ -155,15 +165,19 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
     }
   }
 
+  const standing = (): StatusAnswer => ({
+    version: 1,
+    host: deps.host,
+    daemon: { version: deps.version, startedAt: startedAt.toISOString() },
+    disks: [...runners.values()].map((runner) => runner.describe(overdueMsOf(config, runner.disk.name))),
+    undelivered: deps.undelivered(),
+  })
   const status = async (): Promise<StatusAnswer> => {
     await Promise.all([...runners.values()].map(confirmReleased))
-    return {
-      version: 1,
-      host: deps.host,
-      daemon: { version: deps.version, startedAt: startedAt.toISOString() },
-      disks: [...runners.values()].map((runner) => runner.describe(overdueMsOf(config, runner.disk.name))),
-      undelivered: deps.undelivered(),
-    }
+    return standing()
+  }
+  const showMetrics = (): void => {
+    if (!stopping) deps.metrics.show(config.metrics.textfile, standing)
   }
   const confirmReleased = (runner: Runner): Promise<void> =>
     runner.confirmReleased().catch((error: unknown) => {
@@ -249,6 +263,9 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
       await Promise.all([...runners.values()].map((runner) => runner.stop()))
       await server?.close()
       clearTimeout(restTimer)
+      // Nobody is to read for ever that a disk may be taken.
+      deps.metrics.show(config.metrics.textfile, () => withoutDaemon(standing()))
+      await within(metricsLimitMs, deps.metrics.settled())
       await deps.notifier.close()
     },
   }

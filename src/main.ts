@@ -54,6 +54,7 @@ Examples:
   walkaway disks              find a disk's serial and the lines for the configuration
   walkaway config check       every mistake in ${configPath}, with its position
   walkaway status             how each disk stands; may it be taken?
+  walkaway status --watch     the same, live
   walkaway plan offsite-1     what a visit would send and prune, and why
   walkaway run offsite-1      back up to a connected disk now
   walkaway eject offsite-1    end its visit early, and be told when to take it
@@ -85,11 +86,47 @@ Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 the daemon is not ru
   program
     .command('status')
     .description('every disk: may it be taken, how old is its backup, what is going on')
+    .option('--json', 'the same as JSON; with --watch a line for each change')
+    .option('--watch', 'follow it live, until Ctrl-C')
+    .addHelpText('after', examples('walkaway status', 'walkaway status --watch', 'walkaway status --json'))
+    .action(async (options: { json?: boolean; watch?: boolean }) => {
+      const json = options.json === true
+      if (options.watch === true) {
+        const { runWatch } = await import('./cli/watch.ts')
+        exitCode = await runWatch({ json, interrupted: onInterrupt(), stdout: process.stdout })
+      } else {
+        const { runStatus } = await import('./cli/status.ts')
+        exitCode = await runStatus({ json, ...streams })
+      }
+    })
+
+  program
+    .command('check')
+    .description('for monitoring: overdue and failed disks in one line, with performance data')
     .option('--json', 'the same as JSON')
-    .addHelpText('after', examples('walkaway status', 'walkaway status --json'))
+    .addHelpText(
+      'after',
+      `${examples('walkaway check', 'walkaway check --json')}
+Exit codes, as of any Nagios plugin: 0 ok; 1 warning: a disk is overdue, its last backup is not complete, it never had one,
+it will soon be full, or messages are not delivered; 2 critical: overdue for twice the time, failed, refused, pulled out or
+stuck; 3 unknown: the daemon is not running, and its history knows of nothing critical.`,
+    )
     .action(async (options: { json?: boolean }) => {
-      const { runStatus } = await import('./cli/status.ts')
-      exitCode = await runStatus({ json: options.json === true, ...streams })
+      const { runCheck } = await import('./cli/check.ts')
+      exitCode = await runCheck({
+        json: options.json === true,
+        configFile: file(),
+        stdout: process.stdout,
+      })
+    })
+
+  program
+    .command('metrics')
+    .description('figures for Prometheus, as metrics.textfile of the configuration writes them')
+    .addHelpText('after', examples('walkaway metrics'))
+    .action(async () => {
+      const { runMetrics } = await import('./cli/metrics.ts')
+      exitCode = await runMetrics({ configFile: file(), ...streams })
     })
 
   program

@@ -21,6 +21,7 @@ import { createReminderNotes } from '../linux/reminderNotes.ts'
 import { createRun, type RunEntry, withoutSecrets } from '../linux/run.ts'
 import { createNotifier, inhibit } from '../linux/systemd.ts'
 import { createUdev } from '../linux/udev.ts'
+import { createMetricsFile } from '../metricsFile.ts'
 import { openChannel } from '../notify/channel.ts'
 import { createDispatcher, type Dispatcher } from '../notify/dispatcher.ts'
 import { createOutbox } from '../notify/outbox.ts'
@@ -119,6 +120,7 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
       }),
     rest: giveBackMemory,
     undelivered: () => notifications.undelivered().map((one) => ({ ...one, since: one.since.toISOString() })),
+    metrics: createMetricsFile({ warn }),
     tell,
     warn,
     version,

@@ -2,6 +2,8 @@
 // Pure; always keeps the two facts apart: may the disk be taken, is its backup complete.
 import type { DiskAnswer, StatusAnswer, UndeliveredAnswer, VisitAnswer } from '../control/protocol.ts'
 import { oneLine } from '../linux/oneLine.ts'
+import { progressLine } from './progressText.ts'
+import type { RememberedDisk } from './remembered.ts'
 import {
   alignedCells,
   bytesInWords,
@@ -15,18 +17,34 @@ import {
   timeInWords,
 } from './words.ts'
 
+export interface ScreenOptions extends Look {
+  readonly now: Date
+  /** It is drawn again and again: how far a visit is has a bar. */
+  readonly live?: boolean
+}
+
+/** What a disk's details are indented by. */
+const indent = 6
+
 /** A screen, ended by a line feed. */
-export function renderStatus(answer: StatusAnswer, options: Look & { readonly now: Date }): string {
-  const { now, ...look } = options
+export function renderStatus(answer: StatusAnswer, options: ScreenOptions): string {
+  const { now, live = false, ...look } = options
   const since = timeInWords(now.getTime() - Date.parse(answer.daemon.startedAt))
   const head = `walkaway ${answer.daemon.version} on ${oneLine(answer.host)}, running for ${since}`
   const rows = alignedCells(
     answer.disks.map((disk) => [oneLine(disk.name), stateInWords(disk), backupInWords(disk, now)]),
   )
+  // Where the terminal is too narrow for one of them, all backups get a line of their own.
+  const fits = rows.every((cells) => 2 + cells.join('  ').length <= (look.columns ?? Infinity))
+  const barWidth = live ? (look.columns ?? 80) - indent : null
   const disks = answer.disks.flatMap((disk, at) => {
     const [name = '', state = '', backup = ''] = rows[at] ?? []
-    const line = `  ${paint(name, 'bold', look)}  ${paint(state, colourOf(disk), look)}  ${disk.overdue ? paint(backup, 'yellow', look) : backup}`
-    return [line, ...details(disk, now).flatMap((text) => indented(text, { indent: 6, look }))]
+    const age = (text: string): string => (disk.overdue ? paint(text, 'yellow', look) : text)
+    const line = `  ${paint(name, 'bold', look)}  ${paint(fits ? state : state.trimEnd(), colourOf(disk), look)}`
+    return [
+      ...(fits ? [`${line}  ${age(backup)}`] : [line, ...indented(backup, { indent, look }).map(age)]),
+      ...details(disk, now, barWidth).flatMap((text) => indented(text, { indent, look })),
+    ]
   })
   const none = answer.disks.length === 0 ? ['  no disks are configured; see: walkaway disks'] : []
   const untold = answer.undelivered.map((one) => paint(oneLine(undeliveredInWords(one, now)), 'yellow', look))
@@ -34,8 +52,29 @@ export function renderStatus(answer: StatusAnswer, options: Look & { readonly no
   return `${[head, '', ...disks, ...none, ...last].join('\n')}\n`
 }
 
+/** What there is to say first when there is no daemon. */
+export const daemonAway = [
+  'the daemon is not running: nothing is watched and nothing is backed up',
+  'start it with: systemctl start walkaway; why it is not: journalctl -u walkaway',
+] as const
+
+/** Lines with what is remembered of each disk; nothing at all when nothing is. */
+export function renderRemembered(disks: readonly RememberedDisk[], now: Date): string {
+  const ago = (instant: string) => `${timeInWords(now.getTime() - Date.parse(instant))} ago`
+  const rows = disks.map(({ name, lastComplete, lastVisit }) => [
+    `  ${oneLine(name)}`,
+    lastComplete === null ? 'no complete backup yet' : `last complete backup ${ago(lastComplete)}`,
+    lastVisit === null ? '' : `last visit ${ago(lastVisit.finishedAt)} was ${lastVisit.outcome}`,
+  ])
+  const lines = alignedCells(rows).map((cells) => cells.join('  ').trimEnd())
+  return lines.length === 0 ? '' : `from the history of visits:\n${lines.join('\n')}\n`
+}
+
 /** Whom nobody told. */
-function undeliveredInWords({ channel, waiting, givenUp, since, reason }: UndeliveredAnswer, now: Date) {
+export function undeliveredInWords(
+  { channel, waiting, givenUp, since, reason }: UndeliveredAnswer,
+  now: Date,
+) {
   const age = timeInWords(now.getTime() - Date.parse(since))
   const counted = [
     ...(waiting === 0 ? [] : [`${plural(waiting, 'message')} not delivered yet`]),
@@ -45,7 +84,7 @@ function undeliveredInWords({ channel, waiting, givenUp, since, reason }: Undeli
 }
 
 /** May it be taken? */
-export function stateInWords({ state }: DiskAnswer): string {
+export function stateInWords({ state }: Pick<DiskAnswer, 'state'>): string {
   switch (state) {
     case 'absent':
       return 'not connected'
@@ -111,10 +150,11 @@ function backupInWords({ lastComplete, overdue, dueBy }: DiskAnswer, now: Date):
 
 const mostFailures = 5
 
-function details(disk: DiskAnswer, now: Date): readonly string[] {
+/** `barWidth` null: no bar. */
+function details(disk: DiskAnswer, now: Date, barWidth: number | null): readonly string[] {
   const { progress, reason, lastVisit, state } = disk
   return [
-    ...(progress === null ? [] : progressInWords(progress, now)),
+    ...(progress === null ? [] : aboutProgress(progress, now, barWidth)),
     ...(reason === null ? [] : [reason]),
     ...(lastVisit === null ? [] : visitInWords(lastVisit, now)),
     ...(lastVisit === null ? [] : spaceInWords(lastVisit)),
@@ -122,24 +162,27 @@ function details(disk: DiskAnswer, now: Date): readonly string[] {
   ]
 }
 
-function progressInWords(progress: NonNullable<DiskAnswer['progress']>, now: Date): readonly string[] {
-  const { dataset, sentBytes, totalBytes, bytesPerSecond, readyAt } = progress
-  const parts = [
-    ...(sentBytes > 0 || totalBytes > 0
-      ? [`${bytesInWords(sentBytes)} of about ${bytesInWords(Math.max(totalBytes, sentBytes))}`]
-      : []),
-    ...(bytesPerSecond > 0 ? [`${bytesInWords(bytesPerSecond)}/s`] : []),
-    ...(readyAt === null
+type Progress = NonNullable<DiskAnswer['progress']>
+
+function aboutProgress(progress: Progress, now: Date, barWidth: number | null): readonly string[] {
+  const { dataset, sentBytes, totalBytes, bytesPerSecond } = progress
+  const bar = barWidth === null ? null : progressLine(progress, barWidth)
+  const counted =
+    bar !== null || (sentBytes === 0 && totalBytes === 0)
       ? []
-      : [
-          `ready in about ${timeInWords(Math.max(0, Date.parse(readyAt) - now.getTime()))} (${clockTime(new Date(readyAt))})`,
-        ]),
-  ]
-  if (parts.length === 0 && dataset === null) return []
-  return [
-    [...(dataset === null ? [] : [dataset]), ...(parts.length === 0 ? [] : [parts.join(', ')])].join(': '),
-  ]
+      : [`${bytesInWords(sentBytes)} of about ${bytesInWords(Math.max(totalBytes, sentBytes))}`]
+  const speed = bar === null && bytesPerSecond > 0 ? [`${bytesInWords(bytesPerSecond)}/s`] : []
+  const parts = [...counted, ...speed, ...readyInWords(progress, now)].join(', ')
+  const line = [dataset ?? '', parts].filter((text) => text !== '').join(': ')
+  return [...(line === '' ? [] : [line]), ...(bar === null ? [] : [bar])]
 }
+
+const readyInWords = ({ readyAt }: Progress, now: Date): readonly string[] =>
+  readyAt === null
+    ? []
+    : [
+        `ready in about ${timeInWords(Math.max(0, Date.parse(readyAt) - now.getTime()))} (${clockTime(new Date(readyAt))})`,
+      ]
 
 export function visitInWords(visit: VisitAnswer, now: Date): readonly string[] {
   const { outcome, datasets, failures, reason, sentBytes } = visit

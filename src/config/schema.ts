@@ -169,7 +169,8 @@ export const written = section(
       {
         textfile: scalar(read.readTextfilePath, {
           expected: 'an absolute path that ends with .prom',
-          describe: "Where metrics for node_exporter's textfile collector are written.",
+          describe:
+            "Where metrics for node_exporter's textfile collector are written; elsewhere than in /var/lib/prometheus/node-exporter the service must be allowed to.",
         }).optional(),
       },
       'For monitoring.',

@@ -1,23 +1,29 @@
 // Replaces a file as a whole: after a crash or a power cut it is the old one or the new one, never a part of either.
 
-import { open, rename } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-/** Whose it is, and who may do what with it. */
+/** Who may do what with it, whatever the umask says, and whose it is; without an owner: of whoever writes it. */
 export interface Ownership {
-  readonly uid: number
-  readonly gid: number
+  readonly uid?: number
+  readonly gid?: number
   readonly mode: number
 }
 
-/** On the disk when it resolves. Throws, with the file as it was. One at a time for a file. */
+/**
+ * On the disk when it resolves. Throws, with the file as it was. One at a time for a file. `owned` left out: 0640 as far as
+ * the umask lets it. The folder may be another user's: nothing that somebody put in the place of the temporary file, such as
+ * a link, is written to.
+ */
 export async function replaceFile(file: string, text: string, owned?: Ownership): Promise<void> {
   const temporary = `${file}.new`
-  const handle = await open(temporary, 'w', owned === undefined ? 0o640 : 0o600)
+  await rm(temporary, { force: true })
+  const handle = await open(temporary, 'wx', owned === undefined ? 0o640 : 0o600)
   try {
     if (owned !== undefined) {
-      await handle.chown(owned.uid, owned.gid)
-      await handle.chmod(owned.mode & 0o7777)
+      const { uid, gid, mode } = owned
+      if (uid !== undefined && gid !== undefined) await handle.chown(uid, gid)
+      await handle.chmod(mode & 0o7777)
     }
     await handle.writeFile(text)
     await handle.sync()

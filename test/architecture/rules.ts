@@ -85,6 +85,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'diskAnswer.ts',
   ],
   'remind.ts': ['core', 'errors.ts', 'events.ts', 'linux'],
+  'metrics.ts': ['core', 'control'],
+  'metricsFile.ts': ['errors.ts', 'linux', 'metrics.ts'],
   'daemon.ts': [
     'core',
     'errors.ts',
@@ -96,6 +98,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'runner.ts',
     'remind.ts',
     'statusLine.ts',
+    'metricsFile.ts',
   ],
   cli: [
     'core',
@@ -113,6 +116,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'newDisk.ts',
     'preview.ts',
     'restore.ts',
+    'metrics.ts',
+    'metricsFile.ts',
   ],
   'main.ts': ['errors.ts', 'version.ts', 'cli'],
   package: ['errors.ts', 'eventKinds.ts', 'config'],

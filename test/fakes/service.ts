@@ -12,6 +12,7 @@ import { createDaemon, type Daemon, type DaemonDeps, type Reloaded } from '../..
 import type { EventKind } from '../../src/events.ts'
 import type { AppendResult, HistoryRecord } from '../../src/linux/history.ts'
 import type { DiskEvent } from '../../src/linux/udev.ts'
+import { createMetricsFile } from '../../src/metricsFile.ts'
 import type { FakeDisk, Machine } from './machine.ts'
 
 export interface Service {
@@ -162,6 +163,7 @@ export async function startService(machine: Machine, options: ServiceOptions = {
     },
     rest: () => void rests++,
     undelivered: () => [],
+    metrics: createMetricsFile({ warn: (message) => void warnings.push(message) }),
     warn: (message) => void warnings.push(message),
     version: '0.0.0',
   }
