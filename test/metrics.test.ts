@@ -1,5 +1,4 @@
 // The text for Prometheus: as it is, and by a reader of its own that is as strict as the format.
-import { spawnSync } from 'node:child_process'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { StatusAnswer } from '../src/control/protocol.ts'
@@ -7,8 +6,6 @@ import { diskStates } from '../src/control/protocol.ts'
 import { type Measured, renderMetrics } from '../src/metrics.ts'
 import { withoutDaemon } from '../src/metricsFile.ts'
 import { away, busy, daysAgo, ready, statusOf } from './cli/statuses.ts'
-
-const hasPromtool = spawnSync('promtool', ['--version']).status === 0
 
 const measured: StatusAnswer = {
   ...statusOf(ready, away, busy, { ...away, name: 'new', lastComplete: null, lastVisit: null, dueBy: null }),
@@ -70,16 +67,6 @@ function labelsIn(text: string): readonly (readonly [string, string])[] {
 
 test('the text', async () => {
   await expect(renderMetrics(measured)).toMatchFileSnapshot('golden/metrics.prom')
-})
-
-test.runIf(hasPromtool)('promtool finds nothing', () => {
-  for (const text of [renderMetrics(measured), renderMetrics(withoutDaemon(measured))]) {
-    const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
-      input: text,
-      encoding: 'utf8',
-    })
-    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' })
-  }
 })
 
 test('names are in base units, and no gauge looks like a counter', () => {

@@ -17,6 +17,8 @@ const forBuilding = {
   make: ['/usr/bin/make'],
   python3: ['/usr/bin/python3'],
   'dpkg-dev': ['/usr/bin/dpkg-architecture'],
+  // A terminal for the tests.
+  tmux: ['/usr/bin/tmux'],
 }
 const forMachine = {
   'qemu-system-x86': ['/usr/bin/qemu-system-x86_64'],

@@ -8,7 +8,6 @@ import { createControlServer } from '../../src/control/server.ts'
 import { away, busy, ready, statusOf } from './statuses.ts'
 
 const root = join(import.meta.dirname, '../..')
-const hasTmux = spawnSync('tmux', ['-V']).status === 0
 /** A program that is compiled first, on a machine that has other things to do. */
 const patience = { timeout: 50_000, interval: 200 }
 
@@ -27,7 +26,7 @@ const tmux = (...argv: readonly string[]): string =>
     .stdout
 const screen = (): string => tmux('capture-pane', '-p').replaceAll(/ +$/gm, '').trimEnd()
 
-describe.runIf(hasTmux)('in a terminal', () => {
+describe('in a terminal', () => {
   test.each([80, 120])('of %i columns', async (columns) => {
     const server = await createControlServer({
       path: join(folder, 'control.sock'),
