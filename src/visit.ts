@@ -9,6 +9,7 @@ import type { Disk, PoolName, VisitReport } from './core/model.ts'
 import { DeadlineExceeded, DiskVanished, ImportRefused, KeyRefused, messageOf, PoolBusy } from './errors.ts'
 import type { Block } from './linux/block.ts'
 import { scrub } from './scrub.ts'
+import { createTally } from './tally.ts'
 import { keyFileOf, unlock } from './unlock.ts'
 import { ALTROOT, type ImportedPool, READ_ONLY_ALTROOT } from './zfs/pool.ts'
 
@@ -80,11 +81,16 @@ export async function visit(request: VisitRequest, deps: VisitDeps): Promise<Vis
 
   const { pool, importedBy, fresh } = imported
   const backup = { ...request, pool, isPresent: () => isPresent(request.vdevs, deps) }
+  const tally = createTally()
+  const tell: VisitDeps['tell'] = (event) => {
+    tally.hear(event)
+    deps.tell(event)
+  }
   let finished: VisitReport
   try {
     await unlock({ ...request, pool }, deps)
     deps.onPhase('backing-up')
-    const result = await backUp(backup, deps)
+    const result = await backUp(backup, { ...deps, tell })
     const { outcome } = judge(result)
     // What somebody else has imported is theirs to scrub.
     const damage = importedBy === 'us' ? await scrub({ ...backup, outcome, fresh }, deps) : []
@@ -92,7 +98,8 @@ export async function visit(request: VisitRequest, deps: VisitDeps): Promise<Vis
   } catch (error) {
     const interrupted =
       signal.aborted || error instanceof DiskVanished || !(await isPresent(request.vdevs, deps))
-    finished = report({ outcome: interrupted ? 'interrupted' : 'failed', reason: explain(error) })
+    const outcome = interrupted ? 'interrupted' : 'failed'
+    finished = report({ ...tally.soFar(), outcome, reason: explain(error) })
     if (error instanceof DeadlineExceeded && !(await answersAtAll(deps))) {
       deps.tell({ kind: 'backup-finished', disk: disk.name, pool, report: finished })
       return { kind: 'stuck', report: finished, reason: `ZFS does not answer: ${messageOf(error)}` }

@@ -61,6 +61,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'explain.ts',
   ],
   'unlock.ts': ['core', 'errors.ts', 'events.ts', 'config.ts', 'zfs'],
+  'tally.ts': ['core', 'events.ts'],
   'visit.ts': [
     'core',
     'errors.ts',
@@ -70,6 +71,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'linux',
     'backup.ts',
     'scrub.ts',
+    'tally.ts',
     'unlock.ts',
   ],
   'diskAnswer.ts': ['core', 'control', 'linux'],

@@ -12,7 +12,8 @@ scenario(
   async (s) => {
     const home = await setUpHome(s)
     const { nas, disk } = home
-    await writeBigFile(nas)
+    // It takes a while until the command has been started, let alone has been heard.
+    await writeBigFile(nas, { sizeMb: 150 })
     await startService(nas)
     const watch = watchPool(nas, disk)
     const before = nas.journal.mark()

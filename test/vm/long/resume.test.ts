@@ -20,7 +20,8 @@ import { plugSlowly, untilPartlyReceived, writeBigFile } from '../slowVisit.ts'
 const photosMb = 12
 
 scenario('interrupted and resumed 3 times in one dataset', async (s) => {
-  const filmMb = 40
+  // Each stop lets through what is on its way already, which is much on a slow machine.
+  const filmMb = 150
   const { home, disk, start } = await halfReceived(s, { filmMb })
   const { nas } = home
   await interruptAgain(home, disk, 2)
@@ -34,7 +35,7 @@ scenario('interrupted and resumed 3 times in one dataset', async (s) => {
 
 scenario('interrupted and resumed 10 times in one dataset that is sent raw', async (s) => {
   const { home, disk, start } = await halfReceived(s, {
-    filmMb: 120,
+    filmMb: 400,
     prepare: `
       head -c 32 /dev/urandom > /root/key
       zfs destroy -r tank/photos
@@ -65,7 +66,7 @@ scenario('interrupted and resumed 10 times in one dataset that is sent raw', asy
 scenario(
   'a token for a snapshot that was renamed is used; without its snapshot, it is sent anew',
   async (s) => {
-    const { home, disk, start } = await halfReceived(s, { filmMb: 30 })
+    const { home, disk, start } = await halfReceived(s, { filmMb: 120 })
     const { nas } = home
     const snapshot = (await nas.script('zfs list -H -o name -t snapshot tank/photos')).trim()
     await nas.run(['zfs', 'rename', snapshot, 'tank/photos@renamed'])
@@ -93,7 +94,7 @@ async function halfReceived(
   s: Scenario,
   { filmMb, prepare = '' }: { readonly filmMb: number; readonly prepare?: string },
 ): Promise<{ readonly home: Home; readonly disk: BackupDisk; readonly start: number }> {
-  const home = await setUpHome(s)
+  const home = await setUpHome(s, { sizeMb: 1200 })
   const { nas, disk } = home
   await nas.script(`for name in home docs scratch; do zfs destroy -r tank/$name; done\n${prepare}`)
   await writeBigFile(nas, { sizeMb: filmMb })
