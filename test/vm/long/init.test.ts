@@ -65,10 +65,12 @@ scenario('init: a new disk, first visit, adopt with an older copy; a mounted dis
   `)
   expect(properties.trim().split('\n')).toEqual(['12', 'off', 'lz4', 'off', 'none', 'off'])
 
-  // As on a machine that has not heard of the disk yet.
+  // As on a machine that has not heard of the disk yet, and that it is plugged into anew.
+  await nas.pull(image)
   await nas.writeFile(configFile, text, { mode: '0640' })
   await nas.script('echo more > /tank/docs/more; zpool sync tank')
   await startService(nas)
+  await nas.plug(image, { serial })
   const again = { ...disk, name: 'again' }
   const asked = nas.journal.mark()
   const adopted = await walkaway('adopt', serial, '--name', again.name)
