@@ -10,7 +10,8 @@
 // The rest is adapters: zfs/ (the zfs and zpool commands), linux/ (udev, block devices, systemd, journal), control/.
 
 import { resolve } from 'node:path'
-import { Command, CommanderError, Option } from 'commander'
+import { Argument, Command, CommanderError, Option } from 'commander'
+import { completionScripts, type Shell, shells } from './cli/completionScripts.ts'
 import { compileLate } from './cli/memory.ts'
 import { BadInput, messageOf } from './errors.ts'
 import { version } from './version.ts'
@@ -327,6 +328,31 @@ Each line is ok, a warning or a problem, and says what mends it. Exit code 1: th
     .action(async (checked: string | undefined) => {
       const { runConfigCheck } = await import('./cli/config.ts')
       exitCode = await runConfigCheck({ file: checked ?? file(), ...streams })
+    })
+
+  program
+    .command('completion')
+    .addArgument(new Argument('<shell>', 'json: every command with its help').choices([...shells, 'json']))
+    .description('print the completion script for a shell; the package has installed it already')
+    .addHelpText(
+      'after',
+      examples('walkaway completion bash > ~/.local/share/bash-completion/completions/walkaway'),
+    )
+    .action(async (asked: Shell | 'json') => {
+      const { describeCommands } = await import('./cli/complete.ts')
+      streams.stdout.write(
+        asked === 'json'
+          ? `${JSON.stringify({ version: 1, commands: describeCommands(program) }, null, 2)}\n`
+          : completionScripts[asked],
+      )
+    })
+
+  program
+    .command('__complete', { hidden: true })
+    .argument('[words...]', 'what is typed so far')
+    .action(async (words: readonly string[]) => {
+      const { runComplete } = await import('./cli/complete.ts')
+      exitCode = await runComplete({ program, words, configFile: file(), stdout: streams.stdout })
     })
 
   await program.parseAsync(argv)

@@ -19,6 +19,8 @@ const forBuilding = {
   'dpkg-dev': ['/usr/bin/dpkg-architecture'],
   // A terminal for the tests.
   tmux: ['/usr/bin/tmux'],
+  // For the manual pages' warnings.
+  'groff-base': ['/usr/bin/groff'],
 }
 const forMachine = {
   'qemu-system-x86': ['/usr/bin/qemu-system-x86_64'],

@@ -170,7 +170,7 @@ export function parseRequest(line: string): ParsedRequest {
   if (spoken.data['version'] !== protocolVersion)
     return {
       kind: 'bad',
-      why: `this daemon speaks version ${protocolVersion} of its protocol, the request says ${brief(spoken.data['version'])}; after an upgrade: systemctl restart walkaway`,
+      why: `this daemon speaks version ${protocolVersion} of its protocol, the request says ${scalarOf(spoken.data['version'])}; after an upgrade: systemctl restart walkaway`,
     }
   const request = requestShape.safeParse(json.value)
   return request.success
@@ -232,7 +232,12 @@ function deepest(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue | undefi
   )
 }
 
-function brief(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'nothing')
+/** Lists and maps are not written out: nested deeply enough, they overflow the stack. */
+function scalarOf(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  return brief(typeof value === 'object' && value !== null ? 'something else' : String(value))
+}
+
+function brief(text: string): string {
   return text.length > 200 ? `${text.slice(0, 200)}…` : text
 }

@@ -7,6 +7,7 @@ import { BadInput, messageOf } from '../errors.ts'
 import { eventKinds } from '../eventKinds.ts'
 import { bundleProgram, readLicence } from './bundle.ts'
 import { renderCatalog } from './catalog.ts'
+import { renderConfigManual } from './configManual.ts'
 import { strippedModule, writeDeb } from './deb.ts'
 import { makeConfigSchema } from './schema.ts'
 
@@ -44,6 +45,8 @@ async function main(): Promise<void> {
   if (udevModule === null) {
     process.stderr.write('the udev module was not built: the package will use udevadm instead\n')
   }
+  const seconds = epochSeconds()
+  const configSchema = makeConfigSchema()
   const path = writeDeb(
     {
       root,
@@ -52,9 +55,13 @@ async function main(): Promise<void> {
       udevModule,
       udevLicence: existsSync(udevFolder) ? [readLicence(udevFolder)] : [],
       catalog: renderCatalog(eventKinds),
-      configSchema: `${JSON.stringify(makeConfigSchema(), null, 2)}\n`,
+      configSchema: `${JSON.stringify(configSchema, null, 2)}\n`,
+      configManual: renderConfigManual(configSchema, {
+        version,
+        date: new Date(seconds * 1000).toISOString().slice(0, 10),
+      }),
     },
-    { outFolder: join(root, 'build'), epochSeconds: epochSeconds() },
+    { outFolder: join(root, 'build'), epochSeconds: seconds },
   )
   process.stdout.write(`${path}\n`)
 }

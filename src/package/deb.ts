@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { completionPaths, completionScripts, shells } from '../cli/completionScripts.ts'
 import { BadInput, CommandFailed } from '../errors.ts'
 import type { Bundle } from './bundle.ts'
 
@@ -38,6 +39,8 @@ export interface PackageParts {
   readonly udevLicence: Bundle['licences']
   readonly catalog: string
   readonly configSchema: string
+  /** walkaway.yaml(5), as roff. */
+  readonly configManual: string
 }
 
 const launcher = `#!/bin/sh
@@ -46,7 +49,7 @@ exec /usr/bin/node /usr/lib/walkaway/main.mjs "$@"
 
 /** Everything in the package but its control files. */
 export function listFiles(parts: PackageParts): readonly PackagedFile[] {
-  const { root, bundle, udevModule, udevLicence, catalog, configSchema } = parts
+  const { root, bundle, udevModule, udevLicence, catalog, configSchema, configManual } = parts
   const plain = (path: string, contents: string | Uint8Array): PackagedFile => ({
     path,
     contents,
@@ -67,6 +70,8 @@ export function listFiles(parts: PackageParts): readonly PackagedFile[] {
     plain('/usr/share/doc/walkaway/copyright', renderCopyright(root, [...bundle.licences, ...udevLicence])),
     zipped('CHANGELOG.md', '/usr/share/doc/walkaway/changelog.gz'),
     zipped('docs/walkaway.1', '/usr/share/man/man1/walkaway.1.gz'),
+    plain('/usr/share/man/man5/walkaway.yaml.5.gz', gzipSync(configManual, { level: 9 })),
+    ...shells.map((shell) => plain(completionPaths[shell], completionScripts[shell])),
   ]
 }
 

@@ -122,7 +122,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'metricsFile.ts',
   ],
   'main.ts': ['errors.ts', 'version.ts', 'cli'],
-  package: ['errors.ts', 'eventKinds.ts', 'config'],
+  package: ['errors.ts', 'eventKinds.ts', 'config', 'cli'],
 }
 /** Besides linux/run.ts: what lives as long as a visit or the service does is no command with a deadline. */
 const mayStartPrograms = [

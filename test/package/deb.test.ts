@@ -24,6 +24,7 @@ const parts: PackageParts = {
   udevLicence: [],
   catalog: 'the catalog\n',
   configSchema: '{}\n',
+  configManual: '.TH WALKAWAY.YAML 5\n',
 }
 
 let folder: string
@@ -56,11 +57,15 @@ describe.runIf(hasDpkg)('the .deb', () => {
       '-rw-r--r-- ./usr/lib/walkaway/main.mjs',
       '-rw-r--r-- ./usr/lib/walkaway/status-ABC.mjs',
       '-rw-r--r-- ./usr/lib/walkaway/udev.node',
+      '-rw-r--r-- ./usr/share/bash-completion/completions/walkaway',
       '-rw-r--r-- ./usr/share/doc/walkaway/changelog.gz',
       '-rw-r--r-- ./usr/share/doc/walkaway/copyright',
       '-rw-r--r-- ./usr/share/doc/walkaway/examples/config.example.yaml',
+      '-rw-r--r-- ./usr/share/fish/vendor_completions.d/walkaway.fish',
       '-rw-r--r-- ./usr/share/man/man1/walkaway.1.gz',
+      '-rw-r--r-- ./usr/share/man/man5/walkaway.yaml.5.gz',
       '-rw-r--r-- ./usr/share/walkaway/config.schema.json',
+      '-rw-r--r-- ./usr/share/zsh/vendor-completions/_walkaway',
       '-rwxr-xr-x ./usr/bin/walkaway',
     ])
     const folders = entries.filter(({ path }) => path.endsWith('/'))
