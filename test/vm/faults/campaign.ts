@@ -71,7 +71,8 @@ const lineOf = (name: FaultKind | 'all', of: readonly RoundResult[]): readonly s
     sum(({ plugged }) => plugged),
     sum(({ resumed }) => resumed),
     `${(most(({ recoveryMs }) => recoveryMs) / 1000).toFixed(0)} s`,
-    `${most(({ statusMs }) => statusMs)} ms`,
+    `${most(({ statusMs }) => statusMs.median)} ms`,
+    `${most(({ statusMs }) => statusMs.slowest)} ms`,
     sum(({ violations }) => violations.length),
   ]
 }
