@@ -99,7 +99,9 @@ export async function makeRoom(
 
 /**
  * Waits until `isEnough`, or all that was destroyed is free, or for long enough. What was received of a dataset is freed in
- * the background, too, once it is given up: without that the next one would find the disk full, however small it is.
+ * the background, too, once it is given up: without that the next one would find the disk full, however small it is. ZFS
+ * writes to what was freed only two transaction groups later (TXG_DEFER_SIZE), although it is shown as available at once;
+ * `zpool sync` waits for as many (txg_wait_synced()).
  */
 export async function waitForRoom(
   isEnough: (availableBytes: number) => boolean,
@@ -112,6 +114,7 @@ export async function waitForRoom(
     const { availableBytes, freeingBytes } = await look(pool, deps)
     return freeingBytes === 0 || isEnough(availableBytes)
   }, FREEING_MS)
+  await deps.pools.sync(pool, isPresent)
 }
 
 const without = (copy: Dataset, gone: ReadonlySet<SnapshotGuid>): Dataset => ({

@@ -123,6 +123,8 @@ export function createFakePools(state: FakeState): Pools {
         const found = await requireDisk(pool, isPresent)
         writablePool(state, pool)
         writeOut(found, 'zpool sync')
+        found.availableBytes += found.deferredBytes
+        found.deferredBytes = 0n
       }),
     exportPool: (pool, isPresent, { unloadKeys } = { unloadKeys: false }) =>
       verb(state, { verb: 'pools.exportPool', about: pool }, async () => {
@@ -199,14 +201,15 @@ export function createFakePools(state: FakeState): Pools {
     availableBytes: (pool) =>
       verb(state, { verb: 'pools.availableBytes', about: pool }, () => {
         importedPool(pool)
-        return usablePool(state, pool).availableBytes
+        const { availableBytes, deferredBytes } = usablePool(state, pool)
+        return availableBytes + deferredBytes
       }),
     usage: (pool) =>
       verb(state, { verb: 'pools.usage', about: pool }, () => {
         const found = importedPool(pool)
         const freed = found.freeingBytes > 500_000n ? 500_000n : found.freeingBytes
         found.freeingBytes -= freed
-        found.availableBytes += freed
+        found.deferredBytes += freed
         const { availableBytes, freeingBytes } = found
         return { sizeBytes: SIZE, allocatedBytes: SIZE - availableBytes, freeingBytes }
       }),

@@ -69,6 +69,8 @@ export interface FakePool {
   availableBytes: bigint
   /** Of what was destroyed: some of it becomes available with every look at it. */
   freeingBytes: bigint
+  /** Freed, and shown as available, but not to be written to before the next `zpool sync`. */
+  deferredBytes: bigint
   scan: Scan
   dataErrors: bigint
   /** Counted since it was imported. */
@@ -166,6 +168,7 @@ export function addPool(
     lastUser: null,
     availableBytes: 1n << 40n,
     freeingBytes: 0n,
+    deferredBytes: 0n,
     scan: { kind: 'none' },
     dataErrors: 0n,
     damaged: [],
