@@ -76,6 +76,8 @@ export interface BackupResult {
   readonly sentBytes: number
   readonly failures: readonly DatasetFailure[]
   readonly space: DiskSpace | null
+  /** That ZFS remembered of the disk when it was read back. */
+  readonly dataErrors: bigint
 }
 
 /**
@@ -136,7 +138,7 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   })
   signal.throwIfAborted()
 
-  const verified = await verify(
+  const { verified, dataErrors } = await verify(
     tasks.filter((task) => endings.get(task) === 'done'),
     { request, deps, fail, lacksRoom },
   )
@@ -156,6 +158,7 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     sentBytes: meter.sentBytes(),
     failures,
     space: await measureSpace(missingBytes, request, deps),
+    dataErrors,
   }
 }
 
@@ -275,7 +278,10 @@ function tellPlan(
 }
 
 /** Reads back from the disk what it holds. Only a snapshot with the source's GUID counts; exit codes do not. */
-async function verify(tasks: readonly Task[], { request, deps, fail }: Context): Promise<readonly Task[]> {
+async function verify(
+  tasks: readonly Task[],
+  { request, deps, fail }: Context,
+): Promise<{ readonly verified: readonly Task[]; readonly dataErrors: bigint }> {
   deps.onPhase('verifying')
   await deps.pools.sync(request.pool, request.isPresent)
   const onDisk = byName((await deps.zfs.observeIfPresent(rootOnDisk(request))) ?? [])
@@ -287,27 +293,14 @@ async function verify(tasks: readonly Task[], { request, deps, fail }: Context):
       fail(task.source.name, `@${state?.name} should be on the disk but could not be read back from it`)
     return found === true
   })
-  const { dataErrors, errors } = await deps.pools.health(request.pool)
-  if (dataErrors !== null && dataErrors > 0n)
-    fail(rootOnDisk(request), describeDataErrors(dataErrors, request.pool))
-  else if (errors.checksum > 0n)
+  const { errors, dataErrors } = await deps.pools.health(request.pool)
+  if (errors.checksum > 0n)
     fail(
       rootOnDisk(request),
       `${errors.checksum} blocks of this disk were not as their checksums say, and had to be repaired from a second copy; the disk may be failing: replace it if that happens again`,
     )
   deps.tell({ kind: 'verified', disk: request.disk.name, pool: request.pool, datasets: verified.length })
-  return verified
-}
-
-/** Most are of the moment when the disk was pulled out, and of nothing that was sent again since. */
-function describeDataErrors(count: bigint, pool: PoolName): string {
-  const byHand = ['import -N', 'scrub -w', 'clear', 'export'].map((verb) => `zpool ${verb} ${pool}`)
-  const many = count === 1n ? '1 data error' : `${count} data errors`
-  return (
-    `ZFS remembers ${many} on this disk. After a disk was pulled out in the middle that is common, and mostly nothing ` +
-    `is damaged: once it is safe to remove, check it and make ZFS forget them with: ${byHand.join(' && ')}; ` +
-    'then plug it in again. If they come back, replace the disk'
-  )
+  return { verified, dataErrors: dataErrors ?? 0n }
 }
 
 /** Drops the bookmarks and holds that the verified states have replaced. Each step may be done twice. */

@@ -1,8 +1,8 @@
-// Scrubs a disk at the end of a visit, when it is time: begins or goes on, waits, pauses when the visit must end. When it is
-// time is core/scrub.ts. The backup is on the disk and was read back before: nothing here takes that back.
+// Scrubs a disk at the end of a visit, when it is time, or when ZFS remembers errors, as after a disk was pulled out: begins or
+// goes on, waits, pauses when the visit must end. When it is time is core/scrub.ts. The backup is on the disk and was read back before: nothing here takes that back.
 
 import type { BackupDeps, BackupRequest } from './backup.ts'
-import { type DatasetFailure, datasetName, type Outcome } from './core/model.ts'
+import { type DatasetFailure, datasetName, type Outcome, type PoolName } from './core/model.ts'
 import { planScrub, type ScanProgress } from './core/scrub.ts'
 import { messageOf } from './errors.ts'
 import type { PoolHealth } from './zfs/pool.ts'
@@ -15,8 +15,14 @@ export interface ScrubRequest
   extends Pick<BackupRequest, 'disk' | 'pool' | 'config' | 'isPresent' | 'signal'> {
   /** How the backup went. */
   readonly outcome: Outcome
+  /** That ZFS remembered when the backup was read back. */
+  readonly dataErrors: bigint
   /** The pool was imported for this visit, and so has only errors that were written to the disk or found since. */
   readonly fresh: boolean
+  /** It was imported by walkaway: what somebody else has imported is theirs to scrub. */
+  readonly ours: boolean
+  /** When the visit began. */
+  readonly startedAt: Date
 }
 
 /** ZFS writes in bursts of seconds: nobody sees more by asking more often. */
@@ -30,37 +36,63 @@ const mostNames = 5
 
 /**
  * What was found wrong with the disk, or why it could not be looked at. Never throws; without the disk, or told to end, it
- * ends early and says nothing: the scrub goes on at the next visit.
+ * ends early, and the scrub goes on at the next visit: until it has ended, errors that ZFS remembers stand.
  */
 export async function scrub(request: ScrubRequest, deps: ScrubDeps): Promise<readonly DatasetFailure[]> {
   const { pool, config, isPresent, signal } = request
-  if (config.finish.scrubEveryMs === null || request.outcome === 'failed' || signal.aborted) return []
+  if (request.outcome === 'failed') return []
   const failure = (reason: string): DatasetFailure => ({ dataset: datasetName(pool), reason })
+  const open = request.dataErrors > 0n ? [failure(describeDataErrors(request))] : []
+  if (!request.ours || signal.aborted) return open
   try {
     const before = await deps.pools.health(pool)
-    const { scan, dataErrors } = before
-    const now = deps.now()
-    const plan = planScrub({ scan, dataErrors, everyMs: config.finish.scrubEveryMs, now })
-    // With errors that were not there when the backup was read back, one has ended since that went on by itself.
-    const endedSince = request.outcome === 'complete' && (dataErrors ?? 0n) > 0n
-    if (plan.kind === 'none' && !endedSince) return []
-    deps.onPhase('scrubbing')
-    if (plan.kind !== 'none') {
-      if (plan.because !== 'running') await deps.pools.scrub(pool, isPresent)
-      deps.tell({ kind: 'scrub-started', disk: request.disk.name, pool, because: plan.because })
+    const { scan } = before
+    const remembered = before.dataErrors ?? 0n
+    const everyMs = config.finish.scrubEveryMs
+    const plan = planScrub({ scan, dataErrors: before.dataErrors, everyMs, now: deps.now() })
+    if (plan.kind === 'none') {
+      if (remembered === 0n || scan.kind !== 'finished') return open
+      const endedSince = scan.at.getTime() >= request.startedAt.getTime()
+      return asFailures(await judgeEnd({ health: before, hung: false }, request, deps, endedSince))
     }
-    const end = plan.kind === 'none' ? { health: before, hung: false } : await waitForEnd(request, deps)
-    if (end === 'ended-early') return []
+    deps.onPhase('scrubbing')
+    if (plan.because !== 'running') await deps.pools.scrub(pool, isPresent)
+    deps.tell({ kind: 'scrub-started', disk: request.disk.name, pool, because: plan.because })
+    const end = await waitForEnd(request, deps)
+    if (end === 'ended-early') return open
     if (end === 'stalled') {
       await deps.pools.pauseScrub(pool, isPresent)
       return [failure('its scrub does not get on; it is paused, and goes on at the next visit')]
     }
-    const reason = await tellEnd(end, request, deps)
-    return reason === null ? [] : [failure(reason)]
+    return asFailures(
+      await judgeEnd(remembered > 0n ? await forget(end, pool, deps) : end, request, deps, true),
+    )
   } catch (error) {
-    if (signal.aborted || !(await isPresent())) return []
+    if (signal.aborted || !(await isPresent())) return open
     return [failure(`it could not be scrubbed: ${messageOf(error)}`)]
   }
+
+  function asFailures(reason: string | null): readonly DatasetFailure[] {
+    return reason === null ? [] : [failure(reason)]
+  }
+}
+
+/** Most are of the moment when the disk was pulled out, and of nothing that was not sent again since. */
+function describeDataErrors({ dataErrors: count, pool, ours }: ScrubRequest): string {
+  const many = count === 1n ? '1 data error' : `${count} data errors`
+  const next = ours
+    ? 'a scrub tells; it was not finished, and goes on at the next visit'
+    : `this tells: zpool scrub -w ${pool} && zpool clear ${pool}`
+  return `ZFS remembers ${many} on this disk. After a disk was pulled out in the middle that is common, and mostly nothing is damaged: ${next}`
+}
+
+/** Errors of a pull that a whole scrub did not find again are told for good to be none: `zpool clear`. */
+async function forget(end: Ended, pool: PoolName, deps: ScrubDeps): Promise<Ended> {
+  const { scan, errors } = end.health
+  if (scan.kind !== 'finished' || scan.errors > 0n) return end
+  await deps.pools.clear(pool)
+  const { dataErrors } = await deps.pools.health(pool)
+  return { ...end, health: { ...end.health, dataErrors, errors } }
 }
 
 interface Ended {
@@ -111,11 +143,12 @@ function tellProgress({ checkedBytes, totalBytes, leftMs }: ScanProgress, deps: 
   })
 }
 
-/** Returns what is wrong with the disk; null: nothing. */
-async function tellEnd(
+/** Returns what is wrong with the disk; null: nothing. `isNews`: nobody has been told yet how it ended. */
+async function judgeEnd(
   { health: { scan, errors, dataErrors }, hung }: Ended,
   { disk, pool, isPresent, fresh }: ScrubRequest,
   deps: ScrubDeps,
+  isNews: boolean,
 ): Promise<string | null> {
   if (scan.kind === 'resilvering')
     return 'its scrub gave way to a resilver: a device of it was replaced or came back; it begins anew at a visit after that'
@@ -125,7 +158,7 @@ async function tellEnd(
   const mayLookUp = fresh && !hung && errors.write === 0n
   const names = lost && mayLookUp ? await deps.pools.damagedFiles(pool, isPresent) : []
   const found = { repairedBytes: scan.repairedBytes, errors: Number(scan.errors), damaged: names.length }
-  deps.tell({ kind: 'scrub-finished', disk: disk.name, pool, ...found })
+  if (isNews) deps.tell({ kind: 'scrub-finished', disk: disk.name, pool, ...found })
   if (lost)
     return `the scrub found damage that could not be repaired${inWords(names)}; what is damaged on the disk is not on it any more, and the disk may be failing: replace it`
   return errors.checksum === 0n && scan.repairedBytes === 0

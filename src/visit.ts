@@ -92,8 +92,11 @@ export async function visit(request: VisitRequest, deps: VisitDeps): Promise<Vis
     deps.onPhase('backing-up')
     const result = await backUp(backup, { ...deps, tell })
     const { outcome } = judge(result)
-    // What somebody else has imported is theirs to scrub.
-    const damage = importedBy === 'us' ? await scrub({ ...backup, outcome, fresh }, deps) : []
+    const { dataErrors } = result
+    const damage = await scrub(
+      { ...backup, outcome, dataErrors, fresh, ours: importedBy === 'us', startedAt },
+      deps,
+    )
     finished = report(judge({ ...result, failures: [...result.failures, ...damage] }))
   } catch (error) {
     const interrupted =

@@ -198,13 +198,53 @@ describe('what a scrub finds', () => {
     })
   })
 
-  test('errors of an earlier pull that it does not find again: the next visit is complete', async () => {
-    const machine = scrubbed()
+  test.each([60 * day, null])(
+    'errors of a pull that it does not find again are forgotten in the same visit, scrubs every %s ms',
+    async (everyMs) => {
+      const machine = scrubbed(everyMs)
+      await visitOf(machine, 'offsite-1')
+      machine.state.calls.length = 0
+      poolOf(machine).dataErrors = 3n
+      expect((await visitOf(machine, 'offsite-1')).report).toMatchObject({
+        outcome: 'complete',
+        failures: [],
+      })
+      expect(scrubsOf(machine)).toHaveLength(1)
+      expect(machine.state.calls.map(({ verb }) => verb)).toContain('pools.clear')
+      await visitOf(machine, 'offsite-1')
+      expect(scrubsOf(machine)).toHaveLength(1)
+    },
+  )
+
+  test('until it has ended, errors of a pull stand', async () => {
+    const machine = scrubbed(null)
     await visitOf(machine, 'offsite-1')
     poolOf(machine).dataErrors = 3n
-    expect((await visitOf(machine, 'offsite-1')).report.outcome).toBe('partial')
+    const controller = new AbortController()
+    amidScrub(machine, () => controller.abort(new EndVisit('ejected')))
+    expect((await visitOf(machine, 'offsite-1', { signal: controller.signal })).report).toMatchObject({
+      outcome: 'partial',
+      reason: expect.stringContaining('3 data errors'),
+    })
+    machine.state.interference = {}
     expect((await visitOf(machine, 'offsite-1')).report.outcome).toBe('complete')
-    expect(scrubsOf(machine)).toHaveLength(2)
+  })
+
+  test('what it found stays damaged, without another scrub and without being told anew', async () => {
+    const machine = scrubbed(null)
+    await visitOf(machine, 'offsite-1')
+    poolOf(machine).dataErrors = 1n
+    poolOf(machine).damaged = ['/photos/a.jpg']
+    for (const scrubs of [1, 0]) {
+      machine.state.calls.length = 0
+      machine.told.length = 0
+      expect((await visitOf(machine, 'offsite-1')).report).toMatchObject({
+        outcome: 'partial',
+        reason: expect.stringContaining('a.jpg'),
+      })
+      expect(scrubsOf(machine)).toHaveLength(scrubs)
+      expect(machine.story().filter((kind) => kind === 'scrub-finished')).toHaveLength(scrubs)
+    }
   })
 
   test('blocks that were wrong when they were read, without any scrub: partial', async () => {

@@ -56,11 +56,13 @@ export function planScrub({
   readonly scan: Scan
   /** Damaged files that ZFS remembers; null: it does not say. */
   readonly dataErrors: bigint | null
-  /** null: never. */
+  /** null: only when ZFS remembers errors that no scrub has found. */
   readonly everyMs: number | null
   readonly now: Date
 }): ScrubPlan {
-  if (everyMs === null) return { kind: 'none', because: 'switched-off' }
+  // Only a scrub tells what of them is left: most are of a moment when the disk was pulled out. What the last one found stays.
+  const hasNewErrors = (dataErrors ?? 0n) > 0n && (scan.kind !== 'finished' || scan.errors === 0n)
+  if (everyMs === null && !hasNewErrors) return { kind: 'none', because: 'switched-off' }
   switch (scan.kind) {
     case 'resilvering':
       return { kind: 'none', because: 'resilvering' }
@@ -68,13 +70,12 @@ export function planScrub({
     case 'running':
       return { kind: 'go-on', because: scan.kind }
     case 'none':
-      return { kind: 'begin', because: 'never' }
+      return { kind: 'begin', because: hasNewErrors ? 'new-errors' : 'never' }
     case 'finished': {
+      if (hasNewErrors) return { kind: 'begin', because: 'new-errors' }
       const ageMs = now.getTime() - scan.at.getTime()
       // A date in the future was written by a clock that was wrong: nobody knows how old it is.
-      if (ageMs >= everyMs || ageMs < -dayMs) return { kind: 'begin', because: 'old' }
-      // Only a scrub tells what of them is left: most are of a moment when the disk was pulled out.
-      if (scan.errors === 0n && (dataErrors ?? 0n) > 0n) return { kind: 'begin', because: 'new-errors' }
+      if (ageMs >= (everyMs ?? ageMs) || ageMs < -dayMs) return { kind: 'begin', because: 'old' }
       return { kind: 'none', because: 'not-due' }
     }
   }

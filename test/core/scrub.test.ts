@@ -38,8 +38,14 @@ describe('a scrub', () => {
     expect(plan(ago(1), { dataErrors: null })).toBe('none: not-due')
   })
 
-  test('never is never', () => {
-    for (const scan of [ago(1000), { kind: 'none' }, { kind: 'paused', ...progress }] as const)
-      expect(plan(scan, { everyMs: null, dataErrors: 3n })).toBe('none: switched-off')
+  test('never is never, but for errors that no scrub has found', () => {
+    const paused: Scan = { kind: 'paused', ...progress }
+    for (const scan of [ago(1000), { kind: 'none' }, paused] as const)
+      expect(plan(scan, { everyMs: null })).toBe('none: switched-off')
+    expect(plan({ kind: 'none' }, { everyMs: null, dataErrors: 3n })).toBe('begin: new-errors')
+    expect(plan(ago(1000), { everyMs: null, dataErrors: 3n })).toBe('begin: new-errors')
+    expect(plan(paused, { everyMs: null, dataErrors: 3n })).toBe('go-on: paused')
+    expect(plan(ago(1000, 3n), { everyMs: null, dataErrors: 3n })).toBe('none: switched-off')
+    expect(plan({ kind: 'resilvering' }, { everyMs: null, dataErrors: 3n })).toBe('none: resilvering')
   })
 })
