@@ -12,6 +12,7 @@
 import { resolve } from 'node:path'
 import { Argument, Command, CommanderError, Option } from 'commander'
 import { completionScripts, type Shell, shells } from './cli/completionScripts.ts'
+import { watchReader } from './cli/lostReader.ts'
 import { compileLate } from './cli/memory.ts'
 import { BadInput, messageOf } from './errors.ts'
 import { version } from './version.ts'
@@ -34,6 +35,9 @@ function onInterrupt(): AbortSignal {
     process.once(signal, () => controller.abort())
   return controller.signal
 }
+
+// A reader that went away (`walkaway status | head -1`) is not a failure of ours.
+const reader = watchReader(streams, () => process.exit(0))
 
 const examples = (...lines: readonly string[]): string =>
   `\nExamples:\n${lines.map((line) => `  ${line}\n`).join('')}`
@@ -79,6 +83,7 @@ Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 the daemon is not ru
     )
     .addHelpText('after', examples('walkaway daemon --log-format plain', 'systemctl start walkaway'))
     .action(async (options: { logFormat?: 'journal' | 'json' | 'plain' }) => {
+      reader.outlive()
       compileLate()
       const { runDaemon } = await import('./cli/daemon.ts')
       exitCode = await runDaemon({ file: file(), logFormat: options.logFormat ?? null })
@@ -211,6 +216,7 @@ code 4).`,
         devices: string[],
         options: { name?: string; encrypt?: boolean; yesErase: readonly string[] },
       ) => {
+        reader.outlive()
         const { runInit } = await import('./cli/init.ts')
         exitCode = await runInit({
           devices,
@@ -235,6 +241,7 @@ code 4).`,
     .addHelpText('after', examples('walkaway adopt', 'walkaway adopt /dev/sdb --name offsite-1 --dry-run'))
     .action(
       async (device: string | undefined, options: { name?: string; keyFile?: string; dryRun?: boolean }) => {
+        reader.outlive()
         const { runAdopt } = await import('./cli/adopt.ts')
         exitCode = await runAdopt({
           device: device ?? null,
@@ -285,6 +292,7 @@ code 4).`,
       ),
     )
     .action(async (disk: string, dataset: string | undefined, options: RestoreFlags) => {
+      reader.outlive()
       const { runRestore } = await import('./cli/restore.ts')
       exitCode = await runRestore({
         disk,
@@ -368,6 +376,4 @@ function exitCodeOf(error: unknown): number {
   return error instanceof BadInput ? 2 : 1
 }
 
-// A reader that went away (`walkaway status | head -1`) is not a failure of ours.
-process.stdout.on('error', () => process.exit(0))
 process.exit(await main(process.argv).catch(exitCodeOf))

@@ -1,6 +1,7 @@
 // `walkaway adopt DEVICE --name NAME`: a disk that has a pool already. Looks into the pool without mounting or writing
 // anything, says what it has of the sources and what the first visit will do, and puts it into the configuration.
 import type { DiskEntry } from '../config/addDisk.ts'
+import { findSecretFileFault } from '../config/load.ts'
 import type { Config } from '../config.ts'
 import { findKin } from '../core/adoption.ts'
 import { type Dataset, datasetName, diskName } from '../core/model.ts'
@@ -51,6 +52,9 @@ export async function runAdopt(options: AdoptOptions): Promise<0 | 1 | 2 | 4> {
   const { configFile, stdout, stderr, dryRun, socket = controlSocket } = options
   const say = (text: string): unknown => stderr.write(`walkaway: ${oneLine(text)}\n`)
   const config = await usableConfig(configFile)
+  // A configuration that names such a file is refused as a whole, and every other disk with it.
+  const keyFault = options.keyFile === null ? null : await findSecretFileFault('--key-file', options.keyFile)
+  if (keyFault !== null) throw new BadInput(`${keyFault}; nothing was changed`)
   const machine = options.machine ?? (await machineOf(stderr))
   const seen: Seen = {
     devices: await machine.scan(),

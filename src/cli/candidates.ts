@@ -31,13 +31,19 @@ export function whyNotErase(each: WholeDisk, look: Look): string | null {
   if (known !== undefined) return `it is configured already, as ${known.name}`
   const users = holders.get(disk.node) ?? []
   if (users.length > 0) return `it is in use: ${users.join(', ')}`
-  if (disk.serials.length === 0) return 'it has no serial number: it could not be told from another disk'
+  const [serial] = disk.serials
+  if (serial === undefined) return 'it has no serial number: it could not be told from another disk'
+  const twin = wholeDisks(look.devices).find(
+    (other) => other.disk.syspath !== disk.syspath && other.disk.serials.includes(serial),
+  )
+  if (twin !== undefined)
+    return `${twin.disk.node} has the serial ${serial}, too: unplug the one that is not meant`
   return null
 }
 
 /**
  * The disk that is meant: by its node, with or without `/dev/`, by a link to it, or by its serial. Throws `BadInput` for a
- * partition, for none, and for a serial that several report.
+ * partition, for none, and for a link or a serial that several have.
  */
 export function findDisk(wanted: string, devices: readonly BlockDevice[]): WholeDisk {
   const isNamed = ({ node, links }: BlockDevice): boolean =>
@@ -50,7 +56,12 @@ export function findDisk(wanted: string, devices: readonly BlockDevice[]): Whole
     })
   }
   const all = wholeDisks(devices)
-  const named = all.find(({ disk }) => isNamed(disk))
+  // Which of them the link leads to at the moment says nothing.
+  const [named, namesake] = all.filter(({ disk }) => isNamed(disk))
+  if (named !== undefined && namesake !== undefined)
+    throw new BadInput(`${wanted} is a name of ${named.disk.node} and of ${namesake.disk.node}`, {
+      hint: 'name one of them by its device',
+    })
   if (named !== undefined) return named
   const [bySerial, another] = all.filter(({ disk }) => disk.serials.some((serial) => serial === wanted))
   if (another !== undefined)

@@ -92,7 +92,7 @@ export async function runInit(options: InitOptions): Promise<0 | 1 | 2 | 4> {
   const asker = openAsker(options.stdin, stdout, interrupted)
   const unconfirmed = await confirm(chosen, options.yesErase, asker).finally(() => asker?.close())
   if (unconfirmed !== null) return refuse(unconfirmed)
-  const changed = await whyNotNow(chosen, config, machine)
+  const changed = await whyNotNow({ plan, chosen }, config, machine)
   if (changed !== null) return refuse(changed)
   return interrupted.aborted
     ? refuse('interrupted')
@@ -242,7 +242,7 @@ async function confirm(
 
 /** A person thinks for a while: everything is looked at again, and each disk claimed once, before anything is done. */
 async function whyNotNow(
-  chosen: readonly WholeDisk[],
+  { plan, chosen }: Pick<Making, 'plan' | 'chosen'>,
   config: Config,
   machine: InitMachine,
 ): Promise<string | null> {
@@ -257,6 +257,12 @@ async function whyNotNow(
     if (claimed.kind === 'held') return `${disk.node} is not erased: in use by ${claimed.holders.join(', ')}`
     if (claimed.kind === 'gone') return `${disk.node} is gone`
     if (claimed.kind === 'failed') return `${disk.node} is not erased: ${claimed.reason}`
+  }
+  // The pool is made by these paths: a link may lead to a disk that was plugged in meanwhile.
+  for (const [at, path] of plan.devices.entries()) {
+    const node = chosen[at]?.disk.node ?? ''
+    if (path !== node && !(await machine.block.leadsTo(path, node)))
+      return `${path} does not lead to ${node} any more`
   }
   return null
 }

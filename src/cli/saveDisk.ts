@@ -6,7 +6,7 @@ import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { addDisk, type DiskEntry, isPlaceholder } from '../config/addDisk.ts'
 import { loadConfig } from '../config/load.ts'
-import { type Config, parseConfig, renderMistake } from '../config.ts'
+import { type Config, type ConfiguredDisk, parseConfig, renderMistake } from '../config.ts'
 import { askStatus } from '../control/client.ts'
 import { BadInput, messageOf } from '../errors.ts'
 import { replaceFile } from '../linux/replaceFile.ts'
@@ -59,8 +59,20 @@ async function changed(
   const others = config.disks.filter(({ name }) => name !== entry.name)
   if (JSON.stringify({ ...config, disks: others }) !== JSON.stringify(before))
     throw new BadInput(`adding ${entry.name} would change more of ${file} than that; nothing was changed`)
+  if (!config.disks.some((disk) => says(disk, entry)))
+    throw new BadInput(`${entry.name} would not stand in ${file} as it has to; nothing was changed there`, {
+      hint: 'what the disk of the example says besides its serial and its pool has to go first',
+    })
   return { path, text, config }
 }
+
+const says = ({ name, serials, pool, poolGuid, keyFile, luks }: ConfiguredDisk, entry: DiskEntry): boolean =>
+  name === entry.name &&
+  serials.join('\n') === entry.serials.join('\n') &&
+  pool === entry.pool &&
+  poolGuid === entry.poolGuid &&
+  keyFile === entry.keyFile &&
+  luks === null
 
 export type Told =
   | { readonly kind: 'in-force' }

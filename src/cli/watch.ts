@@ -8,7 +8,7 @@ import { oneLine } from '../linux/oneLine.ts'
 import { controlSocket, stateDirectory } from './places.ts'
 import { offlineAnswer, type RememberedDisk, recallVisits, rememberedDisks } from './remembered.ts'
 import { daemonAway, renderRemembered, renderStatus, stateInWords } from './statusText.ts'
-import { clip, indented, type Look, lookOf, type Output, paint } from './words.ts'
+import { clip, indented, type Look, lookOf, type Output, paint, sizeOf } from './words.ts'
 
 export interface WatchOptions {
   readonly json: boolean
@@ -148,7 +148,7 @@ function createFullScreen(stdout: Output, now: () => Date): Display {
   return {
     show(sight) {
       const { colour } = lookOf(stdout)
-      const { columns = 80, rows = 24 } = stdout
+      const { columns, rows } = sizeOf(stdout)
       const entering = lines === null ? enter : ''
       lines = renderFrame(sight, { now: now(), colour, columns, rows })
       const drawn = lines.map((line) => `${line}${restOfLine}`).join('\r\n')

@@ -23,7 +23,16 @@ export const lookOf = (
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): Look => ({
   colour: output.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb',
-  columns: output.isTTY === true ? (output.columns ?? 80) : null,
+  columns: output.isTTY === true ? sizeOf(output).columns : null,
+})
+
+/** A serial console says that it has no columns and no rows. */
+export const sizeOf = ({
+  columns = 0,
+  rows = 0,
+}: Output): { readonly columns: number; readonly rows: number } => ({
+  columns: columns > 0 ? columns : 80,
+  rows: rows > 0 ? rows : 24,
 })
 
 const codes = { green: 32, yellow: 33, red: 31, cyan: 36, bold: 1, dim: 2 } as const

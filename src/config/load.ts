@@ -153,7 +153,8 @@ async function findSecretFault(
   }
 }
 
-async function findSecretFileFault(key: string, path: string): Promise<string | null> {
+/** In a sentence, which names `key`, why a file is no place for a secret; null: it is one. */
+export async function findSecretFileFault(key: string, path: string): Promise<string | null> {
   const subject = `\`${key}\` names ${quote(path)}, which`
   try {
     const stats = await stat(path)

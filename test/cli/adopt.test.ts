@@ -1,6 +1,6 @@
 // `walkaway adopt` on the fake machine: what a disk has of the sources is found by GUID, the first visit is foretold, and
 // nothing is written to the disk.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -143,6 +143,15 @@ test('bad usage: a name that is taken, a pool name that is taken, no pool, no su
   await expect(adopt({ device: '/dev/nothing' })).rejects.toThrow(BadInput)
   expect(machine.state.calls.filter(({ verb }) => verb === 'pools.importPool')).toEqual([])
   expect(await adopt({ device: null })).toMatchObject({ code: 2 })
+})
+
+test('a key file that would have the whole configuration refused', async () => {
+  const keyFile = join(folder, 'key')
+  await expect(adopt({ keyFile })).rejects.toThrow(/does not exist/)
+  writeFileSync(keyFile, 'right', { mode: 0o600 })
+  chmodSync(keyFile, 0o644)
+  await expect(adopt({ keyFile })).rejects.toThrow(/everybody can read/)
+  unchanged()
 })
 
 test('a pool that cannot be let go of again is not configured', async () => {

@@ -298,6 +298,27 @@ describe('refused, and nothing is changed', () => {
     expectUntouched()
   })
 
+  test('a link that leads to another disk by the time the serial is typed', async () => {
+    let asked = 0
+    const block = { ...machine.block, holders: async () => [], leadsTo: async () => asked++ === 0 }
+    expect(await init({ typed: `${serial}\n`, parts: { block } })).toMatchObject({
+      code: 4,
+      stderr: expect.stringMatching(/does not lead to .* any more/),
+    })
+    expectUntouched()
+  })
+
+  test('another disk with its serial: what is typed would not tell which one is meant', async () => {
+    addBlank('twin')
+    const twin = machine.disk('twin').seq
+    const serials = devicesOf().find((device) => device.node === node)?.serials ?? []
+    const scan = async () =>
+      devicesOf().map((device) => (device.diskSeq === String(twin) ? { ...device, serials } : device))
+    const { code, stderr } = await init({ yesErase: [serial], parts: { scan } })
+    expect({ code, stderr }).toEqual({ code: 4, stderr: expect.stringMatching(/has the serial .*, too/) })
+    expectUntouched()
+  })
+
   test('interrupted at the question', async () => {
     const controller = new AbortController()
     controller.abort()
@@ -316,6 +337,25 @@ describe('bad usage', () => {
   ])('%s', async (_what, asked) => {
     await expect(init({ yesErase: [serial], ...asked })).rejects.toThrow(BadInput)
     expectUntouched()
+  })
+
+  test('a link that two disks have', async () => {
+    addBlank('other')
+    const link = '/dev/disk/by-uuid/1'
+    const scan = async () => devicesOf().map((device) => ({ ...device, links: [...device.links, link] }))
+    await expect(init({ devices: [link], yesErase: [serial], parts: { scan } })).rejects.toThrow(
+      /is a name of/,
+    )
+    expectUntouched()
+  })
+
+  test('the disk of the example has a key, and this one has none', async () => {
+    const keyFile = join(folder, 'a.key')
+    writeFileSync(keyFile, 'k', { mode: 0o600 })
+    const example = `serial: WD-WX52D91A0001, pool: offsite-1, poolGuid: 4425734906477738374, keyFile: ${keyFile}`
+    writeFileSync(configFile, `sources: [dataset: tank]\ndisks: { offsite-1: { ${example} } }\n`)
+    await expect(init({ yesErase: [serial] })).rejects.toThrow(/would not stand/)
+    expect(made()).toEqual([])
   })
 
   test('a configuration with mistakes, or none: before anything is done', async () => {

@@ -99,13 +99,13 @@ describe('the command', () => {
     await server?.close()
     server = null
   }
-  const watch = ({ terminal = false, json = false } = {}) =>
+  const watch = ({ terminal = false, json = false, columns = 80, rows = 24 } = {}) =>
     runWatch({
       json,
       interrupted: interrupted.signal,
       stdout: {
         write: (text) => void out.push(text),
-        ...(terminal ? { isTTY: true, columns: 80, rows: 24 } : {}),
+        ...(terminal ? { isTTY: true, columns, rows } : {}),
       },
       socket: join(folder, 'control.sock'),
       stateFolder: folder,
@@ -173,6 +173,14 @@ describe('the command', () => {
     expect(last.startsWith('\x1b[?7h\x1b[?25h\x1b[?1049l')).toBe(true)
     expect(last).toContain('in use: backing up')
     expect(last).not.toContain('Ctrl-C')
+  })
+
+  test('a serial console, which has no size', async () => {
+    await serve()
+    const ended = watch({ terminal: true, columns: 0, rows: 0 })
+    await saw('in use: backing up')
+    interrupted.abort()
+    expect(await ended).toBe(0)
   })
 
   test('what was safe before the daemon went is not called so after', async () => {
