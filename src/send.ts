@@ -78,17 +78,20 @@ export async function sendAll(
     // What is there from earlier visits is in nobody's way, whether it fails this time or not. What is to be received, or
     // brought to its place, above it, however far above, must come first: a container there would be in its way for ever.
     const missing = notThere(task.targetName)
-    const waitsFor = [...missing, ...(task.move?.kind === 'follow' ? notThere(task.move.from) : [])]
+    const above = [...missing, ...(task.move?.kind === 'follow' ? notThere(task.move.from) : [])]
+    // Read before anything is awaited, these are only tasks that come before it in the order: none waits in a circle.
+    const waitsFor = above.map((name) => [name, ended.get(name)] as const)
+    const originEnded = task.origin?.kind === 'of' ? ended.get(task.origin.of.targetName) : undefined
     let inTheWay = missing.find((name) => reserved.has(name))
     const gone = new Set<string>()
-    for (const name of waitsFor) {
-      const ending = await ended.get(name)
+    for (const [name, itsEnd] of waitsFor) {
+      const ending = await itsEnd
       if (ending === 'failed') inTheWay ??= name
       if (ending === 'gone') gone.add(name)
     }
     if (inTheWay !== undefined) return giveUp(task, explainMissingParent(inTheWay, request))
     // Sent or not: if the disk does not have the origin then, the clone is sent in full.
-    if (task.origin?.kind === 'of') await ended.get(task.origin.of.targetName)
+    await originEnded
     return limit(async () => {
       try {
         if (hangs !== null) throw hangs

@@ -40,12 +40,16 @@ export async function watchSource<T>(
   let over = false
   const watch = async (): Promise<void> => {
     let seenBytes = -1
-    for (let stillMs = 0; !(await until(async () => over, pollMs)); stillMs += pollMs) {
+    let stillMs = 0
+    let silentMs = 0
+    while (!(await until(async () => over, pollMs))) {
       const suspended = (await stateOf(source)) === 'SUSPENDED'
       const moves = sentBytes !== seenBytes || (await stateOf(disk)) === 'SUSPENDED'
       seenBytes = sentBytes
-      if (moves) stillMs = 0
-      if (stillMs < (suspended ? suspendedMs : stallMs)) continue
+      stillMs = moves ? 0 : stillMs + pollMs
+      // Counted from when it was suspended: it may have been looked through for long before.
+      silentMs = moves || !suspended ? 0 : silentMs + pollMs
+      if (stillMs < stallMs && silentMs < suspendedMs) continue
       const hours = Math.round(stallMs / 3_600_000)
       const reason = suspended
         ? explainSuspended(source)

@@ -181,6 +181,20 @@ describe('a clone is sent in full, and it is said why', () => {
     expect(how(machine)).toMatchObject({ 'tank/a': 'comes-later' })
   })
 
+  test('its origin was below what is to come below it: both would wait for each other', async () => {
+    const machine = homeMachine()
+    await complete(machine)
+    const rename = (from: string, to: string) =>
+      machine.zfs.rename({ from: datasetName(from), to: datasetName(to), type: 'filesystem' })
+    await rename('tank/home/ann', 'tank/zoe')
+    const [newest = ''] = snapshotsOf(machine, 'tank/zoe')
+    addClone(machine.state, `tank/zoe@${newest}`, 'tank/b')
+    await rename('tank/home', 'tank/b/home')
+    await complete(machine)
+    expect(how(machine)).toEqual({ 'tank/b': 'comes-later' })
+    expectBackedUp(machine, 'offsite-1', ['tank', 'tank/b', 'tank/b/home', 'tank/zoe'])
+  })
+
   test('its origin could not be sent: it does not suffer from that', async () => {
     const machine = cloneMachine()
     machine.state.interference = {

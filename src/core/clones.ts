@@ -2,7 +2,7 @@
 // What is sent from there is replication.ts.
 
 import type { Dataset, Snapshot } from './model.ts'
-import { ancestorsOf, type Placed } from './placement.ts'
+import { ancestorsOf, type Move, type Placed } from './placement.ts'
 
 /** Why a clone has to be sent in full. */
 export interface MissingOrigin {
@@ -23,7 +23,7 @@ export interface MissingOrigin {
 export type Origin<T> = { readonly kind: 'of'; readonly snapshot: Snapshot; readonly of: T } | MissingOrigin
 
 export interface OriginPlan<T> {
-  /** Every dataset after what must be above it on the disk, every clone after its origin. */
+  /** Every dataset after what must be above it on the disk or above its copy that is followed, every clone after its origin. */
   readonly order: readonly T[]
   /** Only of clones that are still to be received. */
   readonly origins: ReadonlyMap<T, Origin<T>>
@@ -31,6 +31,7 @@ export interface OriginPlan<T> {
 
 interface Clonable extends Placed {
   readonly target: Dataset | null
+  readonly move: Move | null
 }
 
 /** A clone is one only from its first snapshot on the disk: what was received otherwise stays what it is. */
@@ -45,10 +46,17 @@ export function planOrigins<T extends Clonable>(tasks: readonly T[]): OriginPlan
   const bySource = new Map<string, T>(tasks.map((task) => [task.source.name, task]))
   const byPlace = new Map<string, T>(tasks.map((task) => [task.targetName, task]))
   const origins = new Map<T, Origin<T>>()
+  const placedAt = (name: string): readonly T[] => {
+    const found = byPlace.get(name)
+    return found === undefined ? [] : [found]
+  }
   const before = (task: T): readonly T[] => {
     const origin = origins.get(task)
-    const above = ancestorsOf(task.targetName).flatMap((name) => byPlace.get(name) ?? [])
-    return origin?.kind === 'of' ? [...above, origin.of] : above
+    const above = ancestorsOf(task.targetName).flatMap(placedAt)
+    // A copy that is followed out of what is itself still to come to its place is found only then.
+    const left = task.move?.kind === 'follow' ? ancestorsOf(task.move.from).flatMap(placedAt) : []
+    const toCome = left.filter(({ target, move }) => target === null || move !== null)
+    return [...above, ...toCome, ...(origin?.kind === 'of' ? [origin.of] : [])]
   }
   const waitsFor = (task: T, other: T): boolean => {
     const seen = new Set<T>([task])
@@ -68,9 +76,11 @@ export function planOrigins<T extends Clonable>(tasks: readonly T[]): OriginPlan
     else origins.set(task, { kind: 'of', snapshot, of })
   }
 
+  const reached = new Set<T>()
   const order = new Set<T>()
   const add = (task: T): void => {
-    if (order.has(task)) return
+    if (reached.has(task)) return
+    reached.add(task)
     before(task).forEach(add)
     order.add(task)
   }

@@ -158,7 +158,8 @@ export function createTransfer({
         break
     }
     const send = await endingOf(sender, senderEndMs, () => sender.kill('SIGKILL'))
-    if (send.kind === 'abandoned' && (await mayEndReceiver())) receiver.kill('SIGTERM')
+    // What is not known may be a suspended pool.
+    if (send.kind === 'abandoned' && (await mayEndReceiver().catch(() => false))) receiver.kill('SIGTERM')
     const receive = await endingOf(receiver, receiverEndMs, () => undefined)
     over.abort()
     return { send, receive, refused: first === 'refused' }

@@ -2,16 +2,21 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { inheritedBy, planOrigins } from '../../src/core/clones.ts'
 import { type Dataset, datasetName, resumeToken } from '../../src/core/model.ts'
-import { ancestorsOf, type Placed } from '../../src/core/placement.ts'
+import { ancestorsOf, type Move, type Placed } from '../../src/core/placement.ts'
 import { dataset } from './series.ts'
 
-type Given = Placed & { readonly target: Dataset | null }
+type Given = Placed & { readonly target: Dataset | null; readonly move: Move | null }
 
 /** `tank/b<tank/a@s`: b is a clone of a's snapshot s. Each has snapshots s and t. */
 function task(text: string, target: Dataset | null = null): Given {
   const [name = '', origin] = text.split('<')
   const source = dataset('@s @t', { name: datasetName(name), origin: origin ?? null })
-  return { source, targetName: datasetName(`disk/nas/${name}`), target }
+  return { source, targetName: datasetName(`disk/nas/${name}`), target, move: null }
+}
+/** Its copy is brought there from another name. */
+function followed(name: string, from: string): Given {
+  const move: Move = { kind: 'follow', from: datasetName(`disk/nas/${from}`), type: 'filesystem' }
+  return { ...task(name, dataset('@s')), move }
 }
 const inWords = (tasks: readonly Given[]) => {
   const { order, origins } = planOrigins(tasks)
@@ -73,6 +78,14 @@ describe('the order in which datasets are sent', () => {
   test('a clone that the disk has is sent like any other dataset', () => {
     const there = task('tank/a<tank/b@s', dataset('@s'))
     expect(inWords([there, task('tank/b')])).toEqual({ order: 'tank/a tank/b', origins: {} })
+  })
+
+  test('a copy is found only where what is above it has come to: its clone cannot be sent before that', () => {
+    const given = [task('tank/b<tank/z@s'), followed('tank/b/h', 'tank/h'), followed('tank/z', 'tank/b/h/a')]
+    expect(inWords(given.toReversed())).toEqual({
+      order: 'tank/b tank/b/h tank/z',
+      origins: { 'tank/b': 'comes-later' },
+    })
   })
 
   test('a clone that is half received is still to be received', () => {

@@ -74,6 +74,7 @@ interface Asked {
   readonly type?: 'filesystem' | 'volume'
   readonly target?: string
   readonly signal?: AbortSignal
+  readonly mayEndReceiver?: () => Promise<boolean>
   readonly onProgress?: (progress: TransferProgress) => void
 }
 const ask = ({ transfer }: World, asked: Asked = {}): Promise<{ readonly receivedBytes: number }> =>
@@ -83,6 +84,7 @@ const ask = ({ transfer }: World, asked: Asked = {}): Promise<{ readonly receive
     receive: { target: datasetName(asked.target ?? 'disk/host/my docs'), type: asked.type ?? 'filesystem' },
     properties: asked.properties ?? 'masked',
     signal: asked.signal ?? new AbortController().signal,
+    ...(asked.mayEndReceiver !== undefined && { mayEndReceiver: asked.mayEndReceiver }),
     onProgress: asked.onProgress ?? (() => undefined),
   })
 const failureOf = async (promise: Promise<unknown>): Promise<unknown> =>
@@ -349,6 +351,26 @@ describe('an abort', () => {
     const error = await failureOf(ask(world, { signal: abortWhen(world, 'began') }))
     expect(error).toBeInstanceOf(DeadlineExceeded)
   })
+  test.each([true, false, 'unknown'] as const)(
+    'of a sender that hangs and keeps the stream open: the receiver is told to end only if it may: %s',
+    async (may) => {
+      const world = stub(
+        {
+          send: 'trap "" TERM; sleep 9 & echo > "$work/began"; while :; do sleep 0.1; done',
+          receive: 'trap "echo > $work/told; exit 1" TERM; exec 3<&0; cat <&3 > /dev/null & wait',
+        },
+        1500,
+      )
+      const signal = abortWhen(world, 'began')
+      const mayEndReceiver = async () => {
+        if (may === 'unknown') throw new Error('the state of the pool cannot be read')
+        return may
+      }
+      const error = await failureOf(ask(world, { signal, mayEndReceiver }))
+      expect(error).toBeInstanceOf(DeadlineExceeded)
+      expect(filesOf(world).includes('told')).toBe(may === true)
+    },
+  )
   test('while the receiver finishes a whole stream is waited for, and is a success', async () => {
     const world = stub({
       receive:
