@@ -5,7 +5,7 @@ import { runCampaign, tableOf } from '../faults/campaign.ts'
 import { scenario } from '../scenario.ts'
 
 const seed = 991
-const count = 3
+const count = 2
 
 scenario(
   `${count} visits with random faults: whatever happens, the next plug completes the backup`,
