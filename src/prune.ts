@@ -107,11 +107,17 @@ async function chooseOnSource(
   const { disk, config, signal } = request
   const judging = { disk, policy: config.keep.source, calendar: deps.calendar }
   const choose = (each: Covered): readonly Snapshot[] => givenUp(planSourceRetention({ ...each, ...judging }))
-  const worthALook = covered.filter((each) => choose(each).length > 0)
+  // Holds of when the visit began are mostly of this disk's own visit before, which was interrupted, and are released by now.
+  const worthALook = covered.filter((each) => choose({ ...each, source: unheld(each.source) }).length > 0)
   if (worthALook.length === 0 || signal.aborted) return []
   // Much may have happened meanwhile: holds of another disk's visit, bookmarks that came or went.
   return (await lookAgain(worthALook, request, deps)).flatMap(choose)
 }
+
+const unheld = (source: Dataset): Dataset => ({
+  ...source,
+  snapshots: source.snapshots.map((snapshot) => ({ ...snapshot, holds: 0 })),
+})
 
 /** Those that are still there, as they are now. */
 async function lookAgain(

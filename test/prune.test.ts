@@ -62,6 +62,15 @@ describe('a visit prunes', () => {
     expect([destroys(machine), pruned(machine)]).toEqual([0, []])
   })
 
+  test('the source in the visit that completes an interrupted one, whose holds are released by then', async () => {
+    const machine = await machineWith({ source: { last: 2 } })
+    for (const source of sources) machine.write(source, 500)
+    await interruptAt(machine, 'offsite-1/nas/tank/home')
+    expect(datasetOf(machine, 'tank/home').snapshots.some(({ tags }) => tags.size > 0)).toBe(true)
+    await complete(machine)
+    for (const source of sources) expect(counts(machine, source).source).toBe(2)
+  })
+
   test('both sides by their own policies, each in one command, and says how much', async () => {
     const machine = await machineWith({ disk: { last: 3 }, source: { last: 2 } })
     await complete(machine)
