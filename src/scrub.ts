@@ -42,12 +42,15 @@ export async function scrub(request: ScrubRequest, deps: ScrubDeps): Promise<rea
   const { pool, config, isPresent, signal } = request
   if (request.outcome === 'failed') return []
   const failure = (reason: string): DatasetFailure => ({ dataset: datasetName(pool), reason })
-  const open = request.dataErrors > 0n ? [failure(describeDataErrors(request))] : []
+  const stillOpen = (count: bigint): readonly DatasetFailure[] =>
+    count > 0n ? [failure(describeDataErrors(count, request))] : []
+  let open = stillOpen(request.dataErrors)
   if (!request.ours || signal.aborted) return open
   try {
     const before = await deps.pools.health(pool)
     const { scan } = before
     const remembered = before.dataErrors ?? 0n
+    open = stillOpen(remembered)
     const everyMs = config.finish.scrubEveryMs
     const plan = planScrub({ scan, dataErrors: before.dataErrors, everyMs, now: deps.now() })
     if (plan.kind === 'none') {
@@ -78,7 +81,7 @@ export async function scrub(request: ScrubRequest, deps: ScrubDeps): Promise<rea
 }
 
 /** Most are of the moment when the disk was pulled out, and of nothing that was not sent again since. */
-function describeDataErrors({ dataErrors: count, pool, ours }: ScrubRequest): string {
+function describeDataErrors(count: bigint, { pool, ours }: Pick<ScrubRequest, 'pool' | 'ours'>): string {
   const many = count === 1n ? '1 data error' : `${count} data errors`
   const next = ours
     ? 'a scrub tells; it was not finished, and goes on at the next visit'

@@ -230,6 +230,24 @@ describe('what a scrub finds', () => {
     expect((await visitOf(machine, 'offsite-1')).report.outcome).toBe('complete')
   })
 
+  test('errors that appear after the backup was read back stand, too, until a scrub has ended', async () => {
+    const machine = scrubbed(null)
+    await visitOf(machine, 'offsite-1')
+    const controller = new AbortController()
+    let looks = 0
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb !== 'pools.health') return
+        if (++looks === 2) poolOf(machine).dataErrors = 3n
+        if (looks === 4) controller.abort(new EndVisit('ejected'))
+      },
+    }
+    expect((await visitOf(machine, 'offsite-1', { signal: controller.signal })).report).toMatchObject({
+      outcome: 'partial',
+      reason: expect.stringContaining('3 data errors'),
+    })
+  })
+
   test('what it found stays damaged, without another scrub and without being told anew', async () => {
     const machine = scrubbed(null)
     await visitOf(machine, 'offsite-1')

@@ -9,21 +9,17 @@ import { locateDisk } from '../core/restoreDisk.ts'
 import { chooseSource, targetOf } from '../core/selection.ts'
 import { BadInput, ImportRefused, messageOf } from '../errors.ts'
 import { createBlock } from '../linux/block.ts'
-import { createLocalCalendar } from '../linux/localCalendar.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import { createRun } from '../linux/run.ts'
 import { readSystemUse, type SystemUse } from '../linux/systemUse.ts'
-import { createUdev } from '../linux/udev.ts'
 import { type PreviewDeps, preview } from '../preview.ts'
 import { openDisk, type Reachable, type RestoreDeps } from '../restore.ts'
-import { createPools } from '../zfs/pool.ts'
-import { createTransfer } from '../zfs/transfer.ts'
-import { createZfs } from '../zfs/zfs.ts'
 import { type Found, renderFound } from './adoptText.ts'
 import { findDisk } from './candidates.ts'
 import { listDisks, type OfferedEntry, type Seen } from './diskListing.ts'
 import { renderNext } from './initText.ts'
-import { controlSocket, runtimeDirectory } from './places.ts'
+import { controlSocket } from './places.ts'
+import { planMachine } from './plan.ts'
 import { foresee, saveDisk, tellDaemon, usableConfig } from './saveDisk.ts'
 import { lookOf, type Output } from './words.ts'
 
@@ -175,15 +171,5 @@ async function observeSources({ sources }: Config, { zfs }: AdoptMachine): Promi
 
 async function machineOf(stderr: Output): Promise<AdoptMachine> {
   const run = createRun()
-  const udev = await createUdev({ run, onWarning: (text) => stderr.write(`walkaway: ${text}\n`) })
-  return {
-    zfs: createZfs(run),
-    pools: createPools({ run }),
-    transfer: createTransfer({ run, runtimeDir: runtimeDirectory }),
-    block: createBlock({ run }),
-    calendar: createLocalCalendar(),
-    now: () => new Date(),
-    scan: () => udev.scan(),
-    readUse: readSystemUse,
-  }
+  return { ...(await planMachine(run, stderr)), block: createBlock({ run }), readUse: readSystemUse }
 }

@@ -7,7 +7,7 @@ import type { BlockDevice } from '../core/model.ts'
 import { chooseNearest } from '../core/nearest.ts'
 import { BadInput } from '../errors.ts'
 import { createLocalCalendar } from '../linux/localCalendar.ts'
-import { createRun } from '../linux/run.ts'
+import { createRun, type Run } from '../linux/run.ts'
 import { createUdev } from '../linux/udev.ts'
 import { type PreviewDeps, type PreviewRequest, preview } from '../preview.ts'
 import { createPools } from '../zfs/pool.ts'
@@ -41,7 +41,7 @@ export async function runPlan(options: PlanOptions): Promise<0 | 2> {
   }
   const { config } = loaded
   const disks = options.disk === null ? config.disks : [findDisk(options.disk, config)]
-  const machine = options.machine ?? (await machineOf(stderr))
+  const machine = options.machine ?? (await planMachine(createRun(), stderr))
   const pools = await readablePools(config, machine)
   const plans = []
   for (const disk of disks)
@@ -81,8 +81,8 @@ async function readablePools(
   return readable
 }
 
-async function machineOf(stderr: Output): Promise<PlanMachine> {
-  const run = createRun()
+/** This machine, with all that foreseeing a visit takes. */
+export async function planMachine(run: Run, stderr: Output): Promise<PlanMachine> {
   const udev = await createUdev({ run, onWarning: (text) => stderr.write(`walkaway: ${text}\n`) })
   return {
     zfs: createZfs(run),
