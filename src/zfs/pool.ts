@@ -1,6 +1,6 @@
 // Pools: import by GUID from exact partitions, what the kernel says of them, the guarded export, and the recovery of a
 // suspended pool. What must never be run when a disk is gone is refused here, whoever asks.
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type PoolGuid, type PoolName, poolName } from '../core/model.ts'
 import type { NewPool } from '../core/newPool.ts'
@@ -19,6 +19,7 @@ import { classified } from './complaint.ts'
 import { createArguments } from './create.ts'
 import { failureKind, ZfsFailed } from './failure.ts'
 import { importRefused, thenAgain } from './importRefused.ts'
+import { KSTAT_ROOT, readKstat } from './kstat.ts'
 import { checkComment, checkDevices, checkPool, checkPoolGuid } from './names.ts'
 import {
   type KernelState,
@@ -120,10 +121,9 @@ const RECOVER_MS = 30_000
 /** `zpool status` can hang when the error log is not cached (#18446, #18806). */
 const STATUS_MS = 60_000
 
-/** `kstatRoot` is where the kernel shows its pools, a folder each. */
 export function createPools({
   run,
-  kstatRoot = '/proc/spl/kstat/zfs',
+  kstatRoot = KSTAT_ROOT,
 }: {
   readonly run: Run
   readonly kstatRoot?: string
@@ -188,23 +188,12 @@ export function createPools({
 
   async function kernelState(pool: PoolName): Promise<KernelState | null> {
     checkPool(pool)
-    try {
-      return parseState(await readFile(join(kstatRoot, pool, 'state'), 'utf8'))
-    } catch (error) {
-      if (isMissingFile(error)) return null
-      throw error
-    }
+    const state = await readKstat(join(kstatRoot, pool, 'state'))
+    return state === null ? null : parseState(state)
   }
 
   /** Null: the kernel has no pool of that name, or is older than OpenZFS 2.3 and does not say. */
-  async function kernelGuid(name: string): Promise<string | null> {
-    try {
-      return (await readFile(join(kstatRoot, name, 'guid'), 'utf8')).trim()
-    } catch (error) {
-      if (isMissingFile(error)) return null
-      throw error
-    }
-  }
+  const kernelGuid = (name: string): Promise<string | null> => readKstat(join(kstatRoot, name, 'guid'))
 
   async function nameOf(guid: PoolGuid, expected: PoolName): Promise<PoolName | null> {
     checkPoolGuid(guid)
@@ -334,6 +323,3 @@ function throwNotFound(error: unknown): never {
   if (failureKind(error) === 'not-found') throw new NotFound(messageOf(error), { cause: error })
   throw error
 }
-
-const isMissingFile = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')

@@ -2,7 +2,7 @@
 // block; no zpool command is run while a pool is suspended.
 import { access, constants, readdir } from 'node:fs/promises'
 import { CommandFailed, messageOf } from '../../errors.ts'
-import { readAttribute } from '../../linux/sysfs.ts'
+import { KSTAT_ROOT, readKstat } from '../../zfs/kstat.ts'
 import {
   type Check,
   ok,
@@ -13,14 +13,12 @@ import {
   type ZfsAccess,
 } from './surroundings.ts'
 
-const kstat = '/proc/spl/kstat/zfs'
-
 /** Looks for suspended pools, then asks ZFS for a sign of life. Never throws. */
 export async function findZfsAccess({ root, pools }: Surroundings): Promise<ZfsAccess> {
   const suspended: string[] = []
   // Without the module there is no such folder.
-  for (const name of await readdir(`${root}${kstat}`).catch(() => []))
-    if ((await readAttribute(`${root}${kstat}/${name}/state`).catch(() => null)) === 'SUSPENDED')
+  for (const name of await readdir(`${root}${KSTAT_ROOT}`).catch(() => []))
+    if ((await readKstat(`${root}${KSTAT_ROOT}/${name}/state`).catch(() => null)) === 'SUSPENDED')
       suspended.push(name)
   if (suspended.length > 0)
     return { kind: 'closed', suspended, why: `the pool ${suspended.join(', ')} is suspended` }
@@ -109,7 +107,7 @@ export const zfsChecks: readonly Check[] = [
           return error.exitCode === null && error.signal === null ? null : ''
         },
       )
-      const module = await readAttribute(`${root}/sys/module/zfs/version`)
+      const module = await readKstat(`${root}/sys/module/zfs/version`)
       return judgeZfs({ tools, module, device: await isThere(`${root}/dev/zfs`) })
     },
   },
