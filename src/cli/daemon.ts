@@ -101,7 +101,9 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
     nextSecond: async () => void (await after(1000 - (Date.now() % 1000))),
     takingSnapshots: pLimit(1),
     until,
-    inhibit: (why) => inhibit({ what: 'sleep:shutdown', why, mode: 'delay' }),
+    // A disk may lose its power in sleep. By itself `sleep` would not keep a lid from being closed (logind.conf(5),
+    // LidSwitchIgnoreInhibited=). Shutting down is not held up: the manager waits for the visit's clean stop.
+    inhibit: (why) => inhibit({ what: 'sleep:handle-lid-switch', why }),
     bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
     reload: async () => {
       const reloaded = await reload(file, log, warn)

@@ -146,20 +146,18 @@ export interface Inhibitor {
 const inhibitDeadlineMs = 15_000
 const letGoDeadlineMs = 3_000
 
-/** Asks logind not to `what` (e.g. `sleep:shutdown`) until released, or until this process is gone. Never throws. */
+/** Asks logind not to `what` (e.g. `sleep`) until released, or until this process is gone. Never throws. */
 export async function inhibit({
   what,
   why,
-  mode,
   file = 'systemd-inhibit',
 }: {
   readonly what: string
   readonly why: string
-  readonly mode: 'block' | 'delay'
   /** The program; another one in tests. */
   readonly file?: string
 }): Promise<Inhibitor> {
-  const args = [`--what=${what}`, '--who=walkaway', `--why=${why}`, `--mode=${mode}`, 'cat']
+  const args = [`--what=${what}`, '--who=walkaway', `--why=${why}`, '--mode=block', 'cat']
   const child = spawn(file, args, {
     stdio: ['pipe', 'pipe', 'ignore'],
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },

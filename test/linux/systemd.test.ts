@@ -115,7 +115,7 @@ describe('inhibit', () => {
     await chmod(file, 0o755)
     return file
   }
-  const request = { what: 'sleep:shutdown', why: 'a backup runs', mode: 'delay' } as const
+  const request = { what: 'sleep:idle', why: 'a backup runs' }
 
   test('held until it is released', async () => {
     const file = await program(`echo "$@" > ${folder}/args; shift 4; "$@"; touch ${folder}/over`)
@@ -126,7 +126,7 @@ describe('inhibit', () => {
     await inhibitor.release()
     expect(await readFile(`${folder}/over`, 'utf8')).toBe('')
     expect(await readFile(`${folder}/args`, 'utf8')).toBe(
-      '--what=sleep:shutdown --who=walkaway --why=a backup runs --mode=delay cat\n',
+      '--what=sleep:idle --who=walkaway --why=a backup runs --mode=block cat\n',
     )
   })
 

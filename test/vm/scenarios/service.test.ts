@@ -1,34 +1,9 @@
-// walkaway as a service of the machine: its unit and rule are sound, its configuration may be missing or wrong, it is
-// one of its kind, and what it says during a visit is true and can be read aloud.
+// walkaway as a service of the machine: its unit and rule are sound, the machine stays awake for a visit, and what it says
+// during one is true and can be read aloud.
 import { expect } from 'vitest'
 import { setUpHome, startService, visitDeadlineMs } from '../home.ts'
 import { scenario } from '../scenario.ts'
 import { propertyOf, said, showService, soonMs, unit } from '../service.ts'
-
-const _file = '/etc/walkaway/config.yaml'
-
-const _wrong = `sources:
-  - dataset: tank
-    exlude: [tank/scratch]
-disks:
-  offsite-1:
-    serial: WD1
-    pool: offsite-1
-    poolGuid: not-a-number
-  offsite-2:
-    serial: WD1
-    pool: offsite-2
-    poolGuid: 12345
-backup:
-  parallel: -2
-`
-/** Where each mistake is, and what its line must say. */
-const _mistakes: readonly (readonly [position: string, word: RegExp])[] = [
-  ['3:5', /exlude.*exclude/],
-  ['8:15', /poolGuid/],
-  ['10:13', /WD1/],
-  ['14:13', /parallel/],
-]
 
 scenario(
   'the service during a visit: watchdog fed, status line true, journal readable as prose, unit and rule sound',
@@ -53,6 +28,9 @@ scenario(
       stdout: (text) => text.includes('waiting for a backup disk'),
     })
     const shown = new Set<string>()
+    const inhibited = new Set<string>()
+    const lookAtInhibitors = async (): Promise<string> =>
+      (await nas.run(['systemd-inhibit', '--list', '--no-legend', '--no-pager'])).stdout
     const before = nas.journal.mark()
     await nas.plug(disk.image, { serial: disk.serial, wait: false })
     const safe = nas.journal.waitFor(
@@ -63,12 +41,22 @@ scenario(
     const ended = safe.finally(() => {
       over = true
     })
-    while (!over) shown.add(await propertyOf(nas, 'StatusText'))
+    while (!over) {
+      shown.add(await propertyOf(nas, 'StatusText'))
+      inhibited.add(await lookAtInhibitors())
+    }
     await ended
     const during = [...shown].filter((text) =>
       /^offsite-1: (importing|looking|sending|reading|exporting)/.test(text),
     )
     expect(during.length, [...shown].join('\n')).toBeGreaterThan(0)
+    expect([...inhibited].join('\n')).toMatch(
+      /^walkaway .*sleep:handle-lid-switch .*backup to offsite-1 is running .*block$/m,
+    )
+    await nas.until(['systemd-inhibit', '--list', '--no-legend', '--no-pager'], {
+      deadlineMs: soonMs,
+      stdout: (text) => !text.includes('walkaway'),
+    })
     await nas.until(['systemctl', 'show', '--property=StatusText', unit], {
       deadlineMs: soonMs,
       stdout: (text) => text === 'StatusText=offsite-1: SAFE TO REMOVE, backup complete\n',
