@@ -32,6 +32,16 @@ export async function showService(
 export const propertyOf = async (nas: Machine, name: string): Promise<string> =>
   (await showService(nas, name))[name] ?? ''
 
+/** What the daemon has in memory. */
+export async function residentKb(nas: Machine): Promise<number> {
+  const { stdout } = await nas.run([
+    'awk',
+    '/VmRSS/ { print $2 }',
+    `/proc/${await propertyOf(nas, 'MainPID')}/status`,
+  ])
+  return Number(stdout)
+}
+
 /** Sends SIGKILL to the daemon itself, as the kernel does when memory is short, and waits until systemd has another. */
 export async function killDaemon(nas: Machine): Promise<JournalEntry> {
   const after = nas.journal.mark()

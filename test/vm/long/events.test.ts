@@ -3,6 +3,7 @@ import { expect } from 'vitest'
 import { expectSafe, setUpHome, startService, takeAway } from '../home.ts'
 import type { Machine } from '../machine.ts'
 import { scenario } from '../scenario.ts'
+import { residentKb } from '../service.ts'
 
 const events = 2000
 const rounds = 4
@@ -63,10 +64,3 @@ const storm = (nas: Machine, pairs: number) =>
     `,
     { deadlineMs: 900_000 },
   )
-
-async function residentKb(nas: Machine): Promise<number> {
-  const output = await nas.script(
-    `awk '/VmRSS/ { print $2 }' "/proc/$(systemctl show walkaway --property MainPID --value)/status"`,
-  )
-  return Number(output)
-}
