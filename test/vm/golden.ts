@@ -1,0 +1,26 @@
+// Screens of a real machine, kept as texts to be read by eye: test/golden/NAME. `npm run test:long -- NAME --update` writes
+// them anew. What differs from run to run, and nothing else, is replaced by a word.
+import { join } from 'node:path'
+import { expect } from 'vitest'
+
+const changing: readonly (readonly [RegExp, string])[] = [
+  // A terminal's line ends.
+  [/\r\n/g, '\n'],
+  [/\b\d{15,20}\b/g, 'GUID'],
+  [/\b\d{4}-\d\d-\d\d[T_ -]\d\d[:-]?\d\d[:-]?\d\d(?:\.\d+)?Z?\b/g, 'TIME'],
+  [/\b\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?\b/g, 'TIME'],
+  [/\b\d\d:\d\d(?::\d\d)?\b/g, 'TIME'],
+  [/\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? (?=TIME)/g, ''],
+  [/\b\d+(?:\.\d+)? (?:B|kB|MB|GB)(?:\/s)?(?!\w)/g, 'SIZE'],
+  [/\b\d+ (?:milliseconds?|ms|seconds?|s|minutes?|min)\b/g, 'WHILE'],
+  [/\bsd[a-z]\b/g, 'sdX'],
+  [/(\d+(?:\.\d+)?)%/g, 'N%'],
+  [/=-?\d+(?:\.\d+)?(s|B|c)?(?=[;\s])/g, '=N$1'],
+  // Columns are as wide as what is in them.
+  [/(?<=\S) {2,}/g, '  '],
+]
+
+export async function expectGolden(name: string, screen: string): Promise<void> {
+  const text = changing.reduce((so, [from, to]) => so.replaceAll(from, to), screen)
+  await expect(text).toMatchFileSnapshot(join(import.meta.dirname, '..', 'golden', name))
+}
