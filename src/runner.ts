@@ -16,23 +16,20 @@ import type {
 } from './core/diskState.ts'
 import { type Alarm, describeAlarm, describeRefusal, type Sighting } from './core/identity.ts'
 import { defaultTiming, transition } from './core/lifecycle.ts'
-import type { Disk, PoolName, Progress, VisitReport } from './core/model.ts'
+import type { Disk, PoolName, Progress } from './core/model.ts'
 import { describe, refusalOf } from './diskAnswer.ts'
 import { messageOf } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
-import { type History, type HistoryRecord, mergeVisits } from './linux/history.ts'
+import type { HistoryRecord } from './linux/history.ts'
 import type { Inhibitor } from './linux/systemd.ts'
 import { EndVisit, isEjected, tryRelease, type VisitDeps, visit } from './visit.ts'
+import { createVisitLog, type VisitLogDeps } from './visitLog.ts'
 
-export interface RunnerDeps extends Omit<VisitDeps, 'onPhase' | 'onProgress'> {
-  readonly history: History
+export interface RunnerDeps extends Omit<VisitDeps, 'onPhase' | 'onProgress'>, VisitLogDeps {
   readonly inhibit: (why: string) => Promise<Inhibitor>
-  readonly warn: (message: string) => void
   /** Asks for another look at the machine. */
   readonly lookAgain: (inMs: number) => void
   readonly onChange: () => void
-  /** Identifies this boot: a DISKSEQ means something only within one. */
-  readonly bootId: string
 }
 
 export interface Runner {
@@ -62,7 +59,7 @@ export function createRunner(
   config: () => Config,
   deps: RunnerDeps,
 ): Runner {
-  let visits = past
+  const log = createVisitLog(disk, past, deps)
   let state: DiskState = { kind: 'absent' }
   let since: Date | null = null
   let progress: Progress | null = null
@@ -88,6 +85,7 @@ export function createRunner(
     switch (effect.kind) {
       case 'tell':
         deps.tell(eventOf(effect.what, disk))
+        if (effect.what.kind === 'safe-to-remove') log.said()
         break
       case 'look-again':
         deps.lookAgain(effect.inMs)
@@ -138,7 +136,7 @@ export function createRunner(
     const inhibitor = await deps.inhibit(`backup to ${disk.name} is running`)
     try {
       const result = await visit(
-        { disk, vdevs, config: config(), past: visits, signal },
+        { disk, vdevs, config: config(), past: log.visits(), signal },
         {
           ...deps,
           onPhase: (phase) => {
@@ -153,7 +151,7 @@ export function createRunner(
           },
         },
       )
-      await remember(result, vdevs, signal)
+      await log.note(result, { vdevs, ejected: isEjected(signal) })
       return result
     } finally {
       await inhibitor.release()
@@ -165,7 +163,7 @@ export function createRunner(
     state.kind === 'visiting' && running?.controller.signal === signal
 
   const runRelease = async (vdevs: Vdevs, signal: AbortSignal): Promise<VisitResult> => {
-    const report = visits.at(-1)
+    const report = log.visits().at(-1)
     // Only a visit leaves a disk in the state that is tried again, and every visit is remembered.
     if (report === undefined) throw new Error('no visit to release the disk of')
     const result = await tryRelease(
@@ -173,36 +171,8 @@ export function createRunner(
       { ...deps, onPhase: ignore, onProgress: ignore },
     )
     // Said again of the same visit, which counts once: now its disk is released.
-    if (result.kind === 'released') await remember(result, vdevs, signal)
+    if (result.kind === 'released') await log.note(result, { vdevs, ejected: isEjected(signal) })
     return result
-  }
-
-  /** The device is noted only when it was released: that is what `recallReleased` goes by. */
-  const remember = async (
-    { kind, report }: VisitResult,
-    vdevs: Vdevs,
-    signal: AbortSignal,
-  ): Promise<void> => {
-    const device = kind === 'released' ? deviceKey(vdevs) : null
-    const ejected = isEjected(signal) || wasEjected(report)
-    const record: HistoryRecord = {
-      ...report,
-      disk: disk.name,
-      pool: disk.pool,
-      poolGuid: disk.poolGuid,
-      device,
-      ...(ejected ? { ejected } : {}),
-    }
-    visits = mergeVisits([...visits, record])
-    const result = await deps.history.append(record)
-    if (result.kind === 'failed')
-      deps.warn(`${disk.name}: this visit could not be recorded: ${result.reason}`)
-  }
-
-  /** Asked for during the visit, and released at a later try. */
-  const wasEjected = ({ startedAt }: VisitReport): boolean => {
-    const last = visits.at(-1)
-    return last?.ejected === true && last.startedAt.getTime() === startedAt.getTime()
   }
 
   const poolInKernel = async (name: PoolName): Promise<PoolInKernel> => {
@@ -211,22 +181,24 @@ export function createRunner(
     return found === 'SUSPENDED' ? 'suspended' : 'imported'
   }
 
-  const deviceKey = (vdevs: Vdevs): string =>
-    [deps.bootId, ...new Set(vdevs.map(({ diskSeq }) => diskSeq))].join(' ')
-
   /**
-   * A disk that was told to be safe stays so over a restart of the daemon: a person may be taking it right now. Without a
-   * complete backup only one that a person has asked for.
+   * A disk that was told to be safe stays so over a restart of the daemon. Of one that was released, but of which nobody may
+   * have been told, everything that the word needs is done and looked at once more, and then it is said.
    */
   const recallReleased = (sighting: Sighting, pool: PoolInKernel): void => {
-    const last = visits.at(-1)
-    if (sighting.kind !== 'present' || pool !== 'none' || last === undefined) return
-    const stays = last.outcome === 'complete' || last.ejected === true
-    if (stays && last.device === deviceKey(sighting.vdevs)) {
-      state = { kind: 'removable', outcome: last.outcome, vdevs: sighting.vdevs }
-      since = last.finishedAt
-      deps.onChange()
-    }
+    if (sighting.kind !== 'present' || pool !== 'none') return
+    const { vdevs } = sighting
+    const last = log.lastReleased(vdevs)
+    if (last === null) return
+    const { outcome, finishedAt } = last
+    const reason = 'walkaway ended before it had said that it may be taken'
+    const retry = { retryAt: deps.now(), retries: 0, imported: false }
+    state =
+      last.unsaid === true
+        ? { kind: 'not-removable', outcome, vdevs, reason, ...retry }
+        : { kind: 'removable', outcome, vdevs }
+    since = finishedAt
+    deps.onChange()
   }
 
   /** Null: its state changed meanwhile. */
@@ -285,22 +257,33 @@ export function createRunner(
       apply({ kind: 'imported-by-others' })
     },
     state: () => state,
-    visits: () => visits,
+    visits: log.visits,
     progress: () => progress,
     describe: (overdueMs) => {
       const ending = running !== null && isEjected(running.controller.signal)
-      return describe({ disk, state, since, ending, progress, visits, overdueMs, now: deps.now() })
+      return describe({
+        disk,
+        state,
+        since,
+        ending,
+        progress,
+        visits: log.visits(),
+        overdueMs,
+        now: deps.now(),
+      })
     },
     idle: () => running === null && idleStates.has(state.kind),
     async stop() {
       stopping = true
       if (running !== null) {
         running.controller.abort(new EndVisit('stopping'))
-        return running.ended
+        await running.ended
+        return log.settled()
       }
       // Between two tries to release it: what is ours is not left imported without a last one.
       if (state.kind === 'not-removable' && state.imported)
         await runRelease(state.vdevs, AbortSignal.abort(new EndVisit('stopping')))
+      await log.settled()
     },
   }
 }

@@ -13,9 +13,18 @@ import {
   type Snapshot,
   type SnapshotGuid,
 } from './core/model.ts'
+import { ancestorsOf } from './core/placement.ts'
 import { type KeepPolicy, planThinning } from './core/retention.ts'
-import { isTight, planRoom, type Room, type Shortage } from './core/room.ts'
-import { DiskVanished } from './errors.ts'
+import {
+  isTight,
+  leastOnDisk,
+  type Need,
+  type OnDisk,
+  planRoom,
+  type Room,
+  type Shortage,
+} from './core/room.ts'
+import { DeadlineExceeded, DiskVanished } from './errors.ts'
 import type { Task } from './plan.ts'
 import { pruneBeforehand } from './prune.ts'
 
@@ -27,13 +36,19 @@ type Asking = Pick<BackupDeps, 'zfs' | 'pools' | 'calendar'>
 
 /**
  * Looks whether everything fits; null: as the disk is now, it does. What ZFS makes of a stream on the disk (compression, copies) is not known before; only the
- * source's own figures count. What snapshots take is asked only when the disk is nearly full.
+ * source's own figures count. What snapshots take is asked only when the disk is nearly full, how a dataset is stored only
+ * when it is too large by those figures.
  */
-export async function judgeRoom(
+export async function judgeRoom(tasks: readonly Task[], request: Asked, deps: Asking): Promise<Room | null> {
+  const judged = await judge(tasks, request, deps)
+  return judged === null ? null : judged.room
+}
+
+async function judge(
   tasks: readonly Task[],
   { pool, config }: Asked,
   deps: Asking,
-): Promise<Room | null> {
+): Promise<{ readonly room: Room; readonly needs: readonly Need[] } | null> {
   const needs = needsOf(tasks)
   if (!isTight(needs, 0)) return null
   const { availableBytes, freeingBytes } = await look(pool, deps)
@@ -42,18 +57,78 @@ export async function judgeRoom(
   const givenUp = isTight(needs, sizes.availableBytes)
     ? tasks.map((task) => givenUpOf(task, config.keep.disk, deps)).filter(({ length }) => length > 0)
     : []
-  if (givenUp.length === 0) return planRoom({ ...sizes, old: [] })
-  const used = await deps.zfs.propertiesBelow(datasetName(pool), ['usedbysnapshots'])
+  const isTooLarge = ({ leastBytes }: Need): boolean => leastBytes > sizes.availableBytes
+  if (givenUp.length === 0 && !needs.some(isTooLarge)) return { needs, room: planRoom({ ...sizes, old: [] }) }
+  const onDisk = await deps.zfs.propertiesBelow(datasetName(pool), asked)
   const old = givenUp.map((snapshots) => ({
     snapshots,
     // A copy that is still to be moved has its snapshots under its old name.
-    atMostBytes: Number(used.get(snapshots[0]?.dataset ?? datasetName(pool))?.get('usedbysnapshots')?.value),
+    atMostBytes: numberOf(onDisk.get(snapshots[0]?.dataset ?? datasetName(pool)), 'usedbysnapshots'),
   }))
-  return planRoom({ ...sizes, old })
+  const judged: Need[] = []
+  for (const need of needs) {
+    const task = isTooLarge(need) ? tasks.find(({ source }) => source.name === need.name) : undefined
+    judged.push(
+      task === undefined ? need : { ...need, ...(await lookCloser(task, need, { onDisk, pool }, deps)) },
+    )
+  }
+  return { needs: judged, room: planRoom({ ...sizes, needs: judged, old }) }
 }
 
-const needsOf = (tasks: readonly Task[]) =>
-  tasks.flatMap(({ source, plan }) => (plan.kind === 'steps' ? [{ name: source.name, ...plan }] : []))
+type Properties = Awaited<ReturnType<BackupDeps['zfs']['properties']>>
+
+const asked = ['usedbysnapshots', 'available', 'compression', 'dedup'] as const
+
+const numberOf = (properties: Properties | undefined, name: string): number =>
+  Number(properties?.get(name)?.value ?? 0)
+
+const isOn = (properties: Properties | undefined, name: string): boolean =>
+  properties?.get(name)?.value !== 'off'
+
+/** What one takes at least that is too large as the source counts it, and what only it may use of the disk. */
+async function lookCloser(
+  { source, targetName }: Task,
+  { leastBytes }: Need,
+  { onDisk, pool }: { readonly onDisk: ReadonlyMap<DatasetName, Properties>; readonly pool: PoolName },
+  { zfs }: Asking,
+): Promise<Pick<Need, 'leastBytes' | 'reservedBytes'>> {
+  const root = onDisk.get(datasetName(pool))
+  const above = [targetName, ...ancestorsOf(targetName)].map((name) => onDisk.get(datasetName(name)))
+  const place = above.find((properties) => properties !== undefined) ?? root
+  const disk: OnDisk = { compresses: isOn(place, 'compression'), deduplicates: isOn(place, 'dedup') }
+  const reservedBytes = Math.max(0, numberOf(place, 'available') - numberOf(root, 'available'))
+  try {
+    const names = ['referenced', 'logicalreferenced', 'refcompressratio', 'compression']
+    const stored = await zfs.properties(source.name, names)
+    const onSource = {
+      referencedBytes: numberOf(stored, 'referenced'),
+      logicalBytes: numberOf(stored, 'logicalreferenced'),
+      compressRatio: numberOf(stored, 'refcompressratio'),
+      compresses: isOn(stored, 'compression'),
+      raw: source.encrypted,
+    }
+    const least = leastOnDisk(leastBytes, onSource, disk)
+    return { leastBytes: Number.isNaN(least) ? 0 : least, reservedBytes }
+  } catch (error) {
+    // It is gone, or cannot be read: what is in the way is said when it is sent.
+    if (error instanceof DeadlineExceeded) throw error
+    return { leastBytes: 0, reservedBytes }
+  }
+}
+
+const needsOf = (tasks: readonly Task[]): readonly Need[] =>
+  tasks.flatMap(({ source, plan }) =>
+    plan.kind === 'steps'
+      ? [
+          {
+            name: source.name,
+            estimatedBytes: plan.estimatedBytes,
+            leastBytes: plan.leastBytes,
+            reservedBytes: 0,
+          },
+        ]
+      : [],
+  )
 
 const givenUpOf = (
   { source, target, plan, origins }: Task,
@@ -83,15 +158,15 @@ export async function makeRoom(
   deps: BackupDeps,
 ): Promise<ReadonlyMap<DatasetName, Shortage>> {
   const { pool } = request
-  const room = await judgeRoom(tasks, request, deps)
-  if (room === null) return new Map()
+  const judged = await judge(tasks, request, deps)
+  if (judged === null) return new Map()
+  const { room, needs } = judged
   if (room.thin.length > 0) {
     deps.onPhase('pruning')
     const gone = await pruneBeforehand(room.thin, request, deps)
     for (const task of tasks) if (task.target !== null) task.target = without(task.target, gone)
     deps.onPhase('backing-up')
   }
-  const needs = needsOf(tasks)
   await waitForRoom((availableBytes) => !isTight(needs, availableBytes), request, deps)
   const { availableBytes, freeingBytes } = await look(pool, deps)
   return planRoom({ needs, availableBytes: availableBytes + freeingBytes, old: [] }).unfitting
@@ -124,7 +199,7 @@ const without = (copy: Dataset, gone: ReadonlySet<SnapshotGuid>): Dataset => ({
 
 /** Why a dataset is not even begun with. */
 export const explainShortage = (shortage: Shortage): string =>
-  `it does not fit on the disk: ${inWords(shortage.neededBytes)} are needed at least, ${inWords(shortage.availableBytes)} are free; ${inWords(missingOf(shortage))} are missing`
+  `it does not fit on the disk: about ${inWords(shortage.neededBytes)} are needed, ${inWords(shortage.availableBytes)} are free; about ${inWords(missingOf(shortage))} are missing`
 
 export const missingOf = ({ neededBytes, availableBytes }: Shortage): number => neededBytes - availableBytes
 

@@ -586,6 +586,29 @@ const datasets: readonly Case[] = [
     },
   },
   {
+    name: 'what lies in the blocks of a dataset is told apart from the room that they take',
+    async run({ zfs, hand, source, pools }) {
+      const dataset = inside(source, 'a')
+      await hand.create(dataset)
+      await hand.write(dataset, 2 * MB)
+      await pools.sync(source, present)
+      const names = [
+        'referenced',
+        'logicalreferenced',
+        'refcompressratio',
+        'available',
+        'compression',
+        'dedup',
+      ]
+      const found = await zfs.properties(dataset, names)
+      const numberOf = (name: string) => Number(found.get(name)?.value)
+      const stored = numberOf('logicalreferenced') / (numberOf('refcompressratio') + 0.01)
+      assert.ok(stored > 1_900_000 && stored <= numberOf('referenced'), String(stored))
+      assert.ok(numberOf('available') >= Number(await pools.availableBytes(source)) - 1_000_000)
+      for (const name of ['compression', 'dedup']) assert.notEqual(found.get(name)?.value ?? '-', '-')
+    },
+  },
+  {
     name: 'a dataset gets another name, with everything below it, and only if that is free',
     async run(world) {
       const { zfs, hand, source } = world

@@ -17,22 +17,80 @@ import { failed } from './fakes/zfsState.ts'
 const sentTo = (calls: readonly { readonly verb: string; readonly about: string }[]): readonly string[] =>
   calls.flatMap(({ verb, about }) => (verb === 'transfer.transfer' ? [about] : []))
 
+const setOn = (machine: Machine, dataset: string, property: string, value: string): void => {
+  datasetOf(machine, dataset).properties.set(property, { value, source: 'local' })
+}
+
 describe('a disk with too little room', () => {
   test('a dataset that certainly does not fit fails at once, with how much is missing; the others go on', async () => {
     const machine = homeMachine()
-    machine.write('tank/home/ann', 4_000_000)
+    machine.write('tank/home/ann', 15_000_000)
     machine.disk('offsite-1').pool.availableBytes = 3_000_000n
     const { report } = await visitOf(machine, 'offsite-1')
     expect(report).toMatchObject({ outcome: 'partial', datasets: { sent: 2, failed: 1 } })
     expect(report.failures).toEqual([
       {
         dataset: 'tank/home/ann',
-        reason: expect.stringMatching(/4 MB are needed at least, 3 MB are free; 1 MB are missing/),
+        reason: expect.stringMatching(/about 15 MB are needed, 3 MB are free; about 12 MB are missing/),
       },
     ])
-    expect(report.space).toMatchObject({ missingBytes: 1_001_000 })
+    expect(report.space).toMatchObject({ missingBytes: 12_001_000 })
     expect(sentTo(machine.state.calls)).not.toContain('offsite-1/nas/tank/home/ann')
     expectBackedUp(machine, 'offsite-1', ['tank', 'tank/home'])
+  })
+
+  test.each<[name: string, sent: boolean, change: (machine: Machine) => void]>([
+    [
+      'what the disk can still compress is tried',
+      true,
+      (machine) => setOn(machine, 'tank/home/ann', 'compression', 'off'),
+    ],
+    [
+      'what nobody compresses is not tried',
+      false,
+      (machine) => {
+        setOn(machine, 'tank/home/ann', 'compression', 'off')
+        setOn(machine, 'offsite-1', 'compression', 'off')
+      },
+    ],
+    [
+      'what the disk may have already is tried',
+      true,
+      (machine) => setOn(machine, 'offsite-1', 'dedup', 'on'),
+    ],
+    [
+      'what was too large, and is gone when it is looked at, has not failed',
+      false,
+      (machine) => {
+        machine.state.interference = {
+          before: ({ verb, about }) => {
+            if (verb === 'zfs.properties' && about === 'tank/home/ann') throw failed('not-found', 'gone')
+          },
+        }
+      },
+    ],
+  ])('%s', async (name, sent, change) => {
+    const machine = homeMachine()
+    machine.write('tank/home/ann', 15_000_000)
+    machine.disk('offsite-1').pool.availableBytes = 3_000_000n
+    change(machine)
+    await visitOf(machine, 'offsite-1')
+    const tried = sent || name.includes('gone')
+    expect(sentTo(machine.state.calls).includes('offsite-1/nas/tank/home/ann')).toBe(tried)
+  })
+
+  test('what the disk keeps free for its place counts', async () => {
+    const machine = homeMachine()
+    machine.write('tank/home/ann', 15_000_000)
+    machine.disk('offsite-1').pool.availableBytes = 3_000_000n
+    await visitOf(machine, 'offsite-1', {
+      config: machine.config({ backup: { ...machine.config().backup, parallel: 1 } }),
+    })
+    expect(sentTo(machine.state.calls)).not.toContain('offsite-1/nas/tank/home/ann')
+    setOn(machine, 'offsite-1/nas', 'available', '15000000')
+    setOn(machine, 'offsite-1/nas/tank/home', 'available', '15000000')
+    await visitOf(machine, 'offsite-1')
+    expect(sentTo(machine.state.calls)).toContain('offsite-1/nas/tank/home/ann')
   })
 
   test('an increment is measured as one', async () => {
@@ -41,7 +99,7 @@ describe('a disk with too little room', () => {
     await visitOf(machine, 'offsite-1')
     machine.disk('offsite-1').pool.availableBytes = 1_000_000n
     machine.write('tank', 10)
-    machine.write('tank/home', 2_000_000)
+    machine.write('tank/home', 5_000_000)
     const { report } = await visitOf(machine, 'offsite-1')
     expect(report.failures.map(({ dataset }) => dataset)).toEqual(['tank/home'])
     expectBackedUp(machine, 'offsite-1', ['tank', 'tank/home/ann'])
@@ -161,12 +219,12 @@ describe('a full disk with something to thin', () => {
 
   test('not for what would not fit all the same: it fails, the old snapshots stay until after the backup', async () => {
     const machine = await fullMachine(200_000n)
-    rewrite(machine, 'tank/home', 5_000_000)
+    rewrite(machine, 'tank/home', 20_000_000)
     machine.write('tank', 10)
     const { report } = await visitOf(machine, 'offsite-1')
-    expect(report).toMatchObject({ outcome: 'partial', space: { missingBytes: 4_800_000 } })
+    expect(report).toMatchObject({ outcome: 'partial', space: { missingBytes: 19_800_000 } })
     expect(report.failures).toMatchObject([
-      { dataset: 'tank/home', reason: expect.stringContaining('4.8 MB are missing') },
+      { dataset: 'tank/home', reason: expect.stringContaining('19.8 MB are missing') },
     ])
     expect(snapshotsOf(machine, home)).toHaveLength(3)
     expect(pruned(machine)).not.toContainEqual(expect.objectContaining({ why: 'to-make-room' }))

@@ -124,6 +124,7 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
     undelivered: () => notifications.undelivered().map((one) => ({ ...one, since: one.since.toISOString() })),
     metrics: createMetricsFile({ warn }),
     tell,
+    spoken: async () => void (await Promise.all([log.flush(), notifications.written()])),
     warn,
     version,
     host: hostname(),

@@ -1,6 +1,6 @@
-// One line per visit in history.jsonl, and another one of the same visit when its disk was released later: what was, for
-// reports and reminders only. It never decides what to do with a disk; a crash, a torn line or a full /var may lose lines
-// of it and nothing else.
+// One line per visit in history.jsonl, and another one of the same visit when its disk was released later, and when that was
+// said: what was, for reports and reminders only. It never decides what to do with a disk; a crash, a torn line or a full
+// /var may lose lines of it and nothing else.
 
 import { constants } from 'node:fs'
 import { mkdir, open, readFile } from 'node:fs/promises'
@@ -31,6 +31,8 @@ export interface HistoryRecord extends VisitReport {
   readonly device: string | null
   /** A person ended it with `walkaway eject`; lines of other visits do without. */
   readonly ejected?: boolean | undefined
+  /** Its disk was released, and nobody may have been told yet; lines of other visits do without. */
+  readonly unsaid?: boolean | undefined
 }
 
 /** Whether this visit was to this very disk, whatever it was called then. A new disk may bear the name of a dead one. */
@@ -168,6 +170,7 @@ const recordSchema = z.object({
   poolGuid: z.string().transform(poolGuid).nullable().default(null),
   device: z.string().nullable(),
   ejected: z.boolean().optional(),
+  unsaid: z.boolean().optional(),
   startedAt: time,
   finishedAt: time,
   outcome: z.enum(outcomes),

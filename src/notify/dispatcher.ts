@@ -40,6 +40,8 @@ export interface Dispatcher {
   configure(config: Pick<Config, 'notify' | 'remind'>): void
   /** Messages that were tried in vain, for the status. */
   undelivered(): readonly Undelivered[]
+  /** Resolves when what was dispatched so far is on disk, or could not be written: a crash does not take it away. */
+  written(): Promise<void>
   /** Gives tries that are under way a moment to end; what is left is on disk. */
   stop(): Promise<void>
 }
@@ -284,6 +286,7 @@ export function createDispatcher(
     },
     configure,
     undelivered: () => lines.flatMap((line) => undeliveredOf(line) ?? []),
+    written: () => disk,
     async stop() {
       stopping = true
       if (timer !== null) clearTimeout(timer)

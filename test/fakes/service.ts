@@ -46,6 +46,8 @@ export interface ServiceOptions {
   /** Devices besides the machine's disks. */
   readonly others?: () => readonly BlockDevice[]
   readonly reload?: () => Promise<Reloaded>
+  /** Between what a visit does after its pool is exported: a daemon that is to die there never gets an answer. */
+  readonly at?: (step: string) => Promise<void>
   readonly scan?: (devices: readonly BlockDevice[]) => Promise<readonly BlockDevice[]>
 }
 
@@ -90,6 +92,7 @@ export async function startService(machine: Machine, options: ServiceOptions = {
     past = [],
     reminded = { notes: new Map() },
     others = () => [],
+    at = async () => undefined,
     scan = async (devices) => devices,
   } = options
   const warnings: string[] = []
@@ -134,7 +137,9 @@ export async function startService(machine: Machine, options: ServiceOptions = {
     },
     history: {
       append: async (record) => {
+        await at('before it is recorded')
         past.push(record)
+        await at('recorded')
         return options.recorded ?? { kind: 'written', warning: null }
       },
       read: async () => ({ visits: past, brokenLines: 0 }),
@@ -152,9 +157,11 @@ export async function startService(machine: Machine, options: ServiceOptions = {
         held: true,
         release: async () => {
           inhibitors--
+          await at('sleep is allowed')
         },
       }
     },
+    spoken: () => at('said'),
     bootId: 'boot',
     reload: options.reload ?? (async () => ({ kind: 'ok', config: options.config ?? machine.config() })),
     listen: async (reply) => {

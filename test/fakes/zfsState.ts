@@ -208,7 +208,11 @@ export function shownProperty(state: FakeState, dataset: FakeDataset, name: stri
   if (name === 'type') return { value: dataset.type, source: '-' }
   if (name === 'encryption')
     return dataset.encrypted ? { value: 'aes-256-gcm', source: '-' } : { value: 'off', source: 'default' }
-  if (name === 'referenced') return { value: String(bytesOf(dataset.content)), source: '-' }
+  if (name === 'referenced' || name === 'logicalreferenced')
+    return { value: String(bytesOf(dataset.content)), source: '-' }
+  if (name === 'refcompressratio') return { value: '1.00', source: '-' }
+  if (name === 'available' && !dataset.properties.has(name))
+    return { value: String(usablePool(state, dataset.name).availableBytes), source: '-' }
   if (name === 'written') {
     const since = dataset.snapshots.at(-1)?.content ?? []
     return { value: String(bytesOf(difference(since, dataset.content))), source: '-' }
@@ -223,13 +227,14 @@ export function shownProperty(state: FakeState, dataset: FakeDataset, name: stri
     }
   const own = dataset.properties.get(name)
   if (own !== undefined) return own
-  if (!name.includes(':')) return { value: '-', source: '-' }
+  const byDefault = name === 'compression' ? 'on' : name === 'dedup' ? 'off' : null
+  if (!name.includes(':') && byDefault === null) return { value: '-', source: '-' }
   for (let at = dataset.name; at.includes('/'); ) {
     at = at.slice(0, at.lastIndexOf('/'))
     const above = requireDataset(state, at).properties.get(name)
     if (above !== undefined) return { value: above.value, source: `inherited from ${at}` }
   }
-  return { value: '-', source: '-' }
+  return byDefault === null ? { value: '-', source: '-' } : { value: byDefault, source: 'default' }
 }
 
 /** Null: it is not encrypted. */
