@@ -12,6 +12,13 @@ const nextLookMs = 180_000
 const setClock = (nas: Machine, byHours: number) =>
   nas.run(['sh', '-c', `date --set "@$(($(date +%s) + ${byHours * 3600}))"`])
 
+/** Waits for the look at which the service takes note of it: what it reminds of is counted from then. */
+const untilNoted = (nas: Machine, what: string) =>
+  nas.until(['cat', '/var/lib/walkaway/reminders.json'], {
+    deadlineMs: nextLookMs,
+    stdout: (text) => text.includes(what),
+  })
+
 /** What was said of these kinds since then, once two more looks have had the time to say it again. */
 async function remindersSince(
   { nas }: Home,
@@ -58,6 +65,7 @@ scenario('reminders: a finished disk left in for 13 hours; then both disks at ho
   if (second === undefined) throw new Error('no second disk')
   await startService(nas)
   await visitWith(home, disk)
+  await untilNoted(nas, `take-disk-away ${disk.poolGuid}`)
   const before = nas.journal.mark()
   await setClock(nas, 13)
   const told = await nas.journal.waitFor(
@@ -70,6 +78,8 @@ scenario('reminders: a finished disk left in for 13 hours; then both disks at ho
   await nas.plug(second.image, { serial: second.serial, wait: false })
   await expectSafe(nas, second, arrived)
   expect(nas.journal.events({ event: 'nothing-offsite' })).toEqual([])
+  await untilNoted(nas, 'nothing-offsite')
+  await untilNoted(nas, `take-disk-away ${second.poolGuid}`)
   const bothHome = nas.journal.mark()
   await setClock(nas, 25)
   const nothing = await nas.journal.waitFor(
