@@ -30,7 +30,7 @@ export type Usb = {
   /** Changes the speed of a disk that was plugged in with `bytesPerSecond`; 0 is unlimited. */
   readonly throttle: (disk: Disk, bytesPerSecond: number) => Promise<void>
   readonly powerOn: (qmp: Qmp) => Promise<void>
-  /** The machine is gone for good: its disks may go elsewhere. */
+  /** The machine is off, for a while or for good: its disks are taken out and may go elsewhere. */
   readonly letGo: () => void
 }
 

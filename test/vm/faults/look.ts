@@ -33,8 +33,15 @@ export async function removeBallast(world: World, disk: BackupDisk): Promise<voi
   )
 }
 
-/** All that is wrong, in words. The disk must be in nobody's machine, and is so afterwards. */
-export async function lookAfter(world: World, disk: BackupDisk, before: number): Promise<readonly string[]> {
+/**
+ * All that is wrong, in words. The disk must be in nobody's machine, and is so afterwards. `wellSince`: what hung before in
+ * the kernel was told, and the machine was reset for it.
+ */
+export async function lookAfter(
+  world: World,
+  disk: BackupDisk,
+  { before, wellSince }: { readonly before: number; readonly wellSince: number },
+): Promise<readonly string[]> {
   const { nas, elsewhere, seen, disks, handmade } = world
   const wrong: string[] = []
   const source = await snapshotsOf(nas, 'tank', '')
@@ -98,8 +105,13 @@ export async function lookAfter(world: World, disk: BackupDisk, before: number):
   if (/^offsite/m.test(mounted.stdout)) wrong.push(`G4: mounted: ${mounted.stdout}`)
   const pools = await nas.run(['zpool', 'list', '-H', '-o', 'name,health'])
   if (!pools.stdout.includes('tank\tONLINE')) wrong.push(`the source is not well: ${pools.stdout}`)
-  for (const message of [/Watchdog timeout/, /State 'stop-sigterm' timed out/, /blocked for more than/])
-    for (const entry of nas.journal.entries({ message, after: before })) wrong.push(`G9: ${entry['MESSAGE']}`)
+  const bad = [
+    { message: /Watchdog timeout/, after: before },
+    { message: /State 'stop-sigterm' timed out/, after: before },
+    { message: /blocked for more than/, after: wellSince },
+  ]
+  for (const pattern of bad)
+    for (const entry of nas.journal.entries(pattern)) wrong.push(`G9: ${entry['MESSAGE']}`)
   return wrong
 }
 

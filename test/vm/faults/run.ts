@@ -1,12 +1,25 @@
 // `npm run test:faults -- [--seed S] [--count N]`: random visits with random faults at random instants. Without a seed one is
 // drawn; it is printed, and the same seed and count do the same again.
+// `npm run test:faults -- --only PATTERN`: the rounds of the list whose names match, one after the other; `--list` prints
+// their names instead, without --only those of all.
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { chooseRounds, listRounds } from './plan.ts'
 
 const { values } = parseArgs({
-  options: { seed: { type: 'string' }, count: { type: 'string', default: '20' } },
+  options: {
+    seed: { type: 'string' },
+    count: { type: 'string', default: '20' },
+    only: { type: 'string' },
+    list: { type: 'boolean', default: false },
+  },
 })
+const only = values.only === undefined ? undefined : patternOf(values.only)
+if (values.list) {
+  for (const { name } of listRounds()) if (only === undefined || only.test(name)) console.log(name)
+  process.exit(0)
+}
 const seed = numberOf('seed', values.seed ?? String(Math.floor(Math.random() * 2 ** 31)), 0)
 const count = numberOf('count', values.count, 1)
 
@@ -17,8 +30,20 @@ function numberOf(name: string, text: string, least: number): number {
   process.exit(2)
 }
 
+function patternOf(text: string): RegExp {
+  try {
+    const pattern = new RegExp(text, 'i')
+    if (chooseRounds(pattern).length > 0) return pattern
+    console.error(`--only is ${JSON.stringify(text)}; no round has such a name: see --list`)
+  } catch (error) {
+    console.error(`--only is ${JSON.stringify(text)}: ${error instanceof Error ? error.message : error}`)
+  }
+  process.exit(2)
+}
+
 await import('../prepare.ts')
-console.log(`campaign of ${count} rounds; again: npm run test:faults -- --seed ${seed} --count ${count}`)
+if (only === undefined)
+  console.log(`campaign of ${count} rounds; again: npm run test:faults -- --seed ${seed} --count ${count}`)
 const root = join(import.meta.dirname, '..', '..', '..')
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
 const { status } = spawnSync(
@@ -27,7 +52,12 @@ const { status } = spawnSync(
   {
     cwd: root,
     stdio: 'inherit',
-    env: { ...process.env, WALKAWAY_FAULTS_SEED: String(seed), WALKAWAY_FAULTS_COUNT: String(count) },
+    env: {
+      ...process.env,
+      WALKAWAY_FAULTS_SEED: String(seed),
+      WALKAWAY_FAULTS_COUNT: String(count),
+      ...(only === undefined ? {} : { WALKAWAY_FAULTS_ONLY: only.source }),
+    },
   },
 )
 process.exit(status ?? 1)

@@ -2,6 +2,7 @@
 import { expect } from 'vitest'
 import { say } from '../cache.ts'
 import { runCampaign, tableOf } from '../faults/campaign.ts'
+import { planCampaign } from '../faults/plan.ts'
 import { scenario } from '../scenario.ts'
 
 const seed = 991
@@ -10,7 +11,7 @@ const count = 2
 scenario(
   `${count} visits with random faults: whatever happens, the next plug completes the backup`,
   async (s) => {
-    const results = await runCampaign(s, { seed, count, say })
+    const results = await runCampaign(s, { rounds: planCampaign(seed, count), from: `seed ${seed}`, say })
     say(tableOf(results))
     expect(results.flatMap(({ violations }) => violations)).toEqual([])
     expect(results).toHaveLength(count)
