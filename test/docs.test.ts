@@ -1,9 +1,10 @@
 // The pages in docs/ speak of the program as it is: what they quote it says, what they name is there.
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Conflict, explainConflict } from '../src/core/conflict.ts'
 import { describeRefusal, type RefusalReason } from '../src/core/identity.ts'
+import type { Copy, Limits } from '../src/core/marks.ts'
 import {
   type Disk,
   datasetName,
@@ -14,6 +15,7 @@ import {
   serial,
   snapshotGuid,
 } from '../src/core/model.ts'
+import { restoreText } from '../src/core/restoreText.ts'
 import { render } from '../src/sentences.ts'
 import { examples } from './fakes/eventExamples.ts'
 
@@ -110,6 +112,93 @@ describe('troubleshooting quotes what the program says', () => {
     expect(words.filter((part) => !sources.includes(part))).toEqual([])
   })
 })
+
+test('the restore guide shows the text that a disk carries', () => {
+  const stamp = 'walkaway_20261122T175806Z'
+  const copy = (path: string, fields: Partial<Copy> = {}): Copy => ({
+    name: datasetName(path),
+    type: 'filesystem',
+    encryptionRoot: null,
+    source: null,
+    host: 'nas',
+    state: null,
+    limits: {},
+    ...fields,
+  })
+  const of = (source: string, limits: Limits = {}): Copy =>
+    copy(`offsite-1/nas/${source}`, { source, state: stamp, limits })
+  const copies = [
+    copy('offsite-1', { host: null }),
+    copy('offsite-1/nas'),
+    of('tank'),
+    of('tank/home', { quota: '107374182400' }),
+    of('tank/photos'),
+  ]
+  const text = restoreText({ pool: offsite.pool, guid: poolGuid('4425734906477738374'), copies })
+  expect(read('docs/restore.md')).toContain(`\n\`\`\`text\n${text.join('\n')}\n\`\`\`\n`)
+})
+
+describe('what the pages name is there', () => {
+  const pages = [
+    'README.md',
+    'CONTRIBUTING.md',
+    ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+  ]
+  test.each(pages.filter((page) => page.endsWith('.md')))('in %s', (page) => {
+    const text = read(page)
+    const inCode = [...text.matchAll(/(?<![\w/.-])(?:src|test|docs|systemd|udev-rules)\/[\w./-]*\w/g)].map(
+      ([path]) => path,
+    )
+    const linked = [...text.matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)].map(([, to = '']) =>
+      join(dirname(page), to),
+    )
+    const missing = [...inCode, ...linked].filter(
+      (path) => !existsSync(join(root, path)) && !existsSync(join(root, `${path}.ts`)),
+    )
+    expect(missing).toEqual([])
+  })
+
+  test.each(pages.filter((page) => page.endsWith('.md')))('headings that %s points to', (page) => {
+    const missing = [...read(page).matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)].filter(
+      ([, to = '', anchor]) => {
+        const headings = [...read(to === '' ? page : join(dirname(page), to)).matchAll(/^#+ (.*)$/gm)]
+        return !headings.some(([, heading = '']) => anchorOf(heading) === anchor)
+      },
+    )
+    expect(missing.map(([link]) => link)).toEqual([])
+  })
+
+  test('and the architecture names every folder of the program', () => {
+    const folders = readdirSync(join(root, 'src'), { withFileTypes: true }).filter((entry) =>
+      entry.isDirectory(),
+    )
+    const page = read('docs/architecture.md')
+    expect(
+      folders.filter(({ name }) => !page.includes(`| \`src/${name}\` |`)).map(({ name }) => name),
+    ).toEqual([])
+  })
+})
+
+test('the threat model names what the unit of the service has', () => {
+  const unit = read('systemd/walkaway.service')
+  const page = read('docs/threat-model.md')
+  const closed = tablesOf(page, ['closed by']).flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)])
+  const open = [...page.matchAll(/`(CAP_\w+)`/g)]
+  expect(closed.length).toBeGreaterThan(10)
+  expect(
+    [...closed, ...open].filter(([, named = '']) => !unit.includes(named)).map(([, named]) => named),
+  ).toEqual([])
+  const granted = /^CapabilityBoundingSet=(.*)$/m.exec(unit)?.[1]?.split(' ') ?? []
+  expect(granted.length).toBeGreaterThan(3)
+  expect(granted.filter((one) => !page.includes(`\`${one}\``))).toEqual([])
+})
+
+/** As GitHub makes it. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\w\s-]/g, '')
+    .replaceAll(' ', '-')
 
 /** The first cells of all tables whose first column has one of these headings. */
 function tablesOf(page: string, headings: readonly string[]): readonly string[] {
