@@ -21,7 +21,7 @@ const script = String.raw`
     my $line = content("/proc/$_[0]/cmdline");
     $line =~ tr/\0/ /;
     $line =~ s/ +$//;
-    return $line =~ /$command/;
+    return $line =~ /$command/s;
   }
   sub received { my ($read) = content("/proc/$_[0]/io") =~ /^rchar: (\d+)/m; return defined $read ? $read : 0 }
   sub written {
@@ -114,7 +114,10 @@ async function meetSight(
 /** What systemd or the kernel says when the fault has struck. */
 const struck = /USB disconnect|Main process exited, code=killed|^Stopping walkaway/
 
-/** Milliseconds from the sight of the moment to the fault, by the machine's own clock; null where that is not known. */
+/**
+ * Milliseconds from the sight of the moment until the journal had heard of the fault, which is later than the fault, by the
+ * machine's own clock; null where that is not known.
+ */
 export function struckAfterMs(
   { nas }: World,
   fault: FaultKind,
@@ -122,6 +125,6 @@ export function struckAfterMs(
 ): number | null {
   if (seen.seconds === null || fault.startsWith('power cut')) return null
   const [entry] = nas.journal.entries({ message: struck, after: seen.mark })
-  const at = entry?.['_SOURCE_MONOTONIC_TIMESTAMP'] ?? entry?.['__MONOTONIC_TIMESTAMP']
+  const at = entry?.['__MONOTONIC_TIMESTAMP']
   return at === undefined ? null : Math.round(Number(at) / 1000 - seen.seconds * 1000)
 }
