@@ -75,6 +75,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'unlock.ts',
   ],
   'diskAnswer.ts': ['core', 'control', 'linux'],
+  'visitLog.ts': ['core', 'linux'],
   'runner.ts': [
     'core',
     'errors.ts',
@@ -84,6 +85,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'zfs',
     'linux',
     'visit.ts',
+    'visitLog.ts',
     'diskAnswer.ts',
   ],
   'remind.ts': ['core', 'errors.ts', 'events.ts', 'linux'],
