@@ -27,6 +27,7 @@ import { DeadlineExceeded, messageOf, NotFound } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
 import { explainDisk, prepareMarks } from './explain.ts'
 import { holdWhatTravels, releaseHolds } from './hold.ts'
+import { findMissed } from './lookAgain.ts'
 import { moveCopies } from './move.ts'
 import { type PlanDeps, type PlanRequest, planAll, stateOf, type Task } from './plan.ts'
 import { prune } from './prune.ts'
@@ -137,6 +138,9 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     reserved,
   })
   signal.throwIfAborted()
+  const gone = tasks.filter((task) => endings.get(task) === 'gone')
+  const missed = gone.length === 0 ? new Map<Task, string>() : await findMissed(gone, request, deps)
+  for (const [{ source }, reason] of missed) fail(source.name, reason)
 
   const { verified, dataErrors } = await verify(
     tasks.filter((task) => endings.get(task) === 'done'),
@@ -150,9 +154,8 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   const explained = await explainDisk({ request, verified, complete: failures.length === 0 }, deps)
   await prune({ covered, explained }, request, deps)
   const sent = verified.filter((task) => toSend.has(task)).length
-  const gone = [...endings.values()].filter((ending) => ending === 'gone').length
   return {
-    total: set.goals.length + set.missed.length - gone,
+    total: set.goals.length + set.missed.length - (gone.length - missed.size),
     sent,
     unchanged: verified.length - sent,
     sentBytes: meter.sentBytes(),

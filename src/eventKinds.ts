@@ -89,7 +89,7 @@ export const kinds = {
     messageId: 'ba027d950ea04ff481c7dab217f1f1a5',
     subject: 'A dataset was destroyed while it was to be backed up',
     explanation:
-      'It was there when the visit began, and is not any more, or has another name. That is no failure. What the disk holds of it from earlier visits stays; one that was renamed is followed by the next visit.',
+      'It was there when the visit began, and is not any more: that is no failure. Or it has another name, under which it is still to be backed up: then this visit is not complete, and the next one follows it. What the disk holds of it from earlier visits stays.',
   },
   'dataset-failed': {
     messageId: '706c817f54a2405eb5891186a5a7e3e1',

@@ -2,11 +2,14 @@
 // destroyed by a person, by another program, or by the pruning of another disk's visit.
 
 import type { BackupDeps, BackupRequest } from './backup.ts'
-import { snapshotPath } from './core/model.ts'
+import { type DatasetName, snapshotPath } from './core/model.ts'
 import { missingBookmark } from './core/replication.ts'
+import { chooseSource } from './core/selection.ts'
+import { DeadlineExceeded, messageOf } from './errors.ts'
 import { holdAgain } from './hold.ts'
 import { lookAtTarget, planAgain, type Task } from './plan.ts'
 import { type Goal, takeSnapshotAgain } from './snapshotSet.ts'
+import { poolOf } from './zfs/names.ts'
 
 /**
  * Brings the task and its plan up to date with both sides; a goal that was destroyed is replaced by a new snapshot.
@@ -34,6 +37,42 @@ export async function startOver(task: Task, request: BackupRequest, deps: Backup
 export async function isGone(task: Task, deps: BackupDeps): Promise<boolean> {
   const seen = await deps.zfs.observeIfPresent(task.source.name)
   return !(seen?.some(({ guid }) => guid === task.source.guid) ?? false)
+}
+
+/**
+ * Of datasets that are gone, those of which this visit was to bring something that is still somewhere, and why it is not on
+ * the disk: they are backed up under another name by now, the whole source is away, or that cannot be told.
+ */
+export async function findMissed(
+  gone: readonly Task[],
+  { config }: Pick<BackupRequest, 'config'>,
+  deps: Pick<BackupDeps, 'zfs'>,
+): Promise<ReadonlyMap<Task, string>> {
+  const pools = new Set(gone.map(({ source }) => poolOf(source.name)))
+  const names = new Map<string, DatasetName>()
+  const absent = new Set<string>()
+  let unread: string | null = null
+  for (const source of config.sources.filter(({ dataset }) => pools.has(poolOf(dataset))))
+    try {
+      const found = await deps.zfs.observeIfPresent(source.dataset)
+      if (found === null) absent.add(source.dataset)
+      for (const { name, guid } of found ?? [])
+        if (chooseSource(config.sources, name) === source) names.set(guid, name)
+    } catch (error) {
+      if (error instanceof DeadlineExceeded) throw error
+      unread = messageOf(error)
+    }
+  const reasons = new Map<Task, string>()
+  for (const task of gone) {
+    const name = names.get(task.source.guid)
+    const root = chooseSource(config.sources, task.source.name)?.dataset ?? task.source.name
+    if (name !== undefined)
+      reasons.set(task, `it was renamed to ${name} during the visit; the next visit follows it`)
+    else if (absent.has(root)) reasons.set(task, `there is no dataset ${root} on this machine any more`)
+    else if (unread !== null)
+      reasons.set(task, `whether it was destroyed or renamed could not be read: ${unread}`)
+  }
+  return reasons
 }
 
 async function lookAtSource({ source, goal }: Task, deps: BackupDeps): Promise<Goal | null> {

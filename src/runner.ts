@@ -135,6 +135,7 @@ export function createRunner(
   const runVisit = async (vdevs: Vdevs, signal: AbortSignal): Promise<VisitResult> => {
     const inhibitor = await deps.inhibit(`backup to ${disk.name} is running`)
     try {
+      await log.begun(vdevs)
       const result = await visit(
         { disk, vdevs, config: config(), past: log.visits(), signal },
         {

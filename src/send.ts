@@ -155,7 +155,7 @@ async function sendDataset(task: Task, context: Sending): Promise<boolean> {
       const kind = failureKind(error)
       // What was received of it would keep the disk full, and the others out.
       if (kind === 'no-space') {
-        await deps.zfs.abortReceive(task.targetName)
+        await abortReceive(task, context)
         await waitForRoom(() => false, request, deps)
       }
       const onDisk = task.target?.snapshots.at(-1)
@@ -172,8 +172,12 @@ async function sendDataset(task: Task, context: Sending): Promise<boolean> {
       await lookAtTarget(task, deps)
       if (receivedSoFar(task.target) === receivedSoFar(before)) {
         if (kind === 'busy' || kind === 'unfinished-receive') await deps.nextSecond()
-        else if (plan.steps[0]?.kind === 'resume') await discardPartial(task, deps)
-        else if (!hasLostOrigin(task)) throw error
+        else if (plan.steps[0]?.kind === 'resume') {
+          // A token can outlive what it stands for: the kernel may remember more than reached a disk that was pulled, and
+          // refuse the rest of the stream for ever. Only progress is lost by starting anew.
+          await abortReceive(task, context)
+          await lookAtTarget(task, deps)
+        } else if (!hasLostOrigin(task)) throw error
       }
     }
     task.plan = await planAgain(task, request, deps)
@@ -212,18 +216,15 @@ const receivedSoFar = (target: Dataset | null): string =>
     ? 'nothing'
     : `${target.snapshots.length} snapshots, ${target.resumeToken ?? 'nothing more'}`
 
-/**
- * A token can outlive what it stands for: the kernel may remember more than reached a disk that was pulled, and refuse
- * the rest of the stream for ever. Only progress is lost by starting anew.
- */
-async function discardPartial(task: Task, deps: BackupDeps): Promise<void> {
-  await deps.zfs.abortReceive(task.targetName)
-  await lookAtTarget(task, deps)
+/** It destroys: never on a pool whose disk is gone. */
+async function abortReceive({ targetName }: Task, { request, deps }: Sending): Promise<void> {
+  if (!(await request.isPresent())) throw new DiskVanished('the disk was removed')
+  await deps.zfs.abortReceive(targetName)
 }
 
 async function execute(step: Step, task: Task, context: Sending): Promise<void> {
   const { request, deps, meter, marksOf } = context
-  if (step.kind === 'discard-partial') return deps.zfs.abortReceive(task.targetName)
+  if (step.kind === 'discard-partial') return abortReceive(task, context)
   const send: SendSource = step.kind === 'resume' ? { kind: 'resume', token: step.token } : step
   const startedAt = deps.now()
   const stream = meter.begin()

@@ -18,6 +18,11 @@ export interface VisitLogDeps {
 export interface VisitLog {
   /** Oldest first. */
   visits(): readonly HistoryRecord[]
+  /**
+   * These devices are used again: that an earlier visit left them released means nothing from here on, whatever becomes of
+   * this one. Durable, as far as that can be, when it resolves.
+   */
+  begun(vdevs: Vdevs): Promise<void>
   /** Durable, as far as that can be, when it resolves. Of one visit what is noted last counts. */
   note(result: VisitResult, visit: { readonly vdevs: Vdevs; readonly ejected: boolean }): Promise<void>
   /**
@@ -70,6 +75,10 @@ export function createVisitLog(
 
   return {
     visits: () => visits,
+    async begun(vdevs) {
+      const last = visits.at(-1)
+      if (last?.device === deviceKey(vdevs)) await keep({ ...last, device: null })
+    },
     note: ({ kind, report }, { vdevs, ejected }) =>
       keep({
         ...report,

@@ -66,8 +66,10 @@ describe('stopping', () => {
     await service.pass(60_000)
     await expectStates(service, { 'offsite-1': 'removable' })
     await service.daemon.stop('test')
-    expect(past).toMatchObject([{ device: null }, { device: 'boot 1' }])
-    expect(mergeVisits(past)).toEqual([past[1]])
+    // Noted as released, and once more when that was said.
+    expect(past).toMatchObject([{ device: null }, { device: 'boot 1', unsaid: true }, { device: 'boot 1' }])
+    expect(mergeVisits(past)).toEqual([past[2]])
+    expect(past[2]).not.toHaveProperty('unsaid')
 
     tale(machine)
     const next = await startService(machine, { past })
@@ -159,6 +161,27 @@ describe('starting with a disk plugged in', () => {
     const service = await startService(machine, { past })
     await service.pass(5000)
     await expectStates(service, { 'offsite-1': 'not-removable' })
+    await service.daemon.stop('test')
+  })
+
+  test('one that was finished, and used again until the daemon was killed, is not called removable', async () => {
+    const machine = homeMachine()
+    const past: HistoryRecord[] = []
+    const killed = await startService(machine, { past })
+    await killed.pass(5000)
+    await expectStates(killed, { 'offsite-1': 'removable' })
+    machine.state.interference = {
+      before: ({ verb }) => (verb === 'block.release' ? new Promise<void>(() => undefined) : undefined),
+    }
+    await killed.ask({ version: 1, command: 'run', disk: 'offsite-1' })
+    await killed.pass(5000)
+    // Exported, but neither flushed nor stopped since.
+    expect(machine.disk('offsite-1').pool.imported).toBeNull()
+    machine.state.interference = {}
+    tale(machine)
+    const service = await startService(machine, { past })
+    await service.pass(5000)
+    expect(tale(machine)).toEqual(['daemon-started', ...goodVisit])
     await service.daemon.stop('test')
   })
 

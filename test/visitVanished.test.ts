@@ -2,6 +2,7 @@
 // disk's visit. The dataset is looked at and planned anew, once, in the same visit; one that is gone has not failed.
 import { describe, expect, test } from 'vitest'
 import { datasetName } from '../src/core/model.ts'
+import { TransferFailed } from '../src/errors.ts'
 import type { Machine } from './fakes/machine.ts'
 import {
   datasetOf,
@@ -12,7 +13,7 @@ import {
   sources,
   visitOf,
 } from './fakes/visits.ts'
-import { addDataset, type FakeCall, isBelow } from './fakes/zfsState.ts'
+import { addDataset, type FakeCall, failed, isBelow } from './fakes/zfsState.ts'
 
 const home = 'offsite-1/nas/tank/home'
 const poolOf = (machine: Machine) => machine.state.pools.get('tank')?.datasets ?? new Map<string, unknown>()
@@ -41,6 +42,9 @@ const destroy = (machine: Machine, name: string): void => {
   for (const each of [...poolOf(machine).keys()].filter((below) => isBelow(name, below)))
     poolOf(machine).delete(each)
 }
+
+const rename = (machine: Machine, from: string, to: string): void =>
+  void machine.zfs.rename({ from: datasetName(from), to: datasetName(to), type: 'filesystem' })
 
 describe('snapshot destroyed between listing and sending', () => {
   test.each([
@@ -196,21 +200,95 @@ describe('dataset destroyed between listing and sending', () => {
     expectBackedUp(machine, 'offsite-1')
   })
 
-  test('renamed: followed by the next visit', async () => {
+  test('renamed: what is new in it is not on the disk, so the visit is not complete; the next one follows it', async () => {
     const machine = homeMachine()
     await visitOf(machine, 'offsite-1')
     machine.write('tank/home/ann', 10)
-    rightBefore(machine, 'transfer.transfer', `${home}/ann`, () => {
-      void machine.zfs.rename({
-        from: datasetName('tank/home/ann'),
-        to: datasetName('tank/anna'),
-        type: 'filesystem',
-      })
+    rightBefore(machine, 'transfer.transfer', `${home}/ann`, () =>
+      rename(machine, 'tank/home/ann', 'tank/anna'),
+    )
+    const { report } = await visitOf(machine, 'offsite-1')
+    expect(report).toMatchObject({
+      outcome: 'partial',
+      datasets: { total: 3, sent: 0, unchanged: 2, failed: 1 },
+      failures: [{ dataset: 'tank/home/ann', reason: expect.stringContaining('renamed to tank/anna') }],
     })
-    expect((await visitOf(machine, 'offsite-1')).report).toMatchObject({ outcome: 'complete', failures: [] })
+    expect(gone(machine)).toEqual(['tank/home/ann'])
     expect((await visitOf(machine, 'offsite-1')).report).toMatchObject({ outcome: 'complete', failures: [] })
     expectBackedUp(machine, 'offsite-1', ['tank', 'tank/home', 'tank/anna'])
   })
+
+  test('renamed with what is above it: both are missed, and nothing is called complete on the disk', async () => {
+    const machine = homeMachine()
+    rightBefore(machine, 'transfer.transfer', home, () => rename(machine, 'tank/home', 'tank/people'))
+    const { report } = await visitOf(machine, 'offsite-1')
+    expect(report).toMatchObject({ outcome: 'partial', datasets: { total: 3, sent: 1, failed: 2 } })
+    expect(datasetOf(machine, 'offsite-1/nas').properties.has('walkaway:complete')).toBe(false)
+    expect((await visitOf(machine, 'offsite-1')).report).toMatchObject({ outcome: 'complete', failures: [] })
+    expectBackedUp(machine, 'offsite-1', ['tank', 'tank/people', 'tank/people/ann'])
+  })
+
+  test('renamed to where nothing is backed up: gone, and no failure', async () => {
+    const machine = homeMachine()
+    const config = machine.config({
+      sources: [{ dataset: datasetName('tank'), place: 'tank', exclude: ['tank/trash'] }],
+    })
+    addDataset(machine.state, 'tank/trash')
+    rightBefore(machine, 'transfer.transfer', `${home}/ann`, () =>
+      rename(machine, 'tank/home/ann', 'tank/trash/ann'),
+    )
+    expect((await visitOf(machine, 'offsite-1', { config })).report).toMatchObject({
+      outcome: 'complete',
+      datasets: { total: 2 },
+      failures: [],
+    })
+  })
+
+  test('with its whole pool, which somebody exported: not complete', async () => {
+    const machine = homeMachine()
+    const tank = machine.state.pools.get('tank')
+    if (tank === undefined) throw new Error('there is no tank')
+    rightBefore(machine, 'transfer.transfer', `${home}/ann`, () => {
+      tank.imported = null
+    })
+    expect((await visitOf(machine, 'offsite-1')).report).toMatchObject({
+      outcome: 'partial',
+      datasets: { total: 3, sent: 2, failed: 1 },
+      failures: [{ dataset: 'tank/home/ann', reason: expect.stringContaining('no dataset tank') }],
+    })
+  })
+
+  test('and then nobody can tell whether it was renamed: not complete', async () => {
+    const machine = homeMachine()
+    rightBefore(machine, 'transfer.transfer', `${home}/ann`, () => {
+      destroy(machine, 'tank/home/ann')
+      machine.state.interference = {
+        before: ({ verb, about }) => {
+          if (verb === 'zfs.observe' && about === 'tank') throw failed('io-error', 'I/O error')
+        },
+      }
+    })
+    expect((await visitOf(machine, 'offsite-1')).report).toMatchObject({
+      outcome: 'partial',
+      failures: [{ dataset: 'tank/home/ann', reason: expect.stringContaining('could not be read') }],
+    })
+  })
+})
+
+test('a disk that is full and pulled out: nothing is destroyed on it any more', async () => {
+  const machine = homeMachine()
+  machine.state.interference = {
+    before: ({ verb, about }) => {
+      if (verb !== 'transfer.transfer' || about !== `${home}/ann`) return
+      machine.unplug('offsite-1')
+      throw new TransferFailed('receive', 'full', { cause: failed('no-space', 'out of space') })
+    },
+  }
+  expect(await visitOf(machine, 'offsite-1')).toMatchObject({
+    kind: 'pulled',
+    report: { outcome: 'interrupted' },
+  })
+  expect(machine.state.calls.map(({ verb }) => verb)).not.toContain('zfs.abortReceive')
 })
 
 describe('token lookup races with target destroy', () => {

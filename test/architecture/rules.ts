@@ -23,7 +23,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'hold.ts': ['core', 'errors.ts', 'plan.ts', 'backup.ts'],
   'move.ts': ['core', 'errors.ts', 'zfs', 'plan.ts', 'backup.ts'],
   'space.ts': ['core', 'errors.ts', 'plan.ts', 'prune.ts', 'backup.ts'],
-  'lookAgain.ts': ['core', 'plan.ts', 'hold.ts', 'snapshotSet.ts', 'backup.ts'],
+  'lookAgain.ts': ['core', 'errors.ts', 'zfs', 'plan.ts', 'hold.ts', 'snapshotSet.ts', 'backup.ts'],
   'stall.ts': ['core', 'errors.ts', 'backup.ts'],
   'send.ts': [
     'core',
@@ -55,6 +55,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'plan.ts',
     'hold.ts',
     'move.ts',
+    'lookAgain.ts',
     'space.ts',
     'send.ts',
     'prune.ts',

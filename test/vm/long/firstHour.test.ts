@@ -15,7 +15,7 @@ scenario(
   'first hour: install, init two disks at a terminal, first backups, every command, restore',
   async (s) => {
     const nas = await s.startMachine({ layer: 'ready' })
-  const start = nas.journal.mark()
+    const start = nas.journal.mark()
     const screen = async (name: string, command: string, exitCode = 0): Promise<string> => {
       const { all, exitCode: code } = await atTerminal(nas, command)
       expect(code, all).toBe(exitCode)
