@@ -17,6 +17,7 @@ import {
 } from '../src/core/model.ts'
 import { restoreText } from '../src/core/restoreText.ts'
 import { render } from '../src/sentences.ts'
+import { linesOf, renderSvg, timesOf } from './demoSvg.ts'
 import { examples } from './fakes/eventExamples.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -191,6 +192,22 @@ test('the threat model names what the unit of the service has', () => {
   const granted = /^CapabilityBoundingSet=(.*)$/m.exec(unit)?.[1]?.split(' ') ?? []
   expect(granted.length).toBeGreaterThan(3)
   expect(granted.filter((one) => !page.includes(`\`${one}\``))).toEqual([])
+})
+
+describe('the recording of the demonstration', () => {
+  test('is drawn from its transcript', () => {
+    expect(read('docs/demo.svg')).toBe(renderSvg(read('docs/demo.txt')))
+  })
+
+  test('shows every line as it was, in its order, and nothing of it is markup', () => {
+    const lines = ['Offsite backups with walkaway & <more>', '   1.0 s  one', '   4.0 s  two', 'done']
+    const transcript = ['npm warn', lines[0], ' 0:04  Building', ...lines.slice(1)].join('\n')
+    expect(linesOf(transcript)).toEqual(lines)
+    expect(renderSvg(transcript)).toContain('>Offsite backups with walkaway &amp; &lt;more&gt;</text>')
+    const times = timesOf(lines)
+    expect(times).toEqual(times.toSorted((a, b) => a - b))
+    expect((times[2] ?? 0) - (times[1] ?? 0)).toBeCloseTo(1)
+  })
 })
 
 /** As GitHub makes it. */

@@ -43,6 +43,9 @@ export interface PackageParts {
   readonly configManual: string
 }
 
+/** The pages for whoever runs it; those for whoever changes it stay in the repository. */
+const guides = ['comparison.md', 'restore.md', 'threat-model.md', 'troubleshooting.md'] as const
+
 const launcher = `#!/bin/sh
 exec /usr/bin/node /usr/lib/walkaway/main.mjs "$@"
 `
@@ -69,6 +72,7 @@ export function listFiles(parts: PackageParts): readonly PackagedFile[] {
     copy('config.example.yaml', '/usr/share/doc/walkaway/examples/config.example.yaml'),
     plain('/usr/share/doc/walkaway/copyright', renderCopyright(root, [...bundle.licences, ...udevLicence])),
     zipped('CHANGELOG.md', '/usr/share/doc/walkaway/changelog.gz'),
+    ...guides.map((name) => copy(`docs/${name}`, `/usr/share/doc/walkaway/${name}`)),
     zipped('docs/walkaway.1', '/usr/share/man/man1/walkaway.1.gz'),
     plain('/usr/share/man/man5/walkaway.yaml.5.gz', gzipSync(configManual, { level: 9 })),
     ...shells.map((shell) => plain(completionPaths[shell], completionScripts[shell])),
