@@ -1,8 +1,9 @@
-// Rubbish for the control socket, many clients at once: `node floodInGuest.mjs COUNT CLIENTS SEED`. Prints, as JSON, how many
+// Rubbish for a control socket, many clients at once: `node floodClient.mjs SOCKET COUNT CLIENTS SEED`. Prints, as JSON, how many
 // messages were sent, how many of them were hung up on without a word, and how the honest requests among them fared.
 import { connect } from 'node:net'
 
-const [count, clients, seed] = process.argv.slice(2).map(Number)
+const [path, ...numbers] = process.argv.slice(2)
+const [count, clients, seed] = numbers.map(Number)
 const honest = `${JSON.stringify({ version: 1, command: 'status' })}\n`
 
 // Numerical Recipes' generator: the same seed says the same things again.
@@ -26,7 +27,7 @@ const hugeLine = Buffer.alloc(1024 * 1024, 'x')
 function say(message) {
   return new Promise((resolve) => {
     let heard = ''
-    const socket = connect('/run/walkaway/control.sock', () => socket.end(message))
+    const socket = connect(path, () => socket.end(message))
     socket.setEncoding('utf8')
     socket.on('data', (text) => {
       heard += text
