@@ -40,7 +40,7 @@ scenario(
       const serial = `WDOFFSITE000${at + 1}`
       const image = await s.createDisk(name)
       await nas.plug(image, { serial })
-      if (at === 0) await screen('03-init-which', 'walkaway init')
+      if (at === 0) await screen('03-init-which', 'walkaway init', 2)
       if (at === 0) {
         const { all, exitCode } = await atTerminal(nas, `walkaway init ${serial} --name ${name}`, [
           'WDOFFSITE9',
