@@ -35,7 +35,7 @@ scenario('interrupted and resumed 3 times in one dataset', async (s) => {
 
 scenario('interrupted and resumed 10 times in one dataset that is sent raw', async (s) => {
   const { home, disk, start } = await halfReceived(s, {
-    filmMb: 400,
+    filmMb: 650,
     prepare: `
       head -c 32 /dev/urandom > /root/key
       zfs destroy -r tank/photos
