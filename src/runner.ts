@@ -86,6 +86,8 @@ export function createRunner(
       case 'tell':
         deps.tell(eventOf(effect.what, disk))
         if (effect.what.kind === 'safe-to-remove') log.said()
+        if (effect.what.kind === 'not-safe-to-remove' && 'vdevs' in state)
+          inBackground('noting that it is in use', log.begun(state.vdevs))
         break
       case 'look-again':
         deps.lookAgain(effect.inMs)

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type HistoryRecord, mergeVisits } from '../src/linux/history.ts'
 import { ALTROOT } from '../src/zfs/pool.ts'
+import type { Machine } from './fakes/machine.ts'
 import { expectStates, goodVisit, startService, stopTime, tale } from './fakes/service.ts'
 import { expectBackedUp, expectTidy, homeMachine } from './fakes/visits.ts'
 
@@ -185,6 +186,24 @@ describe('starting with a disk plugged in', () => {
     await service.daemon.stop('test')
   })
 
+  test('one that was finished, and imported by somebody until the daemon was killed, is not called removable', async () => {
+    const machine = homeMachine()
+    const past: HistoryRecord[] = []
+    const killed = await startService(machine, { past })
+    await killed.pass(5000)
+    await expectStates(killed, { 'offsite-1': 'removable' })
+    machine.disk('offsite-1').pool.imported = { altroot: null }
+    await killed.pass(61_000)
+    await expectStates(killed, { 'offsite-1': 'not-removable' })
+    vi.clearAllTimers()
+    machine.disk('offsite-1').pool.imported = null
+    tale(machine)
+    const service = await startService(machine, { past })
+    await service.pass(5000)
+    expect(tale(machine)).toEqual(['daemon-started', ...goodVisit])
+    await service.daemon.stop('test')
+  })
+
   test('a finished one that udev is still busy with stays removable', async () => {
     const machine = homeMachine()
     const past: HistoryRecord[] = []
@@ -203,5 +222,132 @@ describe('starting with a disk plugged in', () => {
     await expectStates(service, { 'offsite-1': 'removable' })
     expect(tale(machine)).toEqual(['daemon-started'])
     await service.daemon.stop('test')
+  })
+})
+
+describe('dying at the end of a visit', () => {
+  interface Death {
+    readonly machine: Machine
+    readonly past: HistoryRecord[]
+    /** The steps that came so far. */
+    readonly steps: readonly string[]
+  }
+
+  /** Lets a visit run; from its export on, its daemon gets no answer any more at this step. */
+  const dieAt = async (last: number): Promise<Death> => {
+    const machine = homeMachine()
+    const past: HistoryRecord[] = []
+    const steps: string[] = []
+    const at = async (step: string): Promise<void> => {
+      if (!machine.told.some(({ kind }) => kind === 'backup-finished') || steps.length > last) return
+      steps.push(step)
+      if (steps.length > last) await new Promise(() => undefined)
+    }
+    machine.state.interference = {
+      before: ({ verb }) => at(`before ${verb}`),
+      after: ({ verb }) => at(`after ${verb}`),
+    }
+    await (await startService(machine, { past, at })).pass(5000)
+    // Nothing of it lives on: what it waits for never comes, and it has no timers.
+    vi.clearAllTimers()
+    machine.state.interference = {}
+    return { machine, past, steps }
+  }
+  const timesSaid = ({ machine }: Death): number =>
+    machine.story().filter((kind) => kind === 'safe-to-remove').length
+
+  const startAgain = async ({ machine, past }: Death): Promise<void> => {
+    const service = await startService(machine, { past })
+    await service.pass(70_000)
+    await expectStates(service, { 'offsite-1': 'removable' })
+    await service.daemon.stop('test')
+  }
+
+  test('at each step: the next daemon says that the disk is safe to take if nobody has said so, and no other one does', async () => {
+    const { steps } = await dieAt(Number.POSITIVE_INFINITY)
+    expect(steps).toEqual(
+      expect.arrayContaining([
+        'before pools.exportPool',
+        'after pools.exportPool',
+        'after block.release',
+        'before it is recorded',
+        'recorded',
+        'sleep is allowed',
+        'said',
+      ]),
+    )
+    const saidTwice: number[] = []
+    for (let last = 0; last < steps.length; last++) {
+      const death = await dieAt(last)
+      const where = `${last} ${death.steps.at(-1)}`
+      const disk = death.machine.disk('offsite-1')
+      const wasSaid = timesSaid(death)
+      disk.released &&= wasSaid > 0
+      await startAgain(death)
+      expect(timesSaid(death), where).toBeGreaterThan(0)
+      if (timesSaid(death) > 1) saidTwice.push(last)
+      expect([disk.released, disk.pool.imported], where).toEqual([true, null])
+      expectBackedUp(death.machine, 'offsite-1')
+      const before = timesSaid(death)
+      await startAgain(death)
+      expect(timesSaid(death), where).toBe(before)
+    }
+    // Between the word and the note of it: nobody can do both at once, and rather twice than never.
+    const word = steps.indexOf('said')
+    expect(saidTwice).toEqual([word, steps.indexOf('before it is recorded', word)])
+  })
+
+  test('released but not said: it is flushed and stopped again, and there is no other visit', async () => {
+    const { steps } = await dieAt(Number.POSITIVE_INFINITY)
+    const death = await dieAt(steps.indexOf('recorded'))
+    expect(timesSaid(death)).toBe(0)
+    const { machine, past } = death
+    tale(machine)
+    machine.state.calls.length = 0
+    machine.disk('offsite-1').released = false
+    await startAgain(death)
+    expect(tale(machine)).toEqual(['daemon-started', 'safe-to-remove', 'daemon-stopping'])
+    expect(machine.disk('offsite-1').released).toBe(true)
+    expect(machine.state.calls.map(({ verb }) => verb)).not.toContain('pools.importPool')
+    expect(mergeVisits(past)).toMatchObject([{ outcome: 'complete', device: 'boot 1' }])
+    expect(mergeVisits(past)[0]?.unsaid).toBeUndefined()
+  })
+
+  test('released but not said, and in use by now: it is not called safe before it is free', async () => {
+    const { steps } = await dieAt(Number.POSITIVE_INFINITY)
+    const { machine, past } = await dieAt(steps.indexOf('recorded'))
+    tale(machine)
+    machine.disk('offsite-1').holders = ['dd']
+    const service = await startService(machine, { past })
+    await service.pass(20_000)
+    await expectStates(service, { 'offsite-1': 'not-removable' })
+    expect(tale(machine)).toEqual(['daemon-started', 'not-safe-to-remove'])
+    machine.disk('offsite-1').holders = []
+    await service.pass(70_000)
+    expect(tale(machine)).toEqual(['safe-to-remove'])
+    await service.daemon.stop('test')
+  })
+
+  test('released but not said, and taken all the same: nothing is done or said', async () => {
+    const { steps } = await dieAt(Number.POSITIVE_INFINITY)
+    const { machine, past } = await dieAt(steps.indexOf('recorded'))
+    tale(machine)
+    machine.unplug('offsite-1')
+    machine.state.calls.length = 0
+    const service = await startService(machine, { past })
+    await service.pass(70_000)
+    expect(tale(machine)).toEqual(['daemon-started'])
+    expect(machine.state.calls.map(({ verb }) => verb)).not.toContain('block.release')
+    await service.daemon.stop('test')
+  })
+
+  test('the power was lost: it gets a visit, which says so once', async () => {
+    const { steps } = await dieAt(Number.POSITIVE_INFINITY)
+    const death = await dieAt(steps.indexOf('recorded'))
+    const { machine } = death
+    const past = death.past.map((record) => ({ ...record, device: 'earlier boot 1' }))
+    tale(machine)
+    await startAgain({ ...death, past })
+    expect(tale(machine)).toEqual(['daemon-started', ...goodVisit, 'daemon-stopping'])
   })
 })
