@@ -95,7 +95,8 @@ async function surroundingsOf({ notify, configFile, stderr }: DoctorOptions): Pr
     now,
     configFile,
     loadConfig: () => loadConfig({ file: configFile }),
-    askStatus: () => askStatus(controlSocket, { version: 1, command: 'status' }, { deadlineMs: 5_000 }),
+    // All checks begin at once, which is much for a small machine, and who does not answer is to be restarted.
+    askStatus: () => askStatus(controlSocket, { version: 1, command: 'status' }, { deadlineMs: 20_000 }),
     version,
     tryChannels: async (config) => {
       if (!notify) return []

@@ -35,8 +35,9 @@ export function ask(
       settle()
     }
     const fail = (error: unknown) => done(() => reject(error))
+    // When this process was busy all the time nothing was read yet: between timer and immediate the socket is.
     const deadline = setTimeout(
-      () => fail(new DeadlineExceeded("the daemon's answer", deadlineMs)),
+      () => setImmediate(() => fail(new DeadlineExceeded("the daemon's answer", deadlineMs))),
       deadlineMs,
     )
 

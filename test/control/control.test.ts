@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ask } from '../../src/control/client.ts'
-import { maxRequestBytes, type Reply, type StatusAnswer } from '../../src/control/protocol.ts'
+import { formatReply, maxRequestBytes, type Reply, type StatusAnswer } from '../../src/control/protocol.ts'
 import { type ControlServer, createControlServer, type Limits } from '../../src/control/server.ts'
 import { AlreadyRunning, BadInput, DeadlineExceeded, UnreadableAnswer } from '../../src/errors.ts'
 
@@ -251,6 +251,19 @@ test('a daemon that hangs is still a daemon', async () => {
   await oddDaemon(() => undefined)
   await expect(serve()).rejects.toThrow(AlreadyRunning)
   await expect(ask(path, request, { deadlineMs: 50 })).rejects.toThrow(DeadlineExceeded)
+})
+
+test('an answer that came in time is read, however busy the client was', async () => {
+  await oddDaemon((socket) => {
+    socket.on('data', () => {
+      socket.write(formatReply(good))
+      const until = performance.now() + 300
+      while (performance.now() < until) {
+        // This process, the client's, does nothing else.
+      }
+    })
+  })
+  expect(await ask(path, request, { deadlineMs: 100 })).toEqual(good)
 })
 
 test('a file that is not a socket is left alone', async () => {
