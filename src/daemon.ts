@@ -21,6 +21,7 @@ import { type History, type HistoryRecord, isVisitTo, mergeVisits } from './linu
 import type { Notifier } from './linux/systemd.ts'
 import type { Udev } from './linux/udev.ts'
 import { within } from './linux/within.ts'
+import { createLooks } from './looks.ts'
 import { type MetricsFile, withoutDaemon } from './metricsFile.ts'
 import { createReminders, type ReminderDeps } from './remind.ts'
 import { createRunner, type Runner, type RunnerDeps } from './runner.ts'
@@ -283,54 +284,4 @@ const isOneDevice = (a: Disk, b: Disk): boolean =>
 
 function overdueMsOf(config: Config, name: DiskName): number | null {
   return config.disks.find((disk) => disk.name === name)?.overdueMs ?? null
-}
-
-interface Looks {
-  /** Asks for a look no later than this; an earlier one that was asked for already stands. */
-  soon(inMs: number): void
-  every(ms: number): void
-  end(): void
-}
-
-/** One look at a time; whatever asks for one meanwhile gets one after it. */
-function createLooks(look: () => Promise<void>, onFailure: (error: unknown) => void): Looks {
-  let timer: NodeJS.Timeout | null = null
-  let dueAt = Number.POSITIVE_INFINITY
-  let period: NodeJS.Timeout | null = null
-  let looking = false
-  let ended = false
-
-  const run = async (): Promise<void> => {
-    timer = null
-    dueAt = Number.POSITIVE_INFINITY
-    looking = true
-    try {
-      await look()
-    } catch (error) {
-      onFailure(error)
-    }
-    looking = false
-    if (Number.isFinite(dueAt)) arm()
-  }
-  const arm = (): void => {
-    if (ended) return
-    if (timer !== null) clearTimeout(timer)
-    timer = setTimeout(() => void run(), Math.max(0, dueAt - performance.now()))
-  }
-  return {
-    soon(inMs) {
-      const at = performance.now() + inMs
-      if (at >= dueAt) return
-      dueAt = at
-      if (!looking) arm()
-    },
-    every(ms) {
-      period = setInterval(() => this.soon(0), ms)
-    },
-    end() {
-      ended = true
-      if (timer !== null) clearTimeout(timer)
-      if (period !== null) clearInterval(period)
-    },
-  }
 }

@@ -104,7 +104,9 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'remind.ts',
     'statusLine.ts',
     'metricsFile.ts',
+    'looks.ts',
   ],
+  'looks.ts': [],
   cli: [
     'core',
     'errors.ts',

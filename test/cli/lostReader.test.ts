@@ -19,12 +19,14 @@ test('what only shows something leaves; what has begun something goes on', () =>
   expect(left).toBe(1)
 })
 
-test.each(['daemon', 'init', 'adopt', 'restore'])(
-  '%s is not left half done, because it says so before it is loaded',
-  (command) => {
-    const main = readFileSync(join(import.meta.dirname, '../../src/main.ts'), 'utf8')
-    expect(main).toMatch(
-      new RegExp(`reader\\.outlive\\(\\)\\n(\\s*compileLate\\(\\)\\n)?[^\\n]*/${command}\\.ts'`),
-    )
-  },
-)
+test.each([
+  ['daemon', 'service'],
+  ['init', 'disks'],
+  ['adopt', 'disks'],
+  ['restore', 'disks'],
+])('%s is not left half done, because it says so before it is loaded', (command, family) => {
+  const commands = readFileSync(join(import.meta.dirname, `../../src/cli/commands/${family}.ts`), 'utf8')
+  expect(commands).toMatch(
+    new RegExp(`reader\\.outlive\\(\\)\\n(\\s*compileLate\\(\\)\\n)?[^\\n]*/${command}\\.ts'`),
+  )
+})

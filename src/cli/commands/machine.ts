@@ -1,0 +1,66 @@
+// The commands that concern the machine, its configuration and its shells. What each does is the file of its name.
+
+import { Argument, type Command } from 'commander'
+import { completionScripts, type Shell, shells } from '../completionScripts.ts'
+import { examples, type Front } from './front.ts'
+
+/** Adds doctor, config, completion and the hidden command that completion asks. */
+export function addMachineCommands(program: Command, { file, streams, end }: Front): void {
+  program
+    .command('doctor')
+    .option('--notify', 'send a test message by each notification channel')
+    .option('--json', 'the same as JSON')
+    .description('check this machine: ZFS, udev, the service, the configuration, disks, channels')
+    .addHelpText(
+      'after',
+      `${examples('walkaway doctor', 'walkaway doctor --notify')}
+Each line is ok, a warning or a problem, and says what mends it. Exit code 1: there is a problem.`,
+    )
+    .action(async (options: { notify?: boolean; json?: boolean }) => {
+      const { runDoctor } = await import('../doctor.ts')
+      end(
+        await runDoctor({
+          notify: options.notify === true,
+          json: options.json === true,
+          configFile: file(),
+          ...streams,
+        }),
+      )
+    })
+
+  const config = program.command('config').description('the configuration file')
+  config
+    .command('check')
+    .argument('[file]', 'the file to check (default: the one in force)')
+    .description('every mistake at once, each with its line and column')
+    .addHelpText('after', examples('walkaway config check', 'walkaway config check ./new.yaml'))
+    .action(async (checked: string | undefined) => {
+      const { runConfigCheck } = await import('../config.ts')
+      end(await runConfigCheck({ file: checked ?? file(), ...streams }))
+    })
+
+  program
+    .command('completion')
+    .addArgument(new Argument('<shell>', 'json: every command with its help').choices([...shells, 'json']))
+    .description('print the completion script for a shell; the package has installed it already')
+    .addHelpText(
+      'after',
+      examples('walkaway completion bash > ~/.local/share/bash-completion/completions/walkaway'),
+    )
+    .action(async (asked: Shell | 'json') => {
+      const { describeCommands } = await import('../complete.ts')
+      streams.stdout.write(
+        asked === 'json'
+          ? `${JSON.stringify({ version: 1, commands: describeCommands(program) }, null, 2)}\n`
+          : completionScripts[asked],
+      )
+    })
+
+  program
+    .command('__complete', { hidden: true })
+    .argument('[words...]', 'what is typed so far')
+    .action(async (words: readonly string[]) => {
+      const { runComplete } = await import('../complete.ts')
+      end(await runComplete({ program, words, configFile: file(), stdout: streams.stdout }))
+    })
+}
