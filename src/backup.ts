@@ -21,7 +21,7 @@ import type {
 } from './core/model.ts'
 import { snapshotPath } from './core/model.ts'
 import { type Arrangement, arrange, describeArrangement, type Placed } from './core/placement.ts'
-import { bookmarksOf, findConflict, missingBookmark } from './core/replication.ts'
+import { findConflict, missingBookmarks, supersededBookmarks } from './core/replication.ts'
 import { isWithin, sourceOf, targetOf } from './core/selection.ts'
 import { DeadlineExceeded, messageOf, NotFound } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
@@ -34,6 +34,7 @@ import { prune } from './prune.ts'
 import { type Context, sendAll } from './send.ts'
 import { type Goal, type SnapshotSet, takeSnapshotSet } from './snapshotSet.ts'
 import { explainShortage, makeRoom, measureSpace, missingOf } from './space.ts'
+import { leaveOutUndone } from './undone.ts'
 import type { Pools } from './zfs/pool.ts'
 import type { Transfer } from './zfs/transfer.ts'
 import type { Zfs } from './zfs/zfs.ts'
@@ -106,8 +107,13 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   signal.throwIfAborted()
 
   const found = (await deps.zfs.observeIfPresent(rootOnDisk(request))) ?? []
-  const { arrangement, tasks } = await planVisit(set, found, { request, deps, fail })
-  tellPlan(tasks, [...describeArrangement(arrangement), ...describeWholeClones(tasks)], request, deps)
+  const { arrangement, tasks, notes } = await planVisit(set, found, { request, deps, fail })
+  tellPlan(
+    tasks,
+    [...notes, ...describeArrangement(arrangement), ...describeWholeClones(tasks)],
+    request,
+    deps,
+  )
   const toSend = new Set(tasks.filter((task) => task.plan.kind === 'steps'))
   const unheld = await holdWhatTravels([...toSend], request, deps)
   const { unmarked, outdated } = await bookmarkStates(tasks, request, deps)
@@ -177,15 +183,21 @@ export async function planVisit(
   set: SnapshotSet,
   onDisk: readonly Dataset[],
   context: {
-    readonly request: PlanRequest & Pick<BackupRequest, 'pool'>
+    readonly request: PlanRequest & Pick<BackupRequest, 'pool'> & Partial<Pick<BackupRequest, 'signal'>>
     readonly deps: PlanDeps
     readonly fail: Context['fail']
   },
-): Promise<{ readonly arrangement: Arrangement<Goal & Placed>; readonly tasks: readonly Task[] }> {
+): Promise<{
+  readonly arrangement: Arrangement<Goal & Placed>
+  readonly tasks: readonly Task[]
+  /** What the plan leaves out or could not judge, for a person. */
+  readonly notes: readonly string[]
+}> {
   const { request, deps, fail } = context
-  const arrangement = arrangeCopies(set, onDisk, request)
+  const { goals, notes } = await leaveOutUndone(set.goals, onDisk, request, deps)
+  const arrangement = arrangeCopies({ ...set, goals }, onDisk, request)
   const arranged = arrangement.tasks.map((task) => ({ ...task, held: new Set<SnapshotGuid>() }))
-  return { arrangement, tasks: await planAll(arranged, request, deps, fail) }
+  return { arrangement, tasks: await planAll(arranged, request, deps, fail), notes }
 }
 
 /** Which copy on the disk is whose, and what has to be moved for that. */
@@ -218,7 +230,7 @@ function arrangeCopies(
 /**
  * Every state that the disk has or will have gets a bookmark of this disk, before anything is sent: it is the base of the
  * next visit, whatever becomes of the snapshot. Returns why a dataset did not get its own, which is not sent then; one
- * whose state is not there any more is `outdated`.
+ * whose state is not there any more is `outdated`. Without a twin it is sent all the same.
  */
 async function bookmarkStates(
   tasks: readonly Task[],
@@ -231,13 +243,13 @@ async function bookmarkStates(
   const wanted = tasks.flatMap((task) => {
     const state = stateOf(task)
     if (state === null || !('holds' in state)) return []
-    const name = missingBookmark(disk.poolGuid, task.source, state)
-    return name === null ? [] : [{ snapshot: state, name }]
+    return missingBookmarks(disk.poolGuid, task.source, state).map((one) => ({ ...one, state }))
   })
   const reasons = await deps.zfs.bookmarkAll(wanted)
   const unmarked = new Map<DatasetName, string>()
   const outdated = new Set<DatasetName>()
-  for (const { snapshot } of wanted) {
+  for (const { snapshot, state } of wanted) {
+    if (snapshot !== state) continue
     const reason = reasons.get(snapshotPath(snapshot))
     if (reason instanceof NotFound) outdated.add(snapshot.dataset)
     else if (reason !== undefined) unmarked.set(snapshot.dataset, messageOf(reason))
@@ -309,7 +321,7 @@ async function verify(
 /** Drops the bookmarks and holds that the verified states have replaced. Each step may be done twice. */
 async function tidy(verified: readonly Task[], request: BackupRequest, deps: BackupDeps): Promise<void> {
   const superseded = verified.flatMap((task) =>
-    bookmarksOf(request.disk.poolGuid, task.source).filter(({ guid }) => guid !== stateOf(task)?.guid),
+    supersededBookmarks(request.disk.poolGuid, task.source, stateOf(task)),
   )
   try {
     await deps.zfs.destroyBookmarks(superseded)

@@ -3,12 +3,13 @@
 
 import type { BackupDeps, BackupRequest } from './backup.ts'
 import { type DatasetName, snapshotPath } from './core/model.ts'
-import { missingBookmark } from './core/replication.ts'
+import { missingBookmarks } from './core/replication.ts'
 import { chooseSource } from './core/selection.ts'
 import { DeadlineExceeded, messageOf } from './errors.ts'
 import { holdAgain } from './hold.ts'
 import { lookAtTarget, planAgain, type Task } from './plan.ts'
 import { type Goal, takeSnapshotAgain } from './snapshotSet.ts'
+import { leaveOutUndone } from './undone.ts'
 import { poolOf } from './zfs/names.ts'
 
 /**
@@ -18,16 +19,15 @@ import { poolOf } from './zfs/names.ts'
 export async function startOver(task: Task, request: BackupRequest, deps: BackupDeps): Promise<boolean> {
   const found = await lookAtSource(task, deps)
   if (found === null) return false
-  task.source = found.source
   task.goal = found.goal
-  const { poolGuid } = request.disk
-  const name = missingBookmark(poolGuid, found.source, found.goal)
-  if (name !== null) {
-    const reasons = await deps.zfs.bookmarkAll([{ snapshot: found.goal, name }])
-    const reason = reasons.get(snapshotPath(found.goal))
-    if (reason !== undefined) throw reason
-  }
+  const wanted = missingBookmarks(request.disk.poolGuid, found.source, found.goal)
+  const reason = (await deps.zfs.bookmarkAll(wanted)).get(snapshotPath(found.goal))
+  if (reason !== undefined) throw reason
   await lookAtTarget(task, deps)
+  // Perhaps it was a receive into the source that took the goal away.
+  const onDisk = task.target === null ? [] : [task.target]
+  const { goals } = await leaveOutUndone([found], onDisk, request, deps)
+  task.source = goals[0]?.source ?? found.source
   task.plan = await planAgain(task, request, deps)
   await holdAgain(task, request, deps)
   return true

@@ -101,7 +101,8 @@ export async function preview({ disk, config, pool }: PreviewRequest, deps: Prev
   )
   const onDisk = pool === null ? remembered : ((await deps.zfs.observeIfPresent(rootOnDisk(request))) ?? [])
   const planning = { ...deps, zfs: { ...deps.zfs, writtenSince: writtenUntilNow(deps) } }
-  const { arrangement, tasks } = await planVisit(set, onDisk, { request, deps: planning, fail })
+  const planned = await planVisit(set, onDisk, { request, deps: planning, fail })
+  const { arrangement, tasks } = planned
   const room = pool === null ? null : await judgeRoom(tasks, request, deps)
   const held = await deps.zfs.holds(
     tasks.flatMap(({ source }) =>
@@ -128,7 +129,11 @@ export async function preview({ disk, config, pool }: PreviewRequest, deps: Prev
     snapshot: set.name,
     datasets,
     failures,
-    notes: [...describeArrangement(arrangement), ...describeHoldsOfOthers(held, disk, config.disks)],
+    notes: [
+      ...planned.notes,
+      ...describeArrangement(arrangement),
+      ...describeHoldsOfOthers(held, disk, config.disks),
+    ],
     orphans: arrangement.orphans,
   }
 }

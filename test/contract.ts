@@ -17,6 +17,7 @@ import {
 } from '../src/core/model.ts'
 import type { NewPool } from '../src/core/newPool.ts'
 import { assignmentsFrom } from '../src/core/rawRestore.ts'
+import type { PoolEvent } from '../src/core/timeline.ts'
 import {
   AlreadyExists,
   BadInput,
@@ -49,6 +50,12 @@ export interface Hand {
   /** A new dataset from a snapshot of another one. */
   readonly clone: (snapshot: string, dataset: string) => Promise<void>
   readonly promote: (dataset: string) => Promise<void>
+  /** `zfs send [-i FROM] TO | zfs receive -F INTO`; all three are paths. */
+  readonly receive: (stream: {
+    readonly from: string | null
+    readonly to: string
+    readonly into: string
+  }) => Promise<void>
 }
 
 export interface World {
@@ -1790,8 +1797,84 @@ const creating: readonly Case[] = [
   },
 ]
 
+const remembering: readonly Case[] = [
+  {
+    name: 'a forced receive into a dataset leaves the bookmark of what it takes back, and the history of the pool tells it',
+    async run(world) {
+      const { zfs, hand, source } = world
+      const [origin, replica] = [inside(source, 'origin'), inside(source, 'replica of it')]
+      await hand.create(origin)
+      await hand.write(origin, 0.1 * MB)
+      const s1 = await take(world, origin, 's1')
+      await hand.receive({ from: null, to: snapshotPath(s1), into: replica })
+      await hand.write(replica, 0.1 * MB)
+      const x = await take(world, replica, 'x of ours')
+      const mark = await bookmarked(world, x, 'mark')
+      await hand.write(origin, 0.1 * MB)
+      const s2 = await take(world, origin, 's2')
+      await hand.receive({ from: snapshotPath(s1), to: snapshotPath(s2), into: replica })
+
+      const after = await look(world, replica)
+      assert.deepEqual(names(after.snapshots), ['s1', 's2'])
+      assert.deepEqual(after.bookmarks, [mark])
+      const events: PoolEvent[] = []
+      const oldestTxg = await zfs.eventsSince({ pool: source, sinceTxg: x.createtxg }, (event) =>
+        events.push(event),
+      )
+      assert.ok(oldestTxg !== null && oldestTxg < x.createtxg)
+      const told = events.filter((event) => 'dataset' in event && event.dataset === replica)
+      const [begun] = told.filter(({ kind }) => kind === 'receive-begun')
+      const [received] = told.filter(({ kind }) => kind === 'received')
+      const brought = after.snapshots[1]
+      assert.ok(begun?.kind === 'receive-begun' && received?.kind === 'received' && brought)
+      assert.equal(begun.receiving, received.receiving)
+      assert.ok(begun.txg > x.createtxg && begun.txg < received.txg)
+      assert.equal(received.txg, brought.createtxg)
+      assert.deepEqual(
+        told
+          .flatMap((event) =>
+            event.kind === 'snapshot-taken' || event.kind === 'snapshot-destroyed'
+              ? [`${event.kind} ${event.name}`]
+              : [],
+          )
+          .sort(),
+        ['snapshot-destroyed x of ours', 'snapshot-taken s2', 'snapshot-taken x of ours'],
+      )
+      const [destroyed] = told.filter(({ kind }) => kind === 'snapshot-destroyed')
+      assert.ok(destroyed && destroyed.txg <= received.txg)
+    },
+  },
+  {
+    name: 'the history of a pool tells renames of datasets and snapshots, as far back as it is asked',
+    async run(world) {
+      const { zfs, hand, source } = world
+      const [before, after] = [inside(source, 'a b'), inside(source, 'c d')]
+      await hand.create(before)
+      const first = await take(world, before, 'first')
+      const second = await take(world, before, 'second one')
+      await hand.rename(snapshotPath(second), `${before}@third one`)
+      await zfs.rename({ from: before, to: after, type: 'filesystem' })
+      await hand.destroy(`${after}@third one`)
+      const events: PoolEvent[] = []
+      const since = first.createtxg + 1n
+      await zfs.eventsSince({ pool: source, sinceTxg: since }, (event) => events.push(event))
+      assert.deepEqual(
+        events.map(({ txg, ...event }) => event),
+        [
+          { kind: 'snapshot-taken', dataset: before, name: 'second one' },
+          { kind: 'snapshot-renamed', dataset: before, from: 'second one', to: 'third one' },
+          { kind: 'dataset-renamed', from: before, to: after },
+          { kind: 'snapshot-destroyed', dataset: after, name: 'third one' },
+        ],
+      )
+      assert.equal(events[0]?.txg, second.createtxg)
+    },
+  },
+]
+
 export const cases: readonly Case[] = [
   ...datasets,
+  ...remembering,
   ...poolCases,
   ...creating,
   ...transfers,

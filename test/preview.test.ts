@@ -22,7 +22,7 @@ async function previewOf(machine: Machine, { away = false }: { readonly away?: b
     { ...machine.deps, now },
   )
   const reading =
-    /^(zfs\.(observe|properties|propertiesBelow|writtenSince|holds)|transfer\.readToken|pools\.(usage|availableBytes))$/
+    /^(zfs\.(observe|properties|propertiesBelow|writtenSince|eventsSince|holds)|transfer\.readToken|pools\.(usage|availableBytes))$/
   for (const { verb } of machine.state.calls.slice(calls)) expect(verb).toMatch(reading)
   expect(everything(machine)).toBe(before)
   pool.imported = null

@@ -177,7 +177,9 @@ describe('base selection', () => {
     for (let times = 0; times < 3; times++) await interruptAt(machine, ann)
     expect(datasetOf(machine, 'tank/home/ann').bookmarks.length).toBeGreaterThan(1)
     await complete(machine)
-    expect(datasetOf(machine, 'tank/home/ann').bookmarks).toHaveLength(1)
+    // Its twin aside: the snapshots of the visits before hold the same.
+    const left = datasetOf(machine, 'tank/home/ann').bookmarks.filter(({ name }) => !name.endsWith('_same'))
+    expect(left).toHaveLength(1)
     for (const source of sources)
       for (const { tags } of datasetOf(machine, source).snapshots) expect([...tags]).toEqual([])
   })

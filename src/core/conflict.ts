@@ -6,7 +6,7 @@ import type { Dataset, DatasetName, Snapshot } from './model.ts'
 export type Conflict =
   /** Both sides went on after `common`; `onDisk` is the newest there, which the source does not know. */
   | { readonly kind: 'diverged'; readonly common: Snapshot; readonly onDisk: Snapshot }
-  /** The disk has what the source had, and the source has only `common` of it: it was rolled back or restored. */
+  /** The disk has what the source had, and the source has only `common` of it: it was rolled back, restored, or received into. */
   | { readonly kind: 'target-newer'; readonly common: Snapshot; readonly onDisk: Snapshot }
   /** ZFS alone sees this one, when it receives: what is newest on the disk fits, but the copy was changed since. */
   | { readonly kind: 'modified'; readonly onDisk: Snapshot }
@@ -34,7 +34,7 @@ export function describeConflict(conflict: Conflict): string {
     case 'diverged':
       return `the copy on the disk went its own way after @${conflict.common.name} (its newest snapshot is ${named(conflict.onDisk)}, which the source does not have)`
     case 'target-newer':
-      return `the copy on the disk is newer than the source: it has ${named(conflict.onDisk)}, which the source no longer has; what both have is ${named(conflict.common)}. Was the source rolled back or restored?`
+      return `the copy on the disk is newer than the source: it has ${named(conflict.onDisk)}, which the source no longer has; what both have is ${named(conflict.common)}. Was the source rolled back, restored or received into (zfs receive -F)?`
     case 'modified':
       return `the copy on the disk was changed after its newest snapshot, ${named(conflict.onDisk)}`
     case 'no-common-base':

@@ -3,7 +3,7 @@
 
 import { describeMissingOrigin } from './clones.ts'
 import type { Bookmark, Dataset, DatasetName, PoolGuid, Snapshot } from './model.ts'
-import { bookmarksOf, missingBookmark, type Step } from './replication.ts'
+import { bookmarksOf, missingBookmarks, type Step, supersededBookmarks } from './replication.ts'
 
 /** The snapshots that a step brings to the disk, oldest first. */
 export function carriedBy(step: Step, source: Dataset): readonly Snapshot[] {
@@ -48,13 +48,18 @@ export function foreseeCopy(
   return { name: targetName, guid, type, encrypted, resumeToken: null, origin, snapshots, bookmarks: [] }
 }
 
-/** The source once its state was read back from the disk: with a bookmark of that state, and of no other of this disk. */
+/** The source once its state was read back from the disk: with a bookmark of that state and its twin, and no other of this disk. */
 export function foreseeSource(source: Dataset, state: Snapshot | Bookmark, poolGuid: PoolGuid): Dataset {
-  const { dataset, guid, createtxg, creation } = state
-  const missing = 'holds' in state ? missingBookmark(poolGuid, source, state) : null
-  const superseded = new Set(bookmarksOf(poolGuid, source).filter((bookmark) => bookmark.guid !== guid))
+  const missing = 'holds' in state ? missingBookmarks(poolGuid, source, state) : []
+  const superseded = new Set(supersededBookmarks(poolGuid, source, state))
   const bookmarks = source.bookmarks.filter((bookmark) => !superseded.has(bookmark))
-  const made = missing === null ? [] : [{ dataset, name: missing, guid, createtxg, creation }]
+  const made = missing.map(({ name, snapshot: { dataset, guid, createtxg, creation } }) => ({
+    dataset,
+    name,
+    guid,
+    createtxg,
+    creation,
+  }))
   return { ...source, bookmarks: [...bookmarks, ...made] }
 }
 

@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly input?: string
   /** Who runs it, with no other groups; without it, we do. */
   readonly user?: User
+  /** Hears what it writes to its standard output piece by piece, whatever its length; the result has none of it then. */
+  readonly onStdout?: (text: string) => void
 }
 export interface User {
   readonly uid: number
@@ -154,7 +156,7 @@ export function createRun({
   readonly debug?: (entry: RunEntry) => void
   readonly maxStdoutLength?: number
 } = {}): Run {
-  return async (file, args, { deadlineMs, signal, input, user }) => {
+  return async (file, args, { deadlineMs, signal, input, user, onStdout }) => {
     signal?.throwIfAborted()
     const command = [file, ...args]
     const startedMs = performance.now()
@@ -165,6 +167,7 @@ export function createRun({
       ...(input !== undefined && { stdin: { text: input } }),
       ...(user !== undefined && { user }),
       stdout: (text) => {
+        if (onStdout !== undefined) return onStdout(text)
         length += text.length
         if (length > maxStdoutLength) flood.abort()
         else chunks.push(text)

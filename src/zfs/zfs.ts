@@ -1,5 +1,5 @@
 // What walkaway does with datasets, snapshots and holds: few deep verbs, one process each where ZFS lets us. Every dataset
-// argument is checked before it reaches a command line. Bookmarks are bookmarks.ts, keys keys.ts, pools pool.ts, streams transfer.ts.
+// argument is checked before it reaches a command line. Bookmarks are bookmarks.ts, what a pool remembers history.ts, keys keys.ts, pools pool.ts, streams transfer.ts.
 import { setImmediate } from 'node:timers/promises'
 import { type Dataset, type DatasetName, datasetName, type Snapshot } from '../core/model.ts'
 import { BadInput, NotFound, Refused, UnreadableAnswer } from '../errors.ts'
@@ -20,6 +20,7 @@ import {
 import { parseComplaints, saysNothingToAbort } from './complaint.ts'
 import { destroySnapshots } from './destroy.ts'
 import { failureKind, ZfsFailed } from './failure.ts'
+import { createHistories, type Histories } from './history.ts'
 import { createHolds, type Holds } from './holds.ts'
 import { createKeys, type Keys } from './keys.ts'
 import { checkAssignments, checkDatasets, checkProperty, checkSnapshots, checkTag, poolOf } from './names.ts'
@@ -48,7 +49,7 @@ export interface RenamedDataset {
  * Every verb may throw `CommandFailed` (a `ZfsFailed` with its `kind`), `DeadlineExceeded`, `UnreadableAnswer` and,
  * for a name that ZFS would not take, `BadInput`. `NotFound` and `AlreadyExists` are named where they can happen.
  */
-export interface Zfs extends Bookmarks, Holds, Keys {
+export interface Zfs extends Bookmarks, Histories, Holds, Keys {
   /**
    * The dataset and everything below it, in ZFS's order (parents first), with snapshots and bookmarks sorted by
    * createtxg. One process, whatever the number of datasets. Never empty: throws `NotFound` if the root is not there.
@@ -282,6 +283,7 @@ export function createZfs(run: Run): Zfs {
 
   return {
     ...createBookmarks(zfs),
+    ...createHistories(run),
     ...createHolds(zfs, holds),
     ...createKeys(zfs),
     observe,

@@ -6,13 +6,14 @@ import {
   baseInQuestion,
   bookmarksOf,
   isOwnSnapshotName,
-  missingBookmark,
+  missingBookmarks,
   type PartialReceive,
   planReplication,
   type ReplicationInput,
   type ReplicationPlan,
   type Step,
   snapshotNameAt,
+  supersededBookmarks,
 } from '../../src/core/replication.ts'
 import { at, dataset } from './series.ts'
 
@@ -466,10 +467,15 @@ describe('names', () => {
       bookmarks: source.bookmarks.map((bookmark, i) => ({ ...bookmark, name: bookmarks[i]?.[0] ?? '' })),
     }
   }
-  test.each<[name: string, bookmarks: (readonly [string, string])[], expected: string | null]>([
+  test.each<[name: string, bookmarks: (readonly [string, string])[], ...expected: string[]]>([
     ['none yet', [], 'walkaway_123_20260101T000000Z'],
-    ['it is there', [['walkaway_123_20260101T000000Z', 'x=own1']], null],
-    ['it is there under any name', [['walkaway_123_20260101T000000Z_2', 'x=own1']], null],
+    ['it is there', [['walkaway_123_20260101T000000Z', 'x=own1']]],
+    ['it is there under any name', [['walkaway_123_20260101T000000Z_2', 'x=own1']]],
+    [
+      'a twin of it is none',
+      [['walkaway_123_20260101T000000Z_same', 'x=own1']],
+      'walkaway_123_20260101T000000Z_2',
+    ],
     [
       "another disk's does not count",
       [['walkaway_1234_20260101T000000Z', 'x=own1']],
@@ -480,9 +486,62 @@ describe('names', () => {
       [['walkaway_123_20260101T000000Z', 'y']],
       'walkaway_123_20260101T000000Z_2',
     ],
-  ])('of the bookmark that is missing: %s', (_, bookmarks, expected) => {
+  ])('of the bookmark that is missing: %s', (_, bookmarks, ...expected) => {
     const source = withBookmarks(...bookmarks)
-    expect(missingBookmark('123', source, at(source, 'own1'))).toBe(expected)
+    expect(missingBookmarks('123', source, at(source, 'own1')).map(({ name }) => name)).toEqual(expected)
+  })
+  describe('the twin of a bookmark', () => {
+    const own = 'walkaway_123_20260103T000000Z'
+    /** `written`: of each snapshot. */
+    const of = (series: string, written: readonly bigint[], bookmarks: readonly string[] = []): Dataset => {
+      const source = dataset(series)
+      return {
+        ...source,
+        snapshots: source.snapshots.map((s, i) => ({ ...s, writtenBytes: written[i] ?? 0n })),
+        bookmarks: source.bookmarks.map((b, i) => ({ ...b, name: bookmarks[i] ?? b.name })),
+      }
+    }
+    test.each<[name: string, source: Dataset, expected: readonly (readonly [name: string, of: string])[]]>([
+      ['something was written', of('@a @own3', [9n, 1n]), [[own, 'own3']]],
+      ['there is none before it', of('@own3', [0n]), [[own, 'own3']]],
+      [
+        'nothing was written',
+        of('@a @own3', [9n, 0n]),
+        [
+          [own, 'own3'],
+          [`${own}_same`, 'a'],
+        ],
+      ],
+      [
+        'of the oldest that holds the same',
+        of('@a @b @own1 @own3', [9n, 9n, 0n, 0n]),
+        [
+          [own, 'own3'],
+          [`${own}_same`, 'b'],
+        ],
+      ],
+      ['it is added to a bookmark', of('@a #x=own3 @own3', [9n, 0n], [own]), [[`${own}_same`, 'a']]],
+      ['both are there', of('#a #x=own3 @own3', [0n], [`${own}_same`, own]), []],
+    ])('%s', (_, source, expected) => {
+      const made = missingBookmarks('123', source, at(source, 'own3'))
+      expect(made.map(({ name, snapshot }) => [name, snapshot.guid])).toEqual(
+        expected.map(([name, short]) => [name, `guid-${short}`]),
+      )
+    })
+    test('is no state of the disk, stays with its bookmark and goes with it', () => {
+      const source = of(
+        '#a #b #c #d',
+        [],
+        ['walkaway_123_1_same', 'walkaway_123_1', 'walkaway_123_2', 'walkaway_123_2_same'],
+      )
+      expect(bookmarksOf('123', source).map(({ name }) => name)).toEqual(['walkaway_123_1', 'walkaway_123_2'])
+      const gone = supersededBookmarks('123', source, { guid: snapshotGuid('guid-b') })
+      expect(gone.map(({ name }) => name)).toEqual(['walkaway_123_2', 'walkaway_123_2_same'])
+    })
+    test('of a snapshot that is called like one: its bookmark is not', () => {
+      const source = of('@old_same', [9n])
+      expect(missingBookmarks('123', source, at(source))[0]?.name).toBe('walkaway_123_old_same_2')
+    })
   })
   test("of bookmarks: one disk's are not another's, even when one GUID begins with the other", () => {
     const both = withBookmarks(['walkaway_123_a', 'x'], ['walkaway_1234_a', 'y'])

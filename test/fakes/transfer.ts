@@ -149,6 +149,13 @@ export function createFakeTransfer(state: FakeState): Transfer {
     })
   }
 
+  /** What was written since the base comes, and what is gone since goes; nothing else of the copy is touched. */
+  function continued(copy: Content, { fromContent, to }: Stream): Content {
+    const ids = new Set(to.content.map(({ id }) => id))
+    const left = copy.filter(({ id }) => ids.has(id) || state.takenBack.has(id))
+    return [...left, ...difference([...fromContent, ...left], to.content)]
+  }
+
   /** Where it is received into; `null`: it is there already and the stream is skipped. */
   function openTarget({ receive, send }: TransferRequest, stream: Stream): FakeDataset | null {
     const target = findDataset(state, receive.target)
@@ -291,7 +298,7 @@ export function createFakeTransfer(state: FakeState): Transfer {
       pool.availableBytes -= BigInt(bytes)
     })
     target.partial = null
-    target.content = stream.to.content
+    target.content = continued(target.content, stream)
     addSnapshot(state, target, stream.to.name, { ...stream.to, content: target.content })
     return bytes
   }

@@ -60,13 +60,16 @@ export function expectBackedUp(machine: Machine, name: string, datasets: readonl
   }
 }
 
-/** One bookmark of this disk on each dataset, of what the disk has newest; nothing held, nothing half received. */
+/** One bookmark of this disk on each dataset, its twin aside, of what the disk has newest; nothing held, nothing half received. */
 export function expectTidy(machine: Machine, name: string, datasets: readonly string[] = sources): void {
   const { guid } = machine.disk(name).pool
   for (const source of datasets) {
     const dataset = datasetOf(machine, source)
     const copy = datasetOf(machine, `${name}/nas/${source}`)
-    const marks = dataset.bookmarks.filter((bookmark) => bookmark.name.startsWith(`walkaway_${guid}_`))
+    const all = dataset.bookmarks.filter((bookmark) => bookmark.name.startsWith(`walkaway_${guid}_`))
+    const marks = all.filter(({ name: mark }) => !mark.endsWith('_same'))
+    for (const { name: mark } of all)
+      expect(marks.map(({ name: own }) => own)).toContain(mark.replace(/_same$/, ''))
     expect(
       marks.map((mark) => mark.guid),
       source,

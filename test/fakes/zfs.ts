@@ -24,6 +24,7 @@ import {
   checkBookmark,
   checkDatasets,
   checkKeyFile,
+  checkPool,
   checkProperty,
   checkSnapshots,
   checkTag,
@@ -49,6 +50,7 @@ import {
   failed,
   findDataset,
   isBelow,
+  remember,
   requireDataset,
   requireSnapshot,
   rightKey,
@@ -327,6 +329,14 @@ function createFakeDatasets(state: FakeState): Zfs {
         return answers
       })
     },
+    async eventsSince({ pool, sinceTxg }, hear) {
+      checkPool(pool)
+      return verb(state, { verb: 'zfs.eventsSince', about: pool }, () => {
+        const { events, oldestTxg } = usablePool(state, pool)
+        for (const event of events) if (event.txg >= sinceTxg && event.txg >= oldestTxg) hear(event)
+        return oldestTxg
+      })
+    },
     async createContainer(dataset, { inheritMountpoint } = { inheritMountpoint: false }) {
       checkDatasets(dataset)
       return verb(state, { verb: 'zfs.createContainer', about: dataset }, () => {
@@ -355,6 +365,7 @@ function createFakeDatasets(state: FakeState): Zfs {
           requireDataset(state, to.slice(0, Math.max(0, to.lastIndexOf('/'))))
           if (datasets.has(to)) throw failed('exists', `cannot rename '${from}': dataset already exists`)
           if (isBelow(from, to)) throw failed('other', `cannot rename '${from}': new name is below it`)
+          remember(state, { kind: 'dataset-renamed', txg: state.nextId(), from, to })
           for (const found of [...datasets.values()].filter(({ name }) => isBelow(from, name))) {
             datasets.delete(found.name)
             found.name = to + found.name.slice(from.length)

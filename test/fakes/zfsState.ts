@@ -11,6 +11,7 @@ import {
   snapshotGuid,
 } from '../../src/core/model.ts'
 import type { Scan } from '../../src/core/scrub.ts'
+import type { PoolEvent } from '../../src/core/timeline.ts'
 import { DeadlineExceeded } from '../../src/errors.ts'
 import { type FailureKind, ZfsFailed } from '../../src/zfs/failure.ts'
 import type { Property } from '../../src/zfs/zfs.ts'
@@ -82,6 +83,10 @@ export interface FakePool {
   busy: boolean
   comment: string
   readonly datasets: Map<string, FakeDataset>
+  /** What `zpool history -i` says. */
+  readonly events: PoolEvent[]
+  /** What is older was forgotten. */
+  oldestTxg: bigint
 }
 
 export interface FakeCall {
@@ -101,6 +106,8 @@ export interface FakeState {
   readonly calls: FakeCall[]
   /** Files with keys, and what is in them. */
   readonly keyFiles: Map<string, string>
+  /** Ids of content that a forced receive took away: no stream from a bookmark ever says that it is gone. */
+  readonly takenBack: Set<number>
   /** An export or sync was run on a pool whose disk is gone: all of ZFS hangs until reboot. */
   wedged: boolean
   interference: Interference
@@ -121,6 +128,7 @@ export function createState(): FakeState {
       ['/keys/wrong', 'wrong'],
       ['/keys/hex', 'hex'],
     ]),
+    takenBack: new Set(),
     wedged: false,
     interference: {},
     now: () => new Date(1_795_000_000_000 + Number(ids) * 1000),
@@ -177,6 +185,8 @@ export function addPool(
     busy: false,
     comment: '-',
     datasets: new Map(),
+    events: [],
+    oldestTxg: 0n,
   }
   state.pools.set(name, pool)
   addDataset(state, name, key === null ? {} : { encrypted: true, key: { text: key, loaded: true } })
@@ -353,22 +363,35 @@ export function addSnapshot(
   state: FakeState,
   dataset: FakeDataset,
   name: string,
-  copy: Pick<FakeSnapshot, 'guid' | 'creation' | 'content'> | null = null,
+  copy: (Pick<FakeSnapshot, 'guid' | 'creation' | 'content'> & { readonly txg?: bigint }) | null = null,
 ): FakeSnapshot {
   const snapshot: FakeSnapshot = {
     name,
     guid: copy?.guid ?? newGuid(state),
-    createtxg: state.nextId(),
+    createtxg: copy?.txg ?? state.nextId(),
     creation: copy?.creation ?? state.now(),
     content: copy?.content ?? dataset.content,
     tags: new Set(),
   }
   dataset.snapshots.push(snapshot)
+  const { createtxg: txg } = snapshot
+  remember(state, { kind: 'snapshot-taken', txg, dataset: dataset.name, name })
   return snapshot
 }
 
+/** Puts it into the history of its pool. */
+export function remember(state: FakeState, event: PoolEvent): void {
+  usablePool(state, 'dataset' in event ? event.dataset : event.from).events.push(event)
+}
+
 /** Space that only this snapshot has is given back, after a while. */
-export function destroySnapshot(state: FakeState, dataset: FakeDataset, snapshot: FakeSnapshot): void {
+export function destroySnapshot(
+  state: FakeState,
+  dataset: FakeDataset,
+  snapshot: FakeSnapshot,
+  txg = state.nextId(),
+): void {
+  remember(state, { kind: 'snapshot-destroyed', txg, dataset: dataset.name, name: snapshot.name })
   const before = bytesOf(usedBySnapshots(dataset))
   dataset.snapshots = dataset.snapshots.filter((candidate) => candidate !== snapshot)
   usablePool(state, dataset.name).freeingBytes += BigInt(before - bytesOf(usedBySnapshots(dataset)))

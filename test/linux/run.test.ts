@@ -104,6 +104,15 @@ describe.concurrent('output', () => {
     expect(stdout.split('\n')).toHaveLength(200_001)
     expect(stdout.endsWith(`line 199999 ${'y'.repeat(40)}\n`)).toBe(true)
   })
+  test('that is heard piece by piece has no limit, and is not kept', async () => {
+    const small = createRun({ maxStdoutLength: 1000 })
+    let heard = ''
+    const onStdout = (text: string): void => {
+      heard += text
+    }
+    const { stdout } = await small('sh', ['-c', 'yes | head -c 300001'], { deadlineMs, onStdout })
+    expect([heard.length, stdout]).toEqual([300_001, ''])
+  })
   test('beyond the limit is a failure, never a shorter answer', async () => {
     const small = createRun({ maxStdoutLength: 1000 })
     expect(await failureOf(small('yes', [], { deadlineMs }))).toBeInstanceOf(UnreadableAnswer)

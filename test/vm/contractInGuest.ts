@@ -73,6 +73,11 @@ function createHand(mountRoot: string): Hand {
     async promote(dataset) {
       await command('zfs', 'promote', dataset)
     },
+    async receive({ from, to, into }) {
+      const pipe = 'into=$1; shift; zfs send "$@" | zfs receive -F "$into"'
+      const what = from === null ? [to] : ['-i', from, to]
+      await command('bash', '-euo', 'pipefail', '-c', pipe, 'bash', into, ...what)
+    },
     async destroy(path) {
       await command('zfs', 'destroy', ...(/[@#]/.test(path) ? [] : ['-r']), path)
     },

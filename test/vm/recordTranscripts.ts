@@ -268,6 +268,20 @@ await record('status-scrubbing', 'zpool', 'status', '-p', 'bad')
 await script('zpool wait -t scrub bad')
 await record('status-errors', 'zpool', 'status', '-p', 'bad')
 
+await script(`
+  zfs create tank/o; zfs create 'tank/o/a b'; zfs create -V 1M tank/o/vol; zfs snapshot -r tank/o@s1
+  zfs send -R tank/o@s1 | zfs recv -u tank/r
+  zfs snapshot -r tank/r@X; zfs rename -r tank/r@X tank/r@Y
+  zfs rename tank/r tank/q
+  zfs snapshot -r tank/o@s2
+  zfs send -R -i @s1 tank/o@s2 | zfs recv -u -F tank/q
+  zfs snapshot tank/q@Z; zfs bookmark tank/q@Z tank/q#Z
+  zfs rollback -r tank/q@s2
+  head -c 200K /dev/zero > /tank/o/f; zfs snapshot tank/o@s3
+  zfs create tank/none; zfs send tank/o@s1 | zfs recv -u -F tank/none
+`)
+await record('pool-history', 'zpool', 'history', '-i', 'tank')
+
 const serial = 'WDOFFSITE0001'
 const disk = await createDisk({ name: 'A', sizeMb: 300 })
 const { poolGuid } = await machine.makePool(disk, { serial, pool: 'offsite' })

@@ -1,14 +1,17 @@
 // The contract against the in-memory ZFS. Against the real one: test/vm/long/contract.test.ts.
 import { test } from 'vitest'
 import { cases, type World } from '../contract.ts'
+import { receiveByHand } from '../fakes/replica.ts'
 import { createFakeZfs } from '../fakes/zfs.ts'
 import {
   addClone,
   addDataset,
   bytesOf,
+  destroySnapshot,
   failed,
   findDataset,
   promote,
+  remember,
   requireDataset,
   requireSnapshot,
   usablePool,
@@ -39,11 +42,19 @@ function makeWorld(): World {
         dataset.snapshots = dataset.snapshots.map((snapshot) => (snapshot === found ? renamed : snapshot))
         for (const each of usablePool(fake.state, from).datasets.values())
           if (each.origin === found) each.origin = renamed
+        remember(fake.state, {
+          kind: 'snapshot-renamed',
+          txg: fake.state.nextId(),
+          dataset: dataset.name,
+          from: found.name,
+          to: renamed.name,
+        })
       },
       clone: async (snapshot, dataset) => {
         addClone(fake.state, snapshot, dataset)
       },
       promote: async (dataset) => promote(fake.state, dataset),
+      receive: async (stream) => receiveByHand(fake.state, stream),
       destroy: async (path) => {
         const [name = '', snapshot] = path.split('@')
         if (snapshot === undefined) {
@@ -56,8 +67,7 @@ function makeWorld(): World {
         }
         if (requireSnapshot(fake.state, path).tags.size > 0)
           throw failed('busy', `cannot destroy '${path}': dataset is busy`)
-        const dataset = requireDataset(fake.state, name)
-        dataset.snapshots = dataset.snapshots.filter((candidate) => candidate.name !== snapshot)
+        destroySnapshot(fake.state, requireDataset(fake.state, name), requireSnapshot(fake.state, path))
       },
     },
   }

@@ -60,7 +60,9 @@ scenario(
     for (const name of ['docs', 'home/anna'])
       expect(plan?.['MESSAGE']).toContain(`the old copy of tank/${name} is set aside as ${asideOf(name)}: `)
     expect(plan?.['MESSAGE']).toContain('went its own way after @walkaway_')
-    expect(plan?.['MESSAGE']).toContain('Was the source rolled back or restored?')
+    expect(plan?.['MESSAGE']).toContain(
+      'Was the source rolled back, restored or received into (zfs receive -F)?',
+    )
     expect(streamsSince(nas, second)).toEqual([
       // One whole, and what came after it.
       'tank/docs (full)',
