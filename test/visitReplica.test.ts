@@ -98,6 +98,26 @@ describe('a replica in which something was written, and taken back by the next r
     expectSameOnDisk(machine, 'tank/q', 'offsite-1/nas/tank/q')
   })
 
+  test('is not gone on from either when it is taken back during a visit', async () => {
+    const machine = replicaMachine()
+    machine.write(replica, 5)
+    await complete(machine)
+    const before = structuredClone(datasetOf(machine, copy).content)
+    machine.write(replica, 5)
+    let isSynced = false
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb !== 'zfs.hold' || isSynced) return
+        isSynced = true
+        sync(machine, 's1', 's2')
+      },
+    }
+    const { report } = await visitOf(machine, 'offsite-1', { config: config(machine) })
+    expect(isSynced).toBe(true)
+    expect(report).toMatchObject({ outcome: 'partial', failures: [{ dataset: replica }] })
+    expect(datasetOf(machine, copy).content).toEqual(before)
+  })
+
   test('without a history that reaches back: goes on as ZFS does, and says that it is not known', async () => {
     const machine = await takenBack()
     const tank = machine.state.pools.get('tank')

@@ -29,10 +29,10 @@ export const createHistories = (run: Run): Histories => ({
     let oldestTxg: bigint | null = null
     let rest = ''
     const read = (line: string): void => {
-      const found = parseHistoryLine(line)
+      const found = parseHistoryLine(line, sinceTxg)
       if (found === null || found.isCreation) return
       oldestTxg ??= found.txg
-      if (found.txg >= sinceTxg && found.event !== null) hear(found.event)
+      if (found.event !== null) hear(found.event)
     }
     const onStdout = (text: string): void => {
       const lines = (rest + text).split('\n')
@@ -55,18 +55,22 @@ interface HistoryLine {
   readonly txg: bigint
   /** The record that the history begins with for ever. */
   readonly isCreation: boolean
-  /** null: nothing that this program asks about. */
+  /** null: too old, or nothing that this program asks about. */
   readonly event: PoolEvent | null
 }
 
 /** Null: no internal record, but a command, or a line of what one was given. No dataset's name has a parenthesis in it. */
-export function parseHistoryLine(line: string): HistoryLine | null {
+export function parseHistoryLine(line: string, sinceTxg: bigint): HistoryLine | null {
   if (!line.startsWith('[txg:', TXG_AT)) return null
   const record = /^\[txg:(?<txg>\d+)\] (?<what>.*)$/.exec(line.slice(TXG_AT))?.groups
   if (record === undefined) return null
   const { txg: digits = '', what = '' } = record
   const txg = BigInt(digits)
-  return { txg, isCreation: what.startsWith('create pool version'), event: parseEvent(txg, what) }
+  return {
+    txg,
+    isCreation: what.startsWith('create pool version'),
+    event: txg < sinceTxg ? null : parseEvent(txg, what),
+  }
 }
 
 function parseEvent(txg: bigint, what: string): PoolEvent | null {

@@ -95,6 +95,11 @@ describe('a bookmark', () => {
       { events: [took(20n, 'X'), lost(29n, 'X'), began(30n), ended(40n)], listed: [10n] },
     ],
     [
+      'its snapshot went with the receive, whichever is told first',
+      'undone',
+      { events: [took(20n, 'X'), began(30n), ended(40n), lost(40n, 'X')], listed: [10n] },
+    ],
+    [
       'something else was received',
       'kept',
       { events: [took(20n, 'X'), began(30n, 'tank'), ended(40n, 'tank'), ended(41n, 'tank/r/below')] },

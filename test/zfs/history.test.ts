@@ -88,7 +88,7 @@ describe('the history of a pool', () => {
       '2026-11-24.01:25:13 zfs set a=[txg:5] snapshot tank/o@s1 (1)',
       '',
     ])
-      expect(parseHistoryLine(line)).toBeNull()
+      expect(parseHistoryLine(line, 0n)).toBeNull()
   })
 
   test('fails as the command fails, and is not asked for what is no pool', async () => {
