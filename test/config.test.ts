@@ -1,5 +1,6 @@
 // config.yaml: what is taken, what is refused, and where exactly each mistake is.
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { eventNames } from '../src/config/eventNames.ts'
@@ -637,7 +638,10 @@ describe('what ships', () => {
 
   test('what is advised to a person is there to be used', () => {
     const read = (path: string): string => readFileSync(`${import.meta.dirname}/../${path}`, 'utf8')
-    const commands = [...read('src/main.ts').matchAll(/\.command\('(\w+)'\)/g)].map(([, name]) => name)
+    const folder = `${import.meta.dirname}/../src/cli/commands`
+    const commands = readdirSync(folder).flatMap((name) =>
+      [...readFileSync(join(folder, name), 'utf8').matchAll(/\.command\('(\w+)'\)/g)].map(([, word]) => word),
+    )
     expect(commands).toContain('status')
     for (const text of [example, read('README.md'), JSON.stringify(makeConfigSchema())])
       for (const [, name = ''] of text.matchAll(/(?:`|^#? *|sudo )walkaway ([a-z]+)/gm))
