@@ -219,5 +219,5 @@ test.each(['stop', 'set-aside'] as const)(
     )
     expect(seen.has('complete')).toBe(true)
   },
-  120_000,
+  600_000,
 )
