@@ -3,6 +3,7 @@
 // core/replication.ts.
 
 import type { Config } from './config.ts'
+import { missingBookmarks, supersededBookmarks } from './core/bookmarks.ts'
 import type { Calendar } from './core/calendar.ts'
 import { describeMissingOrigin, inheritedBy } from './core/clones.ts'
 import { expectedSpeed } from './core/freshness.ts'
@@ -21,7 +22,7 @@ import type {
 } from './core/model.ts'
 import { snapshotPath } from './core/model.ts'
 import { type Arrangement, arrange, describeArrangement, type Placed } from './core/placement.ts'
-import { findConflict, missingBookmarks, supersededBookmarks } from './core/replication.ts'
+import { findConflict } from './core/replication.ts'
 import { isWithin, sourceOf, targetOf } from './core/selection.ts'
 import { DeadlineExceeded, messageOf, NotFound } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'

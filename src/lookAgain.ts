@@ -2,8 +2,8 @@
 // destroyed by a person, by another program, or by the pruning of another disk's visit.
 
 import type { BackupDeps, BackupRequest } from './backup.ts'
+import { missingBookmarks } from './core/bookmarks.ts'
 import { type DatasetName, snapshotPath } from './core/model.ts'
-import { missingBookmarks } from './core/replication.ts'
 import { chooseSource } from './core/selection.ts'
 import { DeadlineExceeded, messageOf } from './errors.ts'
 import { holdAgain } from './hold.ts'

@@ -3,6 +3,7 @@
 
 import type { BackupDeps, BackupRequest } from './backup.ts'
 import type { Config } from './config.ts'
+import { bookmarkNameFor } from './core/bookmarks.ts'
 import {
   type Dataset,
   type DatasetFailure,
@@ -10,7 +11,7 @@ import {
   type Snapshot,
   snapshotGuid,
 } from './core/model.ts'
-import { bookmarkNameFor, snapshotNameAt } from './core/replication.ts'
+import { snapshotNameAt } from './core/replication.ts'
 import { chooseSource, isWithin, targetOf } from './core/selection.ts'
 import { AlreadyExists, DeadlineExceeded, messageOf, NotFound } from './errors.ts'
 import { byPool, MAX_NAME_LENGTH } from './zfs/names.ts'

@@ -2,8 +2,8 @@
 // Reads the history of a pool, and only where a copy hangs on a bookmark alone. What is judged is core/timeline.ts.
 
 import type { BackupDeps, BackupRequest } from './backup.ts'
+import { twinOf } from './core/bookmarks.ts'
 import { type Bookmark, bookmarkPath, type Dataset, type Snapshot } from './core/model.ts'
-import { twinOf } from './core/replication.ts'
 import { targetOf } from './core/selection.ts'
 import {
   askedSince,

@@ -1,9 +1,10 @@
 // What a visit would leave behind, worked out beforehand: the copies as they would be once its steps were carried out, and
 // what would be pruned of both sides then. Pure. The plan itself is replication.ts; put together by preview.ts.
 
+import { bookmarksOf, missingBookmarks, supersededBookmarks } from './bookmarks.ts'
 import { describeMissingOrigin } from './clones.ts'
 import type { Bookmark, Dataset, DatasetName, PoolGuid, Snapshot } from './model.ts'
-import { bookmarksOf, missingBookmarks, type Step, supersededBookmarks } from './replication.ts'
+import type { Step } from './replication.ts'
 
 /** The snapshots that a step brings to the disk, oldest first. */
 export function carriedBy(step: Step, source: Dataset): readonly Snapshot[] {

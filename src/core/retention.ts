@@ -2,9 +2,10 @@
 // given up: the base of an increment, what is held or in use, and on a source what is not walkaway's own. Executed by
 // prune.ts; the planner asks it what a disk would keep anyway.
 
+import { bookmarksOf } from './bookmarks.ts'
 import { type Calendar, type Period, periods } from './calendar.ts'
 import type { Dataset, DiskName, PoolGuid, Snapshot, SnapshotGuid } from './model.ts'
-import { bookmarksOf, isOwnSnapshotName } from './replication.ts'
+import { isOwnSnapshotName } from './replication.ts'
 
 /** How many of the newest snapshots, and of how many periods the newest, are kept. All 0 keeps everything. */
 export type KeepPolicy = Readonly<Record<'last' | Period, number>>

@@ -1,19 +1,17 @@
 import { describe, expect, test } from 'vitest'
+import { bookmarksOf, missingBookmarks, supersededBookmarks } from '../../src/core/bookmarks.ts'
 import { type Conflict, explainConflict } from '../../src/core/conflict.ts'
 import type { Bookmark, Dataset, Snapshot } from '../../src/core/model.ts'
 import { datasetName, resumeToken, snapshotGuid } from '../../src/core/model.ts'
 import {
   baseInQuestion,
-  bookmarksOf,
   isOwnSnapshotName,
-  missingBookmarks,
   type PartialReceive,
   planReplication,
   type ReplicationInput,
   type ReplicationPlan,
   type Step,
   snapshotNameAt,
-  supersededBookmarks,
 } from '../../src/core/replication.ts'
 import { at, dataset } from './series.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { bookmarkNameFor } from '../../src/core/bookmarks.ts'
 import { diskName, poolGuid, type Snapshot, snapshotGuid } from '../../src/core/model.ts'
-import { bookmarkNameFor } from '../../src/core/replication.ts'
 import {
   type KeepPolicy,
   keepsEverything,

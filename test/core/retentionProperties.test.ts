@@ -2,6 +2,7 @@
 // must be kept is worked out here in another way than the program does.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { bookmarkNameFor } from '../../src/core/bookmarks.ts'
 import { type Calendar, periods } from '../../src/core/calendar.ts'
 import {
   type Dataset,
@@ -12,7 +13,7 @@ import {
   type Snapshot,
   snapshotGuid,
 } from '../../src/core/model.ts'
-import { bookmarkNameFor, isOwnSnapshotName } from '../../src/core/replication.ts'
+import { isOwnSnapshotName } from '../../src/core/replication.ts'
 import {
   type KeepPolicy,
   keepsEverything,
