@@ -44,11 +44,12 @@ export function askedSince(suspects: readonly Suspect[]): bigint {
 /** The first reading of a history: it picks those whose datasets were received into, mostly none. */
 export interface Picking {
   readonly add: (event: PoolEvent) => void
-  /** With the name that its dataset had at the first event. */
+  /** With the name that its dataset had when the bookmark in question, or its twin, was made. */
   readonly finish: () => ReadonlyMap<Suspect, string>
 }
 
 export function openPicking(suspects: readonly Suspect[]): Picking {
+  /** Oldest first. */
   const renames: Extract<PoolEvent, { kind: 'dataset-renamed' }>[] = []
   const received = new Set<string>()
   return {
@@ -61,7 +62,9 @@ export function openPicking(suspects: readonly Suspect[]): Picking {
       for (const suspect of suspects) {
         let name: string = suspect.bookmark.dataset
         let mayBe = received.has(name)
-        for (const { from, to } of renames.toReversed()) {
+        for (const { txg, from, to } of renames.toReversed()) {
+          // Before that, it was another dataset that had this name.
+          if (txg < sinceOf(suspect)) break
           name = renamed(name, to, from)
           mayBe ||= received.has(name)
         }
@@ -90,7 +93,8 @@ export function openJudging(picked: ReadonlyMap<Suspect, string>): Judging {
   return {
     add(event) {
       if (event.kind === 'dataset-renamed') {
-        for (const each of timelines) each.name = renamed(each.name, event.from, event.to)
+        for (const each of timelines)
+          if (event.txg >= sinceOf(each.suspect)) each.name = renamed(each.name, event.from, event.to)
         byName = indexed()
       } else for (const { add } of byName.get(event.dataset) ?? []) add(event)
     },

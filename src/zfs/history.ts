@@ -15,6 +15,7 @@ export interface HistoryRequest {
 export interface Histories {
   /**
    * Tells `hear` what happened, oldest first, while it is read: a history may have a gigabyte, and none of it is kept.
+   * Every name begins with that of the pool as it is now, whatever it was imported as before.
    * Returns the transaction group of the oldest thing that the pool remembers, its creation aside, which no pool forgets;
    * null: nothing. What is older than that was forgotten. One process.
    */
@@ -32,7 +33,7 @@ export const createHistories = (run: Run): Histories => ({
       const found = parseHistoryLine(line, sinceTxg)
       if (found === null || found.isCreation) return
       oldestTxg ??= found.txg
-      if (found.event !== null) hear(found.event)
+      if (found.event !== null) hear(inPool(pool, found.event))
     }
     const onStdout = (text: string): void => {
       const lines = (rest + text).split('\n')
@@ -47,6 +48,13 @@ export const createHistories = (run: Run): Histories => ({
     return oldestTxg
   },
 })
+
+function inPool(pool: string, event: PoolEvent): PoolEvent {
+  const now = (name: string): string => name.replace(/^[^/]*/, () => pool)
+  return event.kind === 'dataset-renamed'
+    ? { ...event, from: now(event.from), to: now(event.to) }
+    : { ...event, dataset: now(event.dataset) }
+}
 
 /** Where the transaction group begins: behind the time, which is always as long (print_history_records(), zpool_main.c). */
 const TXG_AT = '2026-11-24.01:25:14 '.length

@@ -36,17 +36,23 @@ const snapshotAt = (createtxg: bigint, dataset: DatasetName): Snapshot => ({
 })
 
 /** As the visit does it: two readings of what the pool still remembers. */
-function standingOf(suspect: Suspect, events: readonly PoolEvent[], oldestTxg = 0n): Standing {
-  const since = askedSince([suspect])
+function standingsOf(
+  suspects: readonly Suspect[],
+  events: readonly PoolEvent[],
+  oldestTxg = 0n,
+): readonly Standing[] {
+  const since = askedSince(suspects)
   const told = events.filter(({ txg }) => txg >= since && txg >= oldestTxg)
-  const picking = openPicking([suspect])
+  const picking = openPicking(suspects)
   told.forEach(picking.add)
-  const picked = picking.finish()
-  if (picked.size === 0) return standingUnpicked(suspect, oldestTxg)
-  const judging = openJudging(picked)
+  const judging = openJudging(picking.finish())
   told.forEach(judging.add)
-  return judging.finish(oldestTxg).get(suspect) ?? 'unknown'
+  const judged = judging.finish(oldestTxg)
+  return suspects.map((suspect) => judged.get(suspect) ?? standingUnpicked(suspect, oldestTxg))
 }
+
+const standingOf = (suspect: Suspect, events: readonly PoolEvent[], oldestTxg = 0n): Standing =>
+  standingsOf([suspect], events, oldestTxg)[0] ?? 'unknown'
 
 const took = (txg: bigint, name: string, dataset: string = replica): PoolEvent => ({
   kind: 'snapshot-taken',
@@ -197,6 +203,20 @@ describe('a bookmark', () => {
     }
     expect(standingOf(suspect, events, oldest)).toBe(expected)
   })
+})
+
+test('one that is asked with an older one of another dataset: renames before it are none of its own', () => {
+  const older: Suspect = { bookmark: bookmarkAt(10n, datasetName('tank/other')), twin: null, snapshots: [] }
+  const suspect: Suspect = { bookmark: bookmarkAt(70n), twin: null, snapshots: [] }
+  const events: readonly PoolEvent[] = [
+    { kind: 'dataset-renamed', txg: 40n, from: 'tank/q', to: 'tank/r' },
+    { kind: 'dataset-renamed', txg: 50n, from: 'tank/r', to: 'tank/r.old' },
+    took(70n, 'X'),
+    began(80n),
+    lost(90n, 'X'),
+    ended(90n),
+  ]
+  expect(standingsOf([older, suspect], events)).toEqual(['kept', 'undone'])
 })
 
 interface Block {

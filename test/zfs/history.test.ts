@@ -9,7 +9,7 @@ import { readTranscript } from '../transcripts/transcript.ts'
 const { stdout: recorded, command } = readTranscript('2.3.9', 'pool-history')
 
 /** `pieceLength`: how much of it is heard at once. */
-function historyOf(stdout: string, pieceLength = 7) {
+function historyOf(stdout: string, pieceLength: number) {
   const ran: (readonly string[])[] = []
   const run: Run = async (file, args, { onStdout }) => {
     ran.push([file, ...args])
@@ -19,10 +19,10 @@ function historyOf(stdout: string, pieceLength = 7) {
   return { histories: createHistories(run), ran }
 }
 
-async function eventsOf(stdout: string, sinceTxg: bigint, pieceLength?: number) {
+async function eventsOf(stdout: string, sinceTxg: bigint, { pieceLength = 7, pool = 'tank' } = {}) {
   const events: PoolEvent[] = []
   const { histories } = historyOf(stdout, pieceLength)
-  const oldestTxg = await histories.eventsSince({ pool: 'tank', sinceTxg }, (event) => events.push(event))
+  const oldestTxg = await histories.eventsSince({ pool, sinceTxg }, (event) => events.push(event))
   return { events, oldestTxg }
 }
 
@@ -66,11 +66,19 @@ describe('the history of a pool', () => {
   })
 
   test.each([1, 100, 1_000_000])('is read in pieces of any length: %i', async (pieceLength) => {
-    expect(await eventsOf(recorded, 0n, pieceLength)).toEqual(await eventsOf(recorded, 0n))
+    expect(await eventsOf(recorded, 0n, { pieceLength })).toEqual(await eventsOf(recorded, 0n))
+  })
+
+  test('what a pool did under another name, it did', async () => {
+    const { events } = await eventsOf(recorded, 36n)
+    const moved = await eventsOf(recorded, 36n, { pool: 'tank2' })
+    expect(moved.events.map(inWords)).toEqual(
+      events.map((event) => inWords(event).replaceAll('tank', () => 'tank2')),
+    )
   })
 
   test('was asked as it was recorded', async () => {
-    const { histories, ran } = historyOf('')
+    const { histories, ran } = historyOf('', 1)
     expect(await histories.eventsSince({ pool: 'tank', sinceTxg: 0n }, () => undefined)).toBeNull()
     expect(ran).toEqual([command])
   })
