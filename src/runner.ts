@@ -22,7 +22,7 @@ import { messageOf } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
 import type { HistoryRecord } from './linux/history.ts'
 import type { Inhibitor } from './linux/systemd.ts'
-import { EndVisit, isEjected, tryRelease, type VisitDeps, visit } from './visit.ts'
+import { EndVisit, isEjected, leftToOthers, tryRelease, type VisitDeps, visit } from './visit.ts'
 import { createVisitLog, type VisitLogDeps } from './visitLog.ts'
 
 export interface RunnerDeps extends Omit<VisitDeps, 'onPhase' | 'onProgress'>, VisitLogDeps {
@@ -154,8 +154,7 @@ export function createRunner(
           },
         },
       )
-      await log.note(result, { vdevs, ejected: isEjected(signal) })
-      return result
+      return await noted(result, vdevs, signal)
     } finally {
       await inhibitor.release()
     }
@@ -174,8 +173,14 @@ export function createRunner(
       { ...deps, onPhase: ignore, onProgress: ignore },
     )
     // Said again of the same visit, which counts once: now its disk is released.
-    if (result.kind === 'released') await log.note(result, { vdevs, ejected: isEjected(signal) })
-    return result
+    return result.kind === 'released' ? noted(result, vdevs, signal) : result
+  }
+
+  /** A note on a busy disk takes its time, in which somebody may import the pool of a disk that is free. */
+  const noted = async (result: VisitResult, vdevs: Vdevs, signal: AbortSignal): Promise<VisitResult> => {
+    await log.note(result, { vdevs, ejected: isEjected(signal) })
+    const isTaken = result.kind === 'released' && (await deps.pools.nameOf(disk.poolGuid, disk.pool)) !== null
+    return isTaken ? leftToOthers(disk, result.report) : result
   }
 
   const poolInKernel = async (name: PoolName): Promise<PoolInKernel> => {

@@ -237,10 +237,7 @@ async function letGo(request: ReleaseRequest, deps: VisitDeps): Promise<VisitRes
     const reason = 'its pool is imported read-only: a restore reads from it'
     return { kind: 'not-released', report, reason, hint: `wait for it; when none runs: zpool export ${pool}` }
   }
-  if (importedBy !== 'us' && !isEjected(signal)) {
-    const hint = `to release it: walkaway eject ${disk.name}`
-    return { kind: 'not-released', report, reason: importedByOthers, hint }
-  }
+  if (importedBy !== 'us' && !isEjected(signal)) return leftToOthers(disk, report)
   deps.onPhase('exporting')
   try {
     const unloadKeys = keyFileOf(config, disk) !== null
@@ -252,6 +249,14 @@ async function letGo(request: ReleaseRequest, deps: VisitDeps): Promise<VisitRes
   if (isStopping(signal)) return { kind: 'stopped', report }
   return freeDevices(vdevs, config.finish.spinDown, report, deps)
 }
+
+/** Somebody else imported its pool, and it stays imported. */
+export const leftToOthers = ({ name }: Disk, report: VisitReport): VisitResult => ({
+  kind: 'not-released',
+  report,
+  reason: importedByOthers,
+  hint: `to release it: walkaway eject ${name}`,
+})
 
 const isStopping = ({ aborted, reason }: AbortSignal): boolean =>
   aborted && !(reason instanceof EndVisit && reason.because !== 'stopping')

@@ -83,6 +83,22 @@ test('its disk hangs though it is plugged in: told once; plugged in again, the b
   await service.daemon.stop('test')
 })
 
+test('imported by somebody while its visit is written down: nobody is told to take it', async () => {
+  const machine = homeMachine()
+  const { pool } = machine.disk('offsite-1')
+  const service = await startService(machine, {
+    at: async (moment) => {
+      if (moment === 'recorded') pool.imported = { altroot: null }
+    },
+  })
+  await service.pass(10_000)
+  await expectStates(service, { 'offsite-1': 'not-removable' })
+  expect((await service.status()).disks[0]?.reason).toContain('imported by somebody else')
+  expect(tale(machine)).not.toContain('safe-to-remove')
+  await service.daemon.stop('test')
+  expect(pool.imported).toEqual({ altroot: null })
+})
+
 test('while a visit runs, its phase and how far it is can be seen', async () => {
   const machine = homeMachine()
   const service = await startService(machine)
