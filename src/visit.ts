@@ -202,15 +202,25 @@ async function bringUp(
 /** Makes a pool that was imported before usable again, by whomever: its disk may have been away meanwhile. */
 async function recover(pool: ImportedPool, deps: VisitDeps): Promise<'left-by-us' | 'came-back' | 'stuck'> {
   const wasSuspended = (await deps.pools.kernelState(pool.name)) === 'SUSPENDED'
-  if (wasSuspended) await deps.pools.clear(pool.name)
+  if (wasSuspended) await resume(pool.name, deps)
   else await deps.pools.reopen(pool.name)
   const healthy = await deps.until(async () => {
     const state = await deps.pools.kernelState(pool.name)
-    if (state === 'SUSPENDED') await deps.pools.clear(pool.name)
+    if (state === 'SUSPENDED') await resume(pool.name, deps)
     return state === 'ONLINE' || state === 'DEGRADED'
   }, recoveryDeadlineMs)
   if (!healthy) return 'stuck'
   return wasSuspended ? 'came-back' : 'left-by-us'
+}
+
+/** A clear that hangs is freed by a reopen of another process. Whether it helped, the state of the pool tells. */
+async function resume(pool: PoolName, { pools }: VisitDeps): Promise<void> {
+  try {
+    await pools.clear(pool)
+  } catch (error) {
+    if (!(error instanceof DeadlineExceeded)) throw error
+    await pools.reopen(pool)
+  }
 }
 
 /** What somebody else imported is not ours to export, unless a person asks for it; what a restore reads from is not at all. */

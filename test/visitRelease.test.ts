@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { DeadlineExceeded } from '../src/errors.ts'
 import { EndVisit, visit } from '../src/visit.ts'
 import type { Machine } from './fakes/machine.ts'
 import { expectBackedUp, expectHonest, homeMachine, releaseOf, snapshotsOf, visitOf } from './fakes/visits.ts'
@@ -25,6 +26,31 @@ describe('how the pool was found', () => {
       expect(machine.told).toContainEqual(expect.objectContaining({ kind: 'pool-imported', how }))
     },
   )
+
+  test('a clear that hangs is freed by a reopen', async () => {
+    const machine = homeMachine()
+    const { pool } = machine.disk('offsite-1')
+    pool.imported = { altroot: '/run/walkaway/never-mounted' }
+    pool.suspended = true
+    const verbs: string[] = []
+    machine.state.interference = {
+      before: ({ verb }) => {
+        verbs.push(verb)
+        if (verb !== 'pools.clear') return
+        if (verbs.includes('pools.reopen')) machine.state.interference = {}
+        else throw new DeadlineExceeded('zpool clear', 30_000)
+      },
+    }
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({
+      kind: 'released',
+      report: { outcome: 'complete' },
+    })
+    expect(verbs.filter((verb) => ['pools.clear', 'pools.reopen'].includes(verb))).toEqual([
+      'pools.clear',
+      'pools.reopen',
+      'pools.clear',
+    ])
+  })
 
   test('it does not come back: stuck', async () => {
     const machine = homeMachine()

@@ -50,7 +50,13 @@ export type DiskState =
       readonly returning: { readonly fingerprint: string; readonly stableSince: Date } | null
       readonly told: Told
     }
-  | { readonly kind: 'stuck'; readonly vdevs: Vdevs; readonly reason: string }
+  | {
+      readonly kind: 'stuck'
+      readonly vdevs: Vdevs
+      readonly reason: string
+      /** When last looked. A pool that works again after that (late, or by `zpool clear`) is visited without a replug. */
+      readonly wasSuspended: boolean
+    }
 
 /** What the kernel has of the disk's pool. Suspended: everything that is written to it waits for its disk. */
 export type PoolInKernel = 'none' | 'imported' | 'suspended'

@@ -68,10 +68,7 @@ function afterLook(state: DiskState, look: Look, now: Date, timing: Timing): Tra
     case 'pulled':
       return whilePulled(state, look, now, timing)
     case 'stuck':
-      // Plugged in again it has another DISKSEQ: worth another try, the visit itself asks whether ZFS answers.
-      if (look.sighting.kind === 'present' && !look.sameDevices)
-        return begin(look.sighting.vdevs, 'disk-arrived')
-      return isImported(look) || look.sighting.kind !== 'absent' ? stay(state) : stay({ kind: 'absent' })
+      return whileStuck(state, look)
   }
 }
 
@@ -175,9 +172,24 @@ function whilePluggedIn(
     }
   const reason = 'it is plugged in but does not answer, and its pool is suspended'
   return {
-    state: { kind: 'stuck', vdevs, reason },
+    state: { kind: 'stuck', vdevs, reason, wasSuspended: true },
     effects: [{ kind: 'end-visit', because: 'device-gone' }, tell({ kind: 'disk-stuck', reason })],
   }
+}
+
+function whileStuck(state: Extract<DiskState, { kind: 'stuck' }>, look: Look): Transition {
+  const { sighting, sameDevices, pool } = look
+  if (sighting.kind === 'absent' && !isImported(look)) return stay({ kind: 'absent' })
+  // Plugged in again it has another DISKSEQ: worth another try, the visit itself asks whether ZFS answers.
+  const worksAgain = sameDevices && state.wasSuspended && pool === 'imported'
+  if (sighting.kind === 'present' && (worksAgain || !sameDevices))
+    return begin(sighting.vdevs, 'disk-arrived')
+  // The person did what was asked for. Of a pool that is not suspended, a command would only hang, too.
+  if (!sameDevices && pool === 'suspended') {
+    const { state: away, effects } = pulled(state.vdevs, look)
+    return { state: away, effects: effects.filter(({ kind }) => kind === 'reopen-pool') }
+  }
+  return stay({ ...state, wasSuspended: pool === 'suspended' })
 }
 
 /** Taken away after it was released; something else may be in its place already. */
@@ -318,7 +330,7 @@ function afterVisit(state: DiskState, result: VisitResult, now: Date, timing: Ti
       }
     case 'stuck':
       return {
-        state: { kind: 'stuck', vdevs, reason: result.reason },
+        state: { kind: 'stuck', vdevs, reason: result.reason, wasSuspended: false },
         effects: [tell({ kind: 'disk-stuck', reason: result.reason })],
       }
     case 'refused':

@@ -273,6 +273,7 @@ describe('a look after it was pulled or got stuck', () => {
       stableSince: start,
     },
   }
+  const hung: DiskState = { ...stuck, wasSuspended: true }
   test.each<Row>([
     ['pulled: still away', pulled, looked(absent, pulledOut), 'pulled', ''],
     ['pulled: the pool went from the kernel', pulled, looked(absent, gone), 'absent', ''],
@@ -297,6 +298,35 @@ describe('a look after it was pulled or got stuck', () => {
     ['stuck: still there', stuck, looked(present(1), { imported: true }), 'stuck', ''],
     // A command on a pool that the kernel holds on to would only hang, too.
     ['stuck: unplugged', stuck, looked(absent, pulledOut), 'stuck', ''],
+    [
+      'stuck: unplugged, suspended',
+      stuck,
+      looked(absent, { ...pulledOut, ...suspended }),
+      'pulled',
+      'reopen-pool',
+    ],
+    [
+      'stuck: a copy is in its place',
+      stuck,
+      looked(twin(2, 3), { ...pulledOut, ...suspended }),
+      'pulled',
+      '',
+    ],
+    ['stuck: it still hangs', hung, looked(present(1), suspended), 'stuck', ''],
+    [
+      'stuck: its pool works again',
+      hung,
+      looked(present(1), { imported: true }),
+      'visiting',
+      'tell disk-arrived, start-visit 1',
+    ],
+    [
+      'stuck: its pool works again, but it does not settle',
+      hung,
+      looked(settling('udev'), { imported: true }),
+      'stuck',
+      '',
+    ],
     ['stuck: unplugged and gone from the kernel', stuck, looked(absent, gone), 'absent', ''],
     [
       'stuck: plugged in again',

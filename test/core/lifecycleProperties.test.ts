@@ -332,9 +332,15 @@ describe('whatever happens', () => {
         input.result.kind === 'pulled'
       expect(told(effects).includes('disk-pulled')).toBe(seenGone || foundGone)
 
-      const owed = seenGone || (before.kind === 'pulled' && !before.reopened)
+      const letGo =
+        before.kind === 'stuck' &&
+        look?.pool === 'suspended' &&
+        !look.sameDevices &&
+        look.sighting.kind !== 'present'
+      const owed = seenGone || letGo || (before.kind === 'pulled' && !before.reopened)
       // Nothing is looked for that a person could take.
-      if (input.kind === 'asked' && input.wish === 'eject' && before.kind === 'pulled') return
+      if (input.kind === 'asked' && input.wish === 'eject' && ['pulled', 'stuck'].includes(before.kind))
+        return
       const copied =
         look?.sighting.kind === 'refused' && ['twin', 'foreign-serial'].includes(look.sighting.reason.kind)
       const imported = look !== null && look.pool !== 'none'

@@ -152,7 +152,7 @@ export const states = {
     imported: true,
   },
   pulled: { kind: 'pulled', vdevs, reopened: true, returning: null, told: [] },
-  stuck: { kind: 'stuck', vdevs, reason: 'because' },
+  stuck: { kind: 'stuck', vdevs, reason: 'because', wasSuspended: false },
 } as const satisfies { readonly [K in DiskState['kind']]: Extract<DiskState, { kind: K }> }
 
 /** `tell disk-arrived, start-visit, look-again 1500` */
