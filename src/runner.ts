@@ -69,6 +69,7 @@ export function createRunner(
   let shownAt = 0
   let stopping = false
   let running: { readonly controller: AbortController; readonly ended: Promise<void> } | null = null
+  let reopening: Promise<void> = Promise.resolve()
   const alarmsTold = new Set<string>()
 
   const apply = (input: Input): void => {
@@ -87,7 +88,7 @@ export function createRunner(
         deps.tell(eventOf(effect.what, disk))
         if (effect.what.kind === 'safe-to-remove') log.said()
         if (effect.what.kind === 'not-safe-to-remove' && 'vdevs' in state)
-          inBackground('noting that it is in use', log.begun(state.vdevs))
+          void inBackground('noting that it is in use', log.begun(state.vdevs))
         break
       case 'look-again':
         deps.lookAgain(effect.inMs)
@@ -96,7 +97,7 @@ export function createRunner(
         running?.controller.abort(new EndVisit(effect.because))
         break
       case 'reopen-pool':
-        inBackground('zpool reopen', deps.pools.reopen(nameInKernel))
+        reopening = inBackground('zpool reopen', deps.pools.reopen(nameInKernel))
         break
       case 'start-visit':
         start((signal) => runVisit(effect.vdevs, signal))
@@ -109,15 +110,13 @@ export function createRunner(
     }
   }
 
-  const inBackground = (what: string, work: Promise<void>): void => {
+  const inBackground = (what: string, work: Promise<void>): Promise<void> =>
     work.catch((error: unknown) => deps.warn(`${disk.name}: ${what}: ${messageOf(error)}`))
-  }
 
-  /** The one before must have ended: it may still be waiting for a receive on a disk that was pulled. */
+  /** The one before must have ended: it may still be waiting for a receive on a disk that was pulled. One command at a time. */
   const start = (work: (signal: AbortSignal) => Promise<VisitResult>): void => {
     const controller = new AbortController()
-    const before = running?.ended ?? Promise.resolve()
-    const ended = before
+    const ended = Promise.all([running?.ended, reopening])
       .then(() => work(controller.signal))
       .then((result) => {
         if (running?.controller !== controller) return

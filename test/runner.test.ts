@@ -46,6 +46,36 @@ test('plugged in again while its last visit still hangs: the next one waits for 
   await service.daemon.stop('test')
 })
 
+test('plugged in again while ZFS is still made to notice that it was pulled: one command at a time', async () => {
+  const machine = homeMachine()
+  const { pool } = machine.disk('offsite-1')
+  pool.busy = true
+  const service = await startService(machine)
+  await service.pass(5000)
+  await expectStates(service, { 'offsite-1': 'not-removable' })
+  let letGo: () => void = () => undefined
+  const hanging = new Promise<void>((resolve) => {
+    letGo = resolve
+  })
+  machine.state.interference = {
+    before: ({ verb }) => (verb === 'pools.reopen' ? hanging : undefined),
+  }
+  await service.unplug('offsite-1')
+  await expectStates(service, { 'offsite-1': 'pulled' })
+  pool.busy = false
+  machine.state.calls.length = 0
+
+  await service.plugIn('offsite-1')
+  await service.pass(10_000)
+  await expectStates(service, { 'offsite-1': 'importing' })
+  expect(machine.state.calls.map(({ verb }) => verb)).not.toContain('pools.imported')
+  letGo()
+  await service.pass(5000)
+  await expectStates(service, { 'offsite-1': 'removable' })
+  expectBackedUp(machine, 'offsite-1')
+  await service.daemon.stop('test')
+})
+
 test('its disk hangs though it is plugged in: told once; plugged in again, the backup goes on', async () => {
   const machine = homeMachine()
   const { pool } = machine.disk('offsite-1')
