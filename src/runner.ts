@@ -22,6 +22,7 @@ import { messageOf } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
 import type { HistoryRecord } from './linux/history.ts'
 import type { Inhibitor } from './linux/systemd.ts'
+import { within } from './linux/within.ts'
 import { EndVisit, isEjected, leftToOthers, tryRelease, type VisitDeps, visit } from './visit.ts'
 import { createVisitLog, type VisitLogDeps } from './visitLog.ts'
 
@@ -51,6 +52,8 @@ export interface Runner {
 }
 
 const progressEveryMs = 10_000
+/** How long a stop waits for what waits for a disk that was pulled out. The receive of its visit is let go before that. */
+const goneLimitMs = 40_000
 
 /** `past`: this disk's earlier visits, oldest first. `config` is read when a visit begins. */
 export function createRunner(
@@ -69,6 +72,8 @@ export function createRunner(
   let shownAt = 0
   let stopping = false
   let running: { readonly controller: AbortController; readonly ended: Promise<void> } | null = null
+  let allEnded: Promise<void> = Promise.resolve()
+  /** ZFS is being made to notice that the disk is gone: until that is over, no other command is run on its pool. */
   let reopening: Promise<void> = Promise.resolve()
   const alarmsTold = new Set<string>()
 
@@ -100,10 +105,11 @@ export function createRunner(
         reopening = inBackground('zpool reopen', deps.pools.reopen(nameInKernel))
         break
       case 'start-visit':
-        start((signal) => runVisit(effect.vdevs, signal))
+        start((signal, earlier) => runVisit(effect.vdevs, signal, earlier))
         break
       case 'try-release':
-        if (effect.ejected || running === null) start((signal) => runRelease(effect.vdevs, signal))
+        if (effect.ejected || running === null)
+          start((signal, earlier) => earlier.then(() => runRelease(effect.vdevs, signal)))
         // The signal is how its work knows; it ends nothing but a visit.
         if (effect.ejected) running?.controller.abort(new EndVisit('ejected'))
         break
@@ -113,17 +119,19 @@ export function createRunner(
   const inBackground = (what: string, work: Promise<void>): Promise<void> =>
     work.catch((error: unknown) => deps.warn(`${disk.name}: ${what}: ${messageOf(error)}`))
 
-  /** The one before must have ended: it may still be waiting for a receive on a disk that was pulled. One command at a time. */
-  const start = (work: (signal: AbortSignal) => Promise<VisitResult>): void => {
+  /** `earlier`: what was at work before may still wait for its disk, which was pulled out and may be back by now. */
+  const start = (work: (signal: AbortSignal, earlier: Promise<void>) => Promise<VisitResult>): void => {
     const controller = new AbortController()
-    const ended = Promise.all([running?.ended, reopening])
-      .then(() => work(controller.signal))
+    const earlier = allEnded
+    const ended = reopening
+      .then(() => work(controller.signal, earlier))
       .then((result) => {
         if (running?.controller !== controller) return
         running = null
         apply({ kind: 'visit-ended', result })
       })
     running = { controller, ended }
+    allEnded = Promise.all([earlier, ended]).then(ignore)
   }
 
   /** A transfer reports every second; the line in `systemctl status` costs a process each time. */
@@ -133,12 +141,16 @@ export function createRunner(
     deps.onChange()
   }
 
-  const runVisit = async (vdevs: Vdevs, signal: AbortSignal): Promise<VisitResult> => {
+  const runVisit = async (
+    vdevs: Vdevs,
+    signal: AbortSignal,
+    earlier: Promise<void>,
+  ): Promise<VisitResult> => {
     const inhibitor = await deps.inhibit(`backup to ${disk.name} is running`)
     try {
       await log.begun(vdevs)
       const result = await visit(
-        { disk, vdevs, config: config(), past: log.visits(), signal },
+        { disk, vdevs, config: config(), past: log.visits(), signal, earlier },
         {
           ...deps,
           onPhase: (phase) => {
@@ -284,7 +296,9 @@ export function createRunner(
       stopping = true
       if (running !== null) {
         running.controller.abort(new EndVisit('stopping'))
-        await running.ended
+        // What waits for a disk that is gone ends when it is back, and nothing of ours depends on it.
+        const waitsForDisk = state.kind === 'pulled' || state.kind === 'stuck'
+        await (waitsForDisk ? within(goneLimitMs, running.ended) : running.ended)
         return log.settled()
       }
       // Between two tries to release it: what is ours is not left imported without a last one.

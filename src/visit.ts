@@ -8,6 +8,7 @@ import { importedByOthers } from './core/lifecycle.ts'
 import type { Disk, PoolName, VisitReport } from './core/model.ts'
 import { DeadlineExceeded, DiskVanished, ImportRefused, KeyRefused, messageOf, PoolBusy } from './errors.ts'
 import type { Block } from './linux/block.ts'
+import { revive } from './revive.ts'
 import { scrub } from './scrub.ts'
 import { createTally } from './tally.ts'
 import { keyFileOf, unlock } from './unlock.ts'
@@ -25,6 +26,11 @@ export interface VisitRequest {
   readonly past: readonly VisitReport[]
   /** Its reason says why: an `EndVisit`. */
   readonly signal: AbortSignal
+  /**
+   * Resolves when the visit before this one has ended. It may be waiting for the disk that was pulled out: so the pool is made
+   * to work first, and nothing else is done until then.
+   */
+  readonly earlier: Promise<void>
 }
 
 const whyEnded = {
@@ -53,8 +59,6 @@ type Imported =
       readonly fresh: boolean
     }
   | { readonly kind: 'ended'; readonly result: VisitResult }
-
-const recoveryDeadlineMs = 60_000
 
 /** Runs the whole visit. Never throws: whatever happened is in the result and was told. */
 export async function visit(request: VisitRequest, deps: VisitDeps): Promise<VisitResult> {
@@ -125,6 +129,12 @@ const mayBeImported = ({ poolGuid, pool }: Disk, { pools }: VisitDeps): Promise<
     () => true,
   )
 
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+
 /** False when nothing more should be started on any pool. One that fails otherwise is not one that hangs. */
 const answersAtAll = ({ pools }: VisitDeps): Promise<boolean> => pools.answers().catch(() => true)
 
@@ -156,7 +166,7 @@ function judge(result: BackupResult): Partial<VisitReport> & Pick<VisitReport, '
 
 /** Gets the disk's pool into the kernel, whether it has to be imported, was left imported, or comes back. */
 async function bringUp(
-  { disk, vdevs, config }: VisitRequest,
+  { disk, vdevs, config, earlier, signal }: VisitRequest,
   deps: VisitDeps,
   report: (fields: Partial<VisitReport>) => VisitReport,
 ): Promise<Imported> {
@@ -171,17 +181,22 @@ async function bringUp(
         return ended({ kind: 'refused', sentence, report: report({ reason: sentence }) })
       }
 
-    const before = (await deps.pools.imported()).find((pool) => pool.guid === disk.poolGuid)
-    const found = before ?? (await deps.pools.importPool({ guid: disk.poolGuid, pool: disk.pool, links }))
-    const importedBy = importerOf(found)
-    const recovered = before === undefined ? 'imported' : await recover(found, deps)
-    if (recovered === 'stuck') {
-      const reason = 'its pool does not come back'
+    const imported = async () => (await deps.pools.imported()).find((pool) => pool.guid === disk.poolGuid)
+    const before = await imported()
+    const revived = before === undefined ? null : await revive(before.name, deps)
+    if (revived?.kind === 'stuck') {
+      const { reason } = revived
       return ended({ kind: 'stuck', reason, report: report({ reason }) })
     }
-    const how = importedBy === 'us' ? recovered : 'by-somebody-else'
+    await Promise.race([earlier, aborted(signal)])
+    // The visit before may have exported it in the end.
+    const still = before === undefined ? undefined : await imported()
+    const found = still ?? (await deps.pools.importPool({ guid: disk.poolGuid, pool: disk.pool, links }))
+    const importedBy = importerOf(found)
+    const ours = still === undefined || revived === null ? 'imported' : revived.kind
+    const how = importedBy === 'us' ? ours : 'by-somebody-else'
     deps.tell({ kind: 'pool-imported', disk: disk.name, pool: found.name, how })
-    return { kind: 'imported', pool: found.name, importedBy, fresh: before === undefined }
+    return { kind: 'imported', pool: found.name, importedBy, fresh: still === undefined }
   } catch (error) {
     const reason = messageOf(error)
     const failed = report({ reason })
@@ -196,30 +211,6 @@ async function bringUp(
     if (imported) return ended({ kind: 'stuck', reason, report: failed })
     // The pool is not imported, so nothing holds the disk: it may be taken, with a failed backup.
     return ended(await freeDevices(vdevs, config.finish.spinDown, failed, deps))
-  }
-}
-
-/** Makes a pool that was imported before usable again, by whomever: its disk may have been away meanwhile. */
-async function recover(pool: ImportedPool, deps: VisitDeps): Promise<'left-by-us' | 'came-back' | 'stuck'> {
-  const wasSuspended = (await deps.pools.kernelState(pool.name)) === 'SUSPENDED'
-  if (wasSuspended) await resume(pool.name, deps)
-  else await deps.pools.reopen(pool.name)
-  const healthy = await deps.until(async () => {
-    const state = await deps.pools.kernelState(pool.name)
-    if (state === 'SUSPENDED') await resume(pool.name, deps)
-    return state === 'ONLINE' || state === 'DEGRADED'
-  }, recoveryDeadlineMs)
-  if (!healthy) return 'stuck'
-  return wasSuspended ? 'came-back' : 'left-by-us'
-}
-
-/** A clear that hangs is freed by a reopen of another process. Whether it helped, the state of the pool tells. */
-async function resume(pool: PoolName, { pools }: VisitDeps): Promise<void> {
-  try {
-    await pools.clear(pool)
-  } catch (error) {
-    if (!(error instanceof DeadlineExceeded)) throw error
-    await pools.reopen(pool)
   }
 }
 

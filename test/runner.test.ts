@@ -7,8 +7,9 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-test('plugged in again while its last visit still hangs: the next one waits for it, and only it counts', async () => {
+test('plugged in again while its last visit waits for it: its pool is revived, and only then the next one waits', async () => {
   const machine = homeMachine()
+  const { pool } = machine.disk('offsite-1')
   const service = await startService(machine)
   let letGo: () => void = () => undefined
   const hanging = new Promise<void>((resolve) => {
@@ -24,13 +25,15 @@ test('plugged in again while its last visit still hangs: the next one waits for 
   await service.pass(3000)
   await service.unplug('offsite-1')
   await expectStates(service, { 'offsite-1': 'pulled' })
+  expect(pool.suspended).toBe(true)
   expect((await service.status()).disks[0]?.progress).toBeNull()
   machine.state.calls.length = 0
 
   await service.plugIn('offsite-1')
   await service.pass(10_000)
   await expectStates(service, { 'offsite-1': 'importing' })
-  expect(machine.state.calls.map(({ verb }) => verb)).not.toContain('pools.clear')
+  expect(pool.suspended).toBe(false)
+  expect(machine.state.calls.map(({ verb }) => verb)).not.toContain('zfs.snapshotSet')
 
   letGo()
   await service.pass(3000)
@@ -44,6 +47,25 @@ test('plugged in again while its last visit still hangs: the next one waits for 
   expectBackedUp(machine, 'offsite-1')
   expectTidy(machine, 'offsite-1')
   await service.daemon.stop('test')
+})
+
+test('told to stop while a visit waits for a disk that was pulled out: it is not waited for until it is back', async () => {
+  const machine = homeMachine()
+  const service = await startService(machine)
+  machine.state.interference = {
+    before: ({ verb }) => (verb === 'transfer.transfer' ? new Promise<void>(() => undefined) : undefined),
+  }
+  await service.pass(3000)
+  await service.unplug('offsite-1')
+  await expectStates(service, { 'offsite-1': 'pulled' })
+  let stopped = false
+  void service.daemon.stop('SIGTERM').then(() => {
+    stopped = true
+  })
+  await service.pass(30_000)
+  expect(stopped).toBe(false)
+  await service.pass(15_000)
+  expect(stopped).toBe(true)
 })
 
 test('plugged in again while ZFS is still made to notice that it was pulled: one command at a time', async () => {

@@ -114,6 +114,7 @@ describe('how the pool was found', () => {
         config: machine.config(),
         past: [],
         signal: new AbortController().signal,
+        earlier: Promise.resolve(),
       },
       machine.deps,
     )
@@ -184,7 +185,7 @@ describe('how the disk is left', () => {
     const { disk, pool } = machine.disk('offsite-1')
     const vdevs = machine.vdevs('offsite-1').map((vdev) => ({ ...vdev, diskSeq: '4711' }))
     const { signal } = new AbortController()
-    const request = { disk, vdevs, config: machine.config(), past: [], signal }
+    const request = { disk, vdevs, config: machine.config(), past: [], signal, earlier: Promise.resolve() }
     expect((await visit(request, machine.deps)).kind).toBe('pulled')
     expect(pool.imported).not.toBeNull()
   })

@@ -1,0 +1,60 @@
+// Makes a pool that is in the kernel work again, by whomever it was imported: its disk was away, and is back. Its devices are
+// known to be the right ones, and plugged in. What ZFS does then was measured; the rules are in docs/architecture.md.
+
+import type { PoolName } from './core/model.ts'
+import { DeadlineExceeded, messageOf } from './errors.ts'
+import { ZfsFailed } from './zfs/failure.ts'
+import type { Pools } from './zfs/pool.ts'
+
+export type Revived =
+  | { readonly kind: 'left-by-us' }
+  /** It was suspended. */
+  | { readonly kind: 'came-back' }
+  /** `reason`: a sentence for a person. */
+  | { readonly kind: 'stuck'; readonly reason: string }
+
+interface ReviveDeps {
+  readonly pools: Pools
+  /** False: the condition did not come true in that time. */
+  readonly until: (condition: () => Promise<boolean>, deadlineMs: number) => Promise<boolean>
+}
+
+/** A clear that hangs takes half a minute, and the reopen that frees it as long. */
+const reviveMs = 3 * 60_000
+
+/** Throws `DeadlineExceeded` when a reopen hangs, too. */
+export async function revive(pool: PoolName, { pools, until }: ReviveDeps): Promise<Revived> {
+  const wasSuspended = (await pools.kernelState(pool)) === 'SUSPENDED'
+  let problem = wasSuspended ? null : await problemOf(pools.reopen(pool))
+  const works = await until(async () => {
+    if ((await pools.kernelState(pool)) === 'SUSPENDED') problem = await resume(pool, pools)
+    const state = await pools.kernelState(pool)
+    return state === 'ONLINE' || state === 'DEGRADED'
+  }, reviveMs)
+  if (works) return { kind: wasSuspended ? 'came-back' : 'left-by-us' }
+  const because = problem === null ? '' : ` (${problem})`
+  return { kind: 'stuck', reason: `its pool does not come back${because}` }
+}
+
+/**
+ * What went wrong; null: nothing. A clear that hangs is freed by a reopen from another process; where that is refused, because
+ * the pool is still suspended, the next clear may do. Right after the disk came back, a clear may fail with an I/O error.
+ */
+async function resume(pool: PoolName, pools: Pools): Promise<string | null> {
+  try {
+    return await problemOf(pools.clear(pool))
+  } catch (error) {
+    if (!(error instanceof DeadlineExceeded)) throw error
+    await problemOf(pools.reopen(pool))
+    return messageOf(error)
+  }
+}
+
+const problemOf = (work: Promise<void>): Promise<string | null> =>
+  work.then(
+    () => null,
+    (error: unknown) => {
+      if (error instanceof ZfsFailed) return messageOf(error)
+      throw error
+    },
+  )
