@@ -73,6 +73,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'explain.ts',
   ],
   'unlock.ts': ['core', 'errors.ts', 'events.ts', 'config.ts', 'zfs'],
+  'revive.ts': ['core', 'errors.ts', 'zfs'],
   'tally.ts': ['core', 'events.ts'],
   'visit.ts': [
     'core',
@@ -82,6 +83,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'zfs',
     'linux',
     'backup.ts',
+    'revive.ts',
     'scrub.ts',
     'tally.ts',
     'unlock.ts',
