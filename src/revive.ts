@@ -21,13 +21,19 @@ interface ReviveDeps {
 
 /** A clear that hangs takes half a minute, and the reopen that frees it as long. */
 const reviveMs = 3 * 60_000
+/** Pause before a clear that did not help is followed by another one. */
+const againMs = 2000
 
 /** Throws `DeadlineExceeded` when a reopen hangs, too. */
 export async function revive(pool: PoolName, { pools, until }: ReviveDeps): Promise<Revived> {
-  const wasSuspended = (await pools.kernelState(pool)) === 'SUSPENDED'
+  const isSuspended = async () => (await pools.kernelState(pool)) === 'SUSPENDED'
+  const wasSuspended = await isSuspended()
   let problem = wasSuspended ? null : await problemOf(pools.reopen(pool))
   const works = await until(async () => {
-    if ((await pools.kernelState(pool)) === 'SUSPENDED') problem = await resume(pool, pools)
+    if (await isSuspended()) {
+      problem = await resume(pool, pools)
+      await until(async () => !(await isSuspended()), againMs)
+    }
     const state = await pools.kernelState(pool)
     return state === 'ONLINE' || state === 'DEGRADED'
   }, reviveMs)

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { DeadlineExceeded } from '../src/errors.ts'
 import { EndVisit, visit } from '../src/visit.ts'
+import { ZfsFailed } from '../src/zfs/failure.ts'
 import type { Machine } from './fakes/machine.ts'
 import { expectBackedUp, expectHonest, homeMachine, releaseOf, snapshotsOf, visitOf } from './fakes/visits.ts'
 
@@ -50,6 +51,25 @@ describe('how the pool was found', () => {
       'pools.reopen',
       'pools.clear',
     ])
+  })
+
+  test.each([
+    ['once', 1, { kind: 'released', report: { outcome: 'complete' } }],
+    ['always', 99, { kind: 'stuck', reason: expect.stringContaining('does not come back (zpool clear') }],
+  ])('a clear right after the disk came back fails with an I/O error, %s', async (_, failures, expected) => {
+    const machine = homeMachine()
+    const { pool } = machine.disk('offsite-1')
+    pool.imported = { altroot: '/run/walkaway/never-mounted' }
+    pool.suspended = true
+    let left = failures
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb !== 'pools.clear' || left-- <= 0) return
+        const failed = { exitCode: 1, signal: null, stderr: 'cannot clear errors for offsite-1: I/O error' }
+        throw new ZfsFailed('io-error', { command: ['zpool', 'clear', 'offsite-1'], ...failed })
+      },
+    }
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject(expected)
   })
 
   test('it does not come back: stuck', async () => {
