@@ -18,7 +18,8 @@ export async function writeBigFile(nas: Machine, { sizeMb = 40 } = {}): Promise<
     `echo ${8 * 1024 * 1024} > /sys/module/zfs/parameters/zfs_dirty_data_max
      head -c ${sizeMb}M /dev/urandom > /tank/photos/film.mp4
      zpool sync tank`,
-    { deadlineMs: 120_000 },
+    // A busy emulated machine encrypts less than a megabyte in a second.
+    { deadlineMs: 120_000 + sizeMb * 2000 },
   )
 }
 
