@@ -77,7 +77,7 @@ function howMuchOf({ toSend, full }: PlanMade): string {
 }
 
 function whenReady({ readyAt, plannedAt }: PlanMade): string {
-  if (readyAt === null) return 'ready when is not known yet'
+  if (readyAt === null) return 'how long it takes is not known yet'
   return `ready about ${clockTime(readyAt, plannedAt)} (in ${duration(readyAt.getTime() - plannedAt.getTime())})`
 }
 

@@ -118,7 +118,7 @@ describe('what is coming', () => {
     expect(message({ ...plan, ...changes })).toBe(`offsite-1: sending 3 datasets, ${words}`)
   })
   test('a disk of unknown speed makes no promise', () => {
-    expect(message({ ...plan, readyAt: null })).toMatch(/about 84 GB, ready when is not known yet$/)
+    expect(message({ ...plan, readyAt: null })).toMatch(/about 84 GB, how long it takes is not known yet$/)
   })
 })
 
