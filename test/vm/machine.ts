@@ -242,7 +242,8 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     },
     shutdown,
     reboot: async () => {
-      await powerEnds(['systemctl', 'reboot', '--no-block'], 180_000)
+      // With the pool of a pulled disk in the kernel, zed may hang in it: systemd gives up on it three times.
+      await powerEnds(['systemctl', 'reboot', '--no-block'], 420_000)
       await boot()
     },
     isRunning: () => power?.qemu.isRunning() === true,
