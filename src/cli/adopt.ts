@@ -1,9 +1,10 @@
 // `walkaway adopt DEVICE --name NAME`: a disk that has a pool already. Looks into the pool without mounting or writing
-// anything, says what it has of the sources and what the first visit will do, and puts it into the configuration.
+// anything, says what it has of the sources and what the first visit will do, bookmarks on the sources what that needs, and
+// puts the disk into the configuration.
 import type { DiskEntry } from '../config/addDisk.ts'
 import { findSecretFileFault } from '../config/load.ts'
 import type { Config } from '../config.ts'
-import { findKin } from '../core/adoption.ts'
+import { findKin, planFirstBases } from '../core/adoption.ts'
 import { type Dataset, datasetName, diskName } from '../core/model.ts'
 import { locateDisk } from '../core/restoreDisk.ts'
 import { chooseSource, targetOf } from '../core/selection.ts'
@@ -14,6 +15,7 @@ import { createRun } from '../linux/run.ts'
 import { readSystemUse, type SystemUse } from '../linux/systemUse.ts'
 import { type PreviewDeps, preview } from '../preview.ts'
 import { openDisk, type Reachable, type RestoreDeps } from '../restore.ts'
+import type { WantedBookmark } from '../zfs/bookmarks.ts'
 import { type Found, renderFound } from './adoptText.ts'
 import { findDisk } from './candidates.ts'
 import { listDisks, type OfferedEntry, type Seen } from './diskListing.ts'
@@ -87,8 +89,10 @@ export async function runAdopt(options: AdoptOptions): Promise<0 | 1 | 2 | 4> {
   const entry = { ...found, name: options.name ?? found.name, pool: located.pool, keyFile: options.keyFile }
   const future = await foresee(configFile, entry)
   let released = true
+  let bases: readonly WantedBookmark[] = []
   try {
     const looked = await lookInto(located, { entry, future }, machine)
+    bases = looked.bases
     stdout.write(renderFound(looked, lookOf(stdout)))
     if (looked.notReleased !== null)
       say(`the pool ${entry.pool} could not be exported again: ${looked.notReleased}`)
@@ -102,6 +106,8 @@ export async function runAdopt(options: AdoptOptions): Promise<0 | 1 | 2 | 4> {
     stdout.write('The configuration is as it was.\n')
     return released ? 0 : 1
   }
+  for (const [snapshot, error] of await machine.zfs.bookmarkAll(bases))
+    say(`${snapshot} could not be bookmarked (${messageOf(error)}): do not destroy it before the first visit`)
   await saveDisk(configFile, entry)
   stdout.write(`${oneLine(entry.name)} was added to ${configFile}.\n`)
   const told = await tellDaemon(socket, entry)
@@ -133,11 +139,11 @@ async function lookInto(
   located: Reachable,
   { entry, future }: { readonly entry: DiskEntry; readonly future: Config },
   machine: AdoptMachine,
-): Promise<Found> {
+): Promise<Found & { readonly bases: readonly WantedBookmark[] }> {
   const disk = future.disks.find(({ name }) => name === diskName(entry.name))
   if (disk === undefined) throw new BadInput(`${entry.name} is not in the configuration that it was added to`)
   const open = await openDisk(located, machine)
-  let looked: Omit<Found, 'notReleased'> | null = null
+  let looked: (Omit<Found, 'notReleased'> & { readonly bases: readonly WantedBookmark[] }) | null = null
   let failure: unknown = null
   try {
     const onDisk = await machine.zfs.observe(datasetName(open.pool))
@@ -148,6 +154,7 @@ async function lookInto(
       encrypted: onDisk[0]?.encrypted === true,
       sources: sources.map(({ name }) => name),
       kin: findKin(sources, onDisk, (source) => targetOf(future, disk, source)),
+      bases: planFirstBases(disk.poolGuid, sources, onDisk),
       plan: await preview({ disk, config: future, pool: open.pool }, machine),
     }
   } catch (error) {

@@ -1,6 +1,7 @@
 // Which datasets of a disk that is new to us have something of the sources: by the GUIDs of their snapshots, whatever they
-// are called and whoever sent them. Pure.
-import type { Dataset, DatasetName } from './model.ts'
+// are called and whoever sent them; and what the sources must not lose of it until the disk's first visit. Pure.
+import { missingBookmarks } from './bookmarks.ts'
+import type { Dataset, DatasetName, PoolGuid, Snapshot } from './model.ts'
 
 export interface Kinship {
   readonly source: DatasetName
@@ -46,5 +47,21 @@ export function findKin(
       })
       .toSorted((a, b) => (a.txg > b.txg ? -1 : a.txg < b.txg ? 1 : a.kin.copy < b.kin.copy ? -1 : 1))
       .map(({ kin }) => kin)
+  })
+}
+
+/**
+ * The bookmarks of this disk that the sources lack: of each, the newest snapshot that some dataset on the disk has. Its first
+ * visit makes its own, but may come after visits of other disks that prune the sources.
+ */
+export function planFirstBases(
+  poolGuid: PoolGuid,
+  sources: readonly Dataset[],
+  onDisk: readonly Dataset[],
+): readonly { readonly snapshot: Snapshot; readonly name: string }[] {
+  const held = new Set(onDisk.flatMap(({ snapshots }) => snapshots.map(({ guid }) => guid)))
+  return sources.flatMap((source) => {
+    const base = source.snapshots.findLast(({ guid }) => held.has(guid))
+    return base === undefined ? [] : missingBookmarks(poolGuid, source, base)
   })
 }

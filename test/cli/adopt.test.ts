@@ -10,7 +10,7 @@ import { BadInput } from '../../src/errors.ts'
 import { READ_ONLY_ALTROOT } from '../../src/zfs/pool.ts'
 import type { Machine } from '../fakes/machine.ts'
 import { deviceOf } from '../fakes/service.ts'
-import { datasetOf, homeMachine, visitOf } from '../fakes/visits.ts'
+import { datasetOf, homeMachine, snapshotsOf, sources, visitOf } from '../fakes/visits.ts'
 
 const text = 'sources: [dataset: tank]\nbackup: { into: nas } # here\n'
 let folder: string
@@ -79,6 +79,28 @@ test('an older copy is found, what the first visit sends is told, the disk is co
     },
   })
   expect(readFileSync(configFile, 'utf8')).toContain(text)
+})
+
+test('what its first visit needs is bookmarked before another disk can have it pruned', async () => {
+  await visitOf(machine, 'offsite-1')
+  const names = (source: string) => datasetOf(machine, source).bookmarks.map(({ name }) => name)
+  // As a disk that somebody filled by hand.
+  for (const source of sources) datasetOf(machine, source).bookmarks.splice(0)
+  await adopt({ dryRun: true })
+  expect(sources.flatMap(names)).toEqual([])
+  expect(await adopt()).toMatchObject({ code: 0, stderr: '' })
+
+  machine.addDisk('offsite-2', {})
+  const none = { last: 1, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 }
+  const config = { ...machine.config(), keep: { disk: { ...none, last: 0 }, source: none } }
+  const base = snapshotsOf(machine, 'tank')
+  for (const size of [500, 600]) {
+    machine.write('tank/home', size)
+    await visitOf(machine, 'offsite-2', { config })
+  }
+  expect(snapshotsOf(machine, 'tank')).not.toContain(base[0])
+  const { report } = await visitOf(machine, 'offsite-1', { config })
+  expect(report).toMatchObject({ outcome: 'complete', datasets: { total: 3, failed: 0 } })
 })
 
 test('a copy in another place is found and said to be there', async () => {
