@@ -1,15 +1,14 @@
 // How an event is told in the journal: one line for a person, with its priority and fields. What a phone or a mail says is
 // notify/words.ts.
 
-import prettyBytes from 'pretty-bytes'
 import prettyMs from 'pretty-ms'
+import { bytesInWords } from './core/bytes.ts'
 import { describeSending } from './core/clones.ts'
 import type { VisitReport } from './core/model.ts'
 import { describeScrub } from './core/scrub.ts'
 import { kinds } from './eventKinds.ts'
 import type { JournalEntry, Priority, WalkawayEvent } from './events.ts'
 
-export const bytesInWords = (count: number): string => prettyBytes(count, { maximumFractionDigits: 1 })
 const duration = (ms: number): string =>
   prettyMs(Math.max(0, ms), { compact: false, secondsDecimalDigits: 0, unitCount: 2 })
 export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`

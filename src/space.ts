@@ -1,8 +1,8 @@
 // The room on the disk: old snapshots make some before anything is sent if that helps, what still does not fit fails before a
 // byte is sent, and a person is told how much is missing. What is decided is core/room.ts; what may go core/retention.ts.
 
-import prettyBytes from 'pretty-bytes'
 import type { BackupDeps, BackupRequest } from './backup.ts'
+import { bytesInWords } from './core/bytes.ts'
 import { forecastFull } from './core/freshness.ts'
 import {
   type Dataset,
@@ -199,7 +199,7 @@ const without = (copy: Dataset, gone: ReadonlySet<SnapshotGuid>): Dataset => ({
 
 /** Why a dataset is not even begun with. */
 export const explainShortage = (shortage: Shortage): string =>
-  `it does not fit on the disk: about ${inWords(shortage.neededBytes)} are needed, ${inWords(shortage.availableBytes)} are free; about ${inWords(missingOf(shortage))} are missing`
+  `it does not fit on the disk: about ${bytesInWords(shortage.neededBytes)} are needed, ${bytesInWords(shortage.availableBytes)} are free; about ${bytesInWords(missingOf(shortage))} are missing`
 
 export const missingOf = ({ neededBytes, availableBytes }: Shortage): number => neededBytes - availableBytes
 
@@ -208,7 +208,7 @@ export function explainFullDisk(missingBytes: number | null): string {
   if (missingBytes === null) return 'the disk is full'
   return missingBytes === 0
     ? 'the disk is full: it takes more room than ZFS had estimated'
-    : `the disk is full: about ${inWords(missingBytes)} of it did not fit`
+    : `the disk is full: about ${bytesInWords(missingBytes)} of it did not fit`
 }
 
 /** How full the disk is at the end of a visit; null if that cannot be read, which fails no backup. */
@@ -229,5 +229,3 @@ export async function measureSpace(
     return null
   }
 }
-
-const inWords = (bytes: number): string => prettyBytes(bytes, { maximumFractionDigits: 1 })

@@ -1,6 +1,6 @@
 // The one line that `systemctl status walkaway` shows: what is going on right now, always true.
 
-import prettyBytes from 'pretty-bytes'
+import { bytesInWords } from './core/bytes.ts'
 import type { DiskState } from './core/diskState.ts'
 import type { Disk, Progress } from './core/model.ts'
 import { clockTime } from './sentences.ts'
@@ -57,7 +57,7 @@ const ready = ({ readyAt }: Progress, now: Date): string =>
   readyAt === null || readyAt <= now ? '' : `, ready about ${clockTime(readyAt, now)}`
 
 const sending = (progress: Progress, now: Date): string =>
-  `sending ${progress.dataset}, ${prettyBytes(progress.sentBytes)} of ${prettyBytes(progress.totalBytes)}${ready(progress, now)}`
+  `sending ${progress.dataset}, ${bytesInWords(progress.sentBytes)} of ${bytesInWords(progress.totalBytes)}${ready(progress, now)}`
 
 const scrubbing = (progress: Progress, now: Date): string =>
-  `scrubbing, ${prettyBytes(progress.sentBytes)} of ${prettyBytes(progress.totalBytes)}${ready(progress, now)}`
+  `scrubbing, ${bytesInWords(progress.sentBytes)} of ${bytesInWords(progress.totalBytes)}${ready(progress, now)}`

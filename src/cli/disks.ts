@@ -1,24 +1,17 @@
 // `walkaway disks [--json]`: the disks that carry a pool or could, and the lines to paste into the configuration.
+
 import { existsSync } from 'node:fs'
 import { entryLines } from '../config/addDisk.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config.ts'
+import { bytesInWords } from '../core/bytes.ts'
 import type { BlockDevice } from '../core/model.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import { createRun } from '../linux/run.ts'
 import { readSystemUse, type SystemUse } from '../linux/systemUse.ts'
 import { createUdev } from '../linux/udev.ts'
 import { type DiskListing, listDisks, type OfferedEntry } from './diskListing.ts'
-import {
-  alignedCells,
-  bytesInWords,
-  indented,
-  type Look,
-  lookOf,
-  type Output,
-  paint,
-  plural,
-} from './words.ts'
+import { alignedCells, indented, type Look, lookOf, type Output, paint, plural } from './words.ts'
 
 export interface DisksOptions {
   readonly json: boolean

@@ -1,21 +1,14 @@
 // `walkaway history [DISK] [--json]`: past visits, from the daemon; without one, from the file that it keeps.
+
 import { askHistory } from '../control/client.ts'
 import { type HistoryAnswer, visitAnswer } from '../control/protocol.ts'
+import { bytesInWords } from '../core/bytes.ts'
 import { explainUnknownDisk } from '../core/nearest.ts'
 import { BadInput } from '../errors.ts'
 import { createHistory } from '../linux/history.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import { controlSocket, stateDirectory } from './places.ts'
-import {
-  alignedCells,
-  bytesInWords,
-  durationInWords,
-  indented,
-  type Look,
-  lookOf,
-  type Output,
-  paint,
-} from './words.ts'
+import { alignedCells, durationInWords, indented, type Look, lookOf, type Output, paint } from './words.ts'
 
 export interface HistoryOptions {
   /** null: of all disks. */

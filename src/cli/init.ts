@@ -1,9 +1,11 @@
 // `walkaway init DEVICE... --name NAME`: makes a backup disk of an empty one, or of one that may be erased. Looks, shows,
 // asks, looks again, and only then does anything.
+
 import { dirname, join, resolve } from 'node:path'
 import type { DiskEntry } from '../config/addDisk.ts'
 import { entryLines } from '../config/addDisk.ts'
 import type { Config } from '../config.ts'
+import { bytesInWords } from '../core/bytes.ts'
 import type { BlockDevice } from '../core/model.ts'
 import { chooseAshift, choosePoolName, isSolidState, type NewPool } from '../core/newPool.ts'
 import { selectDatasets } from '../core/selection.ts'
@@ -24,7 +26,7 @@ import { type WholeDisk, wholeDisks } from './diskListing.ts'
 import { explainFailure, renderCandidates, renderContents, renderNext, renderPool } from './initText.ts'
 import { controlSocket } from './places.ts'
 import { foresee, saveDisk, tellDaemon, usableConfig } from './saveDisk.ts'
-import { bytesInWords, lookOf, type Output } from './words.ts'
+import { lookOf, type Output } from './words.ts'
 
 export interface InitOptions {
   /** As the person names them; none: what there is is listed. */

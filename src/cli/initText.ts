@@ -1,4 +1,5 @@
 // How `walkaway init` speaks: what disks there are, what is on one, what is done and what is left to do. Pure.
+import { bytesInWords } from '../core/bytes.ts'
 import type { NewPool } from '../core/newPool.ts'
 import { type DiskContents, isEmpty } from '../linux/contents.ts'
 import { oneLine } from '../linux/oneLine.ts'
@@ -6,7 +7,7 @@ import type { MakingResult } from '../newDisk.ts'
 import { type Look as Seen, whyNotErase } from './candidates.ts'
 import { type WholeDisk, wholeDisks } from './diskListing.ts'
 import type { Told } from './saveDisk.ts'
-import { alignedCells, bytesInWords, type Look, paint } from './words.ts'
+import { alignedCells, type Look, paint } from './words.ts'
 
 /** A line for each disk: what could be used, and why the others could not. Ends with a line feed. */
 export function renderCandidates(seen: Seen, look: Look): string {

@@ -1,8 +1,9 @@
 // How `walkaway plan` speaks: a paragraph for each disk, a line for each dataset, and where one disk was asked for, each of its
 // snapshots with what becomes of it. As JSON the same. Pure.
+import { bytesInWords } from '../core/bytes.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import type { DatasetPreview, Preview, SnapshotPreview, StepPreview } from '../preview.ts'
-import { alignedCells, bytesInWords, indented, type Look, paint, plural } from './words.ts'
+import { alignedCells, indented, type Look, paint, plural } from './words.ts'
 
 /** Ends with a line feed. */
 export function renderPlan(

@@ -1,6 +1,8 @@
 // How far a visit is, as one line with a bar that fits the terminal. Pure.
+
 import type { DiskAnswer } from '../control/protocol.ts'
-import { bytesInWords, clockTime } from './words.ts'
+import { bytesInWords } from '../core/bytes.ts'
+import { clockTime } from './words.ts'
 
 type Progress = NonNullable<DiskAnswer['progress']>
 

@@ -1,11 +1,13 @@
 // `walkaway restore DISK [DATASET] --to DATASET`: sends backups back, or lists what there is, or prints the commands. Works
 // without the daemon and without a configuration: the machine that had both may be gone.
+
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config.ts'
 import { askStatus } from '../control/client.ts'
+import { bytesInWords } from '../core/bytes.ts'
 import { type BlockDevice, type DatasetName, datasetName, type PoolGuid, visitPhases } from '../core/model.ts'
 import {
   explainRestoreRefusal,
@@ -47,7 +49,7 @@ import {
   renderResult,
   renderSnapshots,
 } from './restoreText.ts'
-import { bytesInWords, lookOf, type Output } from './words.ts'
+import { lookOf, type Output } from './words.ts'
 
 export interface RestoreOptions {
   readonly disk: string

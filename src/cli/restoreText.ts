@@ -1,11 +1,12 @@
 // How `walkaway restore` speaks: what there is, the commands of a dry run, progress, the verdict. Pure.
+import { bytesInWords } from '../core/bytes.ts'
 import type { DatasetName } from '../core/model.ts'
 import { type Backup, keysFor, type LeftOut, type ReadyStep } from '../core/restore.ts'
 import { exportLine, importLine, lineOf, loadKeyLine } from '../core/restoreCommands.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import type { Reachable, RestoreResult } from '../restore.ts'
 import { READ_ONLY_ALTROOT } from '../zfs/pool.ts'
-import { alignedCells, bytesInWords, type Look, paint, plural } from './words.ts'
+import { alignedCells, type Look, paint, plural } from './words.ts'
 
 /** `2026-11-22 18:40` in the machine's time zone: as `--at` takes it. */
 export const timeOf = (at: Date): string => {

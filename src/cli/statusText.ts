@@ -1,12 +1,13 @@
 // What `walkaway status` shows, from what the daemon answered: one line a disk, and below it what a person should know.
 // Pure; always keeps the two facts apart: may the disk be taken, is its backup complete.
+
 import type { DiskAnswer, StatusAnswer, UndeliveredAnswer, VisitAnswer } from '../control/protocol.ts'
+import { bytesInWords } from '../core/bytes.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import { progressLine } from './progressText.ts'
 import type { RememberedDisk } from './remembered.ts'
 import {
   alignedCells,
-  bytesInWords,
   type Colour,
   clockTime,
   durationInWords,

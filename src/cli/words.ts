@@ -1,5 +1,4 @@
 // How commands speak to a terminal: sizes, ages, colours, lines that fit. Pure.
-import prettyBytes from 'pretty-bytes'
 import prettyMs from 'pretty-ms'
 import { oneLine } from '../linux/oneLine.ts'
 
@@ -41,8 +40,6 @@ export type Colour = keyof typeof codes
 export const paint = (text: string, colour: Colour, { colour: wanted }: Look): string =>
   wanted ? `\x1b[${codes[colour]}m${text}\x1b[0m` : text
 
-export const bytesInWords = (bytes: number): string => prettyBytes(bytes, { maximumFractionDigits: 1 })
-
 /** `3 days`, `25 minutes`; less than a minute is `a moment`, so that no screen flickers with seconds. */
 export const timeInWords = (ms: number): string =>
   ms < 60_000 ? 'a moment' : prettyMs(ms, { compact: true, verbose: true })
@@ -52,8 +49,8 @@ export const durationInWords = (ms: number): string =>
   prettyMs(Math.max(1000, ms), { secondsDecimalDigits: 0, unitCount: 2, verbose: true })
 
 /** `18:40` in the machine's time zone. */
-export const clockTime = (at: Date): string =>
-  at.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })
+export const clockTime = (at: Date): string => `${twoDigits(at.getHours())}:${twoDigits(at.getMinutes())}`
+const twoDigits = (number: number): string => String(number).padStart(2, '0')
 
 export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 

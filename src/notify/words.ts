@@ -1,9 +1,10 @@
 // What a person reads on a phone or in a mail: which disk, may it be unplugged, is the backup complete, what to do next.
 // A title that calls a disk safe has no NOT in it, and one that does not, has. Pure; the line in the journal is sentences.ts.
 
+import { bytesInWords } from '../core/bytes.ts'
 import type { VisitReport } from '../core/model.ts'
 import type { WalkawayEvent } from '../events.ts'
-import { aboutVisit, bytesInWords, clockTime, onOneLine, plural, render } from '../sentences.ts'
+import { aboutVisit, clockTime, onOneLine, plural, render } from '../sentences.ts'
 
 export interface Message {
   /** Fits a phone's lock screen as long as the disk's name is short. */

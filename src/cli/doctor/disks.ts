@@ -1,6 +1,8 @@
 // Are the sources there, are the disks what they claim to be, has somebody else their pools, and does a disk that does not
 // come any more keep snapshots of the sources from being given up?
+
 import type { Config, ConfiguredDisk } from '../../config.ts'
+import { bytesInWords } from '../../core/bytes.ts'
 import { describeAlarm, describeRefusal, identify, type Sighting } from '../../core/identity.ts'
 import { holdTagFor } from '../../core/replication.ts'
 import { findUnmatchedExcludes } from '../../core/selection.ts'
@@ -8,7 +10,7 @@ import { NotFound } from '../../errors.ts'
 import { type HistoryRecord, isVisitTo } from '../../linux/history.ts'
 import type { HeldSnapshot } from '../../zfs/holds.ts'
 import { ALTROOT, type ImportedPool, READ_ONLY_ALTROOT } from '../../zfs/pool.ts'
-import { bytesInWords, plural, timeInWords } from '../words.ts'
+import { plural, timeInWords } from '../words.ts'
 import { type Check, ok, problem, type Verdict, warning } from './surroundings.ts'
 import { notLookedAt } from './zfs.ts'
 
