@@ -1,7 +1,7 @@
 // The building blocks of the schema: scalars read by values.ts, maps, lists. Every issue's message is what was
 // expected; findings.ts makes the sentence of it.
 
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import type { Reader } from './values.ts'
 import * as read from './values.ts'
 
@@ -27,16 +27,19 @@ interface Description {
 
 /** A single value. Its input always is the text as it was written, so nothing is rounded or resolved. */
 export function scalar<T>(reader: Reader<T>, { expected, describe, json = {}, params = {} }: Description) {
-  return z
-    .string({ error: expected })
-    .transform((text, context) => {
-      const reading = reader(text)
-      if (reading.kind === 'value') return reading.value
-      const because = reading.because === undefined ? {} : { because: reading.because }
-      context.addIssue({ code: 'custom', message: expected, params: { ...params, ...because } })
-      return z.NEVER
+  const read = z.transform((text: string, context) => {
+    const reading = reader(text)
+    if (reading.kind === 'value') return reading.value
+    const because = reading.because === undefined ? {} : { because: reading.because }
+    context.issues.push({
+      code: 'custom',
+      input: text,
+      message: expected,
+      params: { ...params, ...because },
     })
-    .meta({ description: describe, ...json })
+    return z.NEVER
+  })
+  return z.pipe(z.string({ error: expected }), read).check(z.meta({ description: describe, ...json }))
 }
 
 export function word<const W extends string>(words: readonly W[], describe: string) {
@@ -56,17 +59,17 @@ export function section<S extends z.core.$ZodLooseShape>(shape: S, describe: str
   const keys = Object.keys(shape)
   const error = (issue: z.core.$ZodRawIssue) =>
     issue.code === 'unrecognized_keys' ? keys.join(' ') : `a map with the keys ${keys.join(', ')}`
-  return z.strictObject(shape, { error }).meta({ description: describe })
+  return z.strictObject(shape, { error }).check(z.meta({ description: describe }))
 }
 
-export function list<T extends z.ZodType>(item: T, expected: string) {
+export function list<T extends z.ZodMiniType>(item: T, expected: string) {
   return z.array(item, { error: expected })
 }
 
-export function oneOrMore<T extends z.ZodType>(item: T, expected: string, describe: string) {
+export function oneOrMore<T extends z.ZodMiniType>(item: T, expected: string, describe: string) {
   return z
-    .union([item, list(item, expected).min(1, { error: expected })], { error: expected })
-    .meta({ description: describe })
+    .union([item, list(item, expected).check(z.minLength(1, { error: expected }))], { error: expected })
+    .check(z.meta({ description: describe }))
 }
 
 export const flag = (describe: string) =>

@@ -1,6 +1,6 @@
 // The keys of the notification channels. How each is delivered is told in notify/.
 
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import {
   httpAddress,
   list,
@@ -15,19 +15,21 @@ import {
 import { eventNames } from './eventNames.ts'
 import * as read from './values.ts'
 
-const on = list(word(eventNames, 'An event.'), 'a list of events such as [safe-to-remove, disk-overdue]')
-  .meta({ description: 'The events that are told here; when missing, those that a person must know.' })
-  .optional()
+const on = z.optional(
+  list(word(eventNames, 'An event.'), 'a list of events such as [safe-to-remove, disk-overdue]').check(
+    z.meta({ description: 'The events that are told here; when missing, those that a person must know.' }),
+  ),
+)
 const type = <const T extends string>(name: T) =>
-  z.literal(name).meta({ description: 'The kind of channel.' })
+  z.literal(name).check(z.meta({ description: 'The kind of channel.' }))
 const secretFile = (describe: string) =>
   scalar(read.readKeyFile, {
     expected: 'an absolute path of a file, or credential:NAME',
     describe: `${describe}, which only its owner may read; or a systemd credential.`,
   })
 const token = {
-  token: secret('The access token. The configuration must then be readable by root alone.').optional(),
-  tokenFile: secretFile('A file with the access token in its first line').optional(),
+  token: z.optional(secret('The access token. The configuration must then be readable by root alone.')),
+  tokenFile: z.optional(secretFile('A file with the access token in its first line')),
 }
 const address = (describe: string) =>
   scalar(read.readMailAddress, {
@@ -41,14 +43,16 @@ const smtp = section(
       expected: 'the name of a mail server such as mail.example.org',
       describe: 'The mail server.',
     }),
-    port: wholeNumber(1, 65_535, '587 and 25: STARTTLS; 465: TLS from the first byte.').prefault('587'),
-    user: scalar(read.readText, {
-      expected: 'the user name in one line',
-      describe: 'The user to log in as; without it there is no login.',
-      json: textOrNumber,
-    }).optional(),
-    password: secret('The password. The configuration must then be readable by root alone.').optional(),
-    passwordFile: secretFile('A file with the password in its first line').optional(),
+    port: z.prefault(wholeNumber(1, 65_535, '587 and 25: STARTTLS; 465: TLS from the first byte.'), '587'),
+    user: z.optional(
+      scalar(read.readText, {
+        expected: 'the user name in one line',
+        describe: 'The user to log in as; without it there is no login.',
+        json: textOrNumber,
+      }),
+    ),
+    password: z.optional(secret('The password. The configuration must then be readable by root alone.')),
+    passwordFile: z.optional(secretFile('A file with the password in its first line')),
   },
   "The mail server; without it the machine's own sendmail is used.",
 )
@@ -64,7 +68,7 @@ export const channel = z
           type: type('email'),
           to: oneOrMore(address('To whom.'), 'a mail address, or a list of them', 'To whom.'),
           from: address('From whom.'),
-          smtp: smtp.optional(),
+          smtp: z.optional(smtp),
           on,
         },
         'A mail.',
@@ -74,7 +78,7 @@ export const channel = z
           type: type('ntfy'),
           url: httpAddress('Server and topic.'),
           ...token,
-          click: httpAddress('Opened when the notification is tapped.').optional(),
+          click: z.optional(httpAddress('Opened when the notification is tapped.')),
           on,
         },
         'ntfy.',
@@ -98,7 +102,7 @@ export const channel = z
               json: textOrNumber,
             }),
             'a list: the path of a program and its arguments',
-          ).min(1, { error: 'a list: the path of a program and its arguments' }),
+          ).check(z.minLength(1, { error: 'a list: the path of a program and its arguments' })),
           on,
         },
         'A program of your own; no shell is involved.',
@@ -109,4 +113,4 @@ export const channel = z
         'a channel with its `type`: desktop, wall, email, ntfy, gotify, webhook, healthchecks or command',
     },
   )
-  .meta({ description: 'One way to tell people.' })
+  .check(z.meta({ description: 'One way to tell people.' }))

@@ -1,6 +1,6 @@
 // What the schema complains of -> sentences at positions of the file. Pure.
 
-import type * as z from 'zod'
+import type * as z from 'zod/mini'
 import { chooseNearest } from '../core/nearest.ts'
 import type { IssueParams } from './blocks.ts'
 import type { Finding, Position, Tree } from './document.ts'

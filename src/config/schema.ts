@@ -1,7 +1,7 @@
 // The keys of config.yaml, what each may hold, its default, and the words that editors and messages use for it.
 // What one key alone cannot tell (two disks with one serial) is in rules.ts.
 
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { datasetName, poolGuid, poolName, serial } from '../core/model.ts'
 import type { KeepPolicy } from '../core/retention.ts'
 import {
@@ -21,24 +21,32 @@ import * as read from './values.ts'
 
 const source = section(
   {
-    dataset: scalar(read.readDatasetName, {
-      expected: 'the name of a dataset such as tank or tank/data',
-      describe: 'This dataset and everything below it is backed up.',
-      json: textOrNumber,
-    }).transform(datasetName),
-    exclude: list(
-      scalar(read.readExclude, {
-        expected: 'a whole dataset name such as tank/scratch or tank/vm/*/swap',
-        describe: 'A dataset that is left out, with all below it. * stands for any characters but /',
+    dataset: z.pipe(
+      scalar(read.readDatasetName, {
+        expected: 'the name of a dataset such as tank or tank/data',
+        describe: 'This dataset and everything below it is backed up.',
         json: textOrNumber,
       }),
-      'a list of dataset names',
-    ).prefault([]),
-    as: scalar(read.readDatasetPath, {
-      expected: 'a dataset path such as nas/tank',
-      describe: 'Another name for it on the disk, below backup.into. Its own name when this is missing.',
-      json: textOrNumber,
-    }).optional(),
+      z.transform(datasetName),
+    ),
+    exclude: z.prefault(
+      list(
+        scalar(read.readExclude, {
+          expected: 'a whole dataset name such as tank/scratch or tank/vm/*/swap',
+          describe: 'A dataset that is left out, with all below it. * stands for any characters but /',
+          json: textOrNumber,
+        }),
+        'a list of dataset names',
+      ),
+      [],
+    ),
+    as: z.optional(
+      scalar(read.readDatasetPath, {
+        expected: 'a dataset path such as nas/tank',
+        describe: 'Another name for it on the disk, below backup.into. Its own name when this is missing.',
+        json: textOrNumber,
+      }),
+    ),
   },
   'A dataset to back up.',
 )
@@ -48,146 +56,200 @@ const keyFile = path('The file with the key. Only its owner may read it.')
 const disk = section(
   {
     serial: oneOrMore(
-      scalar(read.readSerial, {
-        expected: "the disk's serial number as `walkaway disks` prints it",
-        describe: 'The serial number as `walkaway disks` prints it.',
-        json: textOrNumber,
-      }).transform(serial),
+      z.pipe(
+        scalar(read.readSerial, {
+          expected: "the disk's serial number as `walkaway disks` prints it",
+          describe: 'The serial number as `walkaway disks` prints it.',
+          json: textOrNumber,
+        }),
+        z.transform(serial),
+      ),
       "the disk's serial number as `walkaway disks` prints it, or a list of them",
       'The serial number as `walkaway disks` prints it; a list for a pool of several disks.',
     ),
-    pool: scalar(read.readPoolName, {
-      expected: "the name of the disk's pool such as offsite-1",
-      describe: "The name of the disk's pool.",
-      json: textOrNumber,
-    }).transform(poolName),
-    poolGuid: scalar(read.readPoolGuid, {
-      expected: "the pool's GUID, a decimal number as `zpool get guid` prints it",
-      describe: "The pool's GUID as `walkaway disks` or `zpool get guid` prints it.",
-      json: { type: ['string', 'number'] },
-    }).transform(poolGuid),
-    overdue: duration('As remind.overdue, for this disk alone.').optional(),
-    keyFile: scalar(read.readKeyFile, {
-      expected: 'an absolute path of a file, or credential:NAME',
-      describe:
-        "The file with the key of the disk's encrypted pool, which only its owner may read; or a systemd credential.",
-    }).optional(),
-    luks: section(
-      {
-        uuid: scalar(read.readUuid, {
-          expected: 'the UUID that `cryptsetup luksUUID` prints',
-          describe: 'The UUID that `cryptsetup luksUUID` prints.',
-        }),
-        keyFile,
-      },
-      'The pool lies inside LUKS.',
-    ).optional(),
+    pool: z.pipe(
+      scalar(read.readPoolName, {
+        expected: "the name of the disk's pool such as offsite-1",
+        describe: "The name of the disk's pool.",
+        json: textOrNumber,
+      }),
+      z.transform(poolName),
+    ),
+    poolGuid: z.pipe(
+      scalar(read.readPoolGuid, {
+        expected: "the pool's GUID, a decimal number as `zpool get guid` prints it",
+        describe: "The pool's GUID as `walkaway disks` or `zpool get guid` prints it.",
+        json: { type: ['string', 'number'] },
+      }),
+      z.transform(poolGuid),
+    ),
+    overdue: z.optional(duration('As remind.overdue, for this disk alone.')),
+    keyFile: z.optional(
+      scalar(read.readKeyFile, {
+        expected: 'an absolute path of a file, or credential:NAME',
+        describe:
+          "The file with the key of the disk's encrypted pool, which only its owner may read; or a systemd credential.",
+      }),
+    ),
+    luks: z.optional(
+      section(
+        {
+          uuid: scalar(read.readUuid, {
+            expected: 'the UUID that `cryptsetup luksUUID` prints',
+            describe: 'The UUID that `cryptsetup luksUUID` prints.',
+          }),
+          keyFile,
+        },
+        'The pool lies inside LUKS.',
+      ),
+    ),
   },
   'A known backup disk: it is touched only when serial and pool GUID are right together.',
 )
 
-const count = (of: string) => wholeNumber(0, 100_000, `How many ${of} are kept.`).prefault('0')
+const count = (of: string) => z.prefault(wholeNumber(0, 100_000, `How many ${of} are kept.`), '0')
 const policy = (describe: string) =>
-  section(
-    {
-      last: count('of the newest snapshots'),
-      hourly: count('hours with a snapshot'),
-      daily: count('days with a snapshot'),
-      weekly: count('weeks with a snapshot'),
-      monthly: count('months with a snapshot'),
-      yearly: count('years with a snapshot'),
-    } satisfies Record<keyof KeepPolicy, z.ZodType>,
-    describe,
-  ).prefault({})
+  z.prefault(
+    section(
+      {
+        last: count('of the newest snapshots'),
+        hourly: count('hours with a snapshot'),
+        daily: count('days with a snapshot'),
+        weekly: count('weeks with a snapshot'),
+        monthly: count('months with a snapshot'),
+        yearly: count('years with a snapshot'),
+      } satisfies Record<keyof KeepPolicy, z.ZodMiniType>,
+      describe,
+    ),
+    {},
+  )
 
 /** Each is compared with each other. Datasets below a source are not counted. */
 export const maxSources = 1000
 
 export const written = section(
   {
-    sources: list(source, 'a list of sources, each with its `dataset`')
-      .min(1, { error: 'at least one source' })
-      .max(maxSources, { error: `a list of at most ${maxSources} sources` })
-      .meta({ description: 'What is backed up.' }),
+    sources: list(source, 'a list of sources, each with its `dataset`').check(
+      z.minLength(1, { error: 'at least one source' }),
+      z.maxLength(maxSources, { error: `a list of at most ${maxSources} sources` }),
+      z.meta({ description: 'What is backed up.' }),
+    ),
     disks: z
-      .record(z.string(), disk, { error: 'a map of disks by their names' })
-      .prefault({})
-      .meta({ description: 'The known backup disks, by the names you call them.' }),
-    backup: section(
-      {
-        into: scalar(read.readText, {
-          expected: 'a dataset path such as {host} or backups/{host}',
-          describe: "The dataset on the disk that the backups live under. {host} is this machine's name.",
-          json: textOrNumber,
-        }).prefault('{host}'),
-        snapshots: word(
-          ['all', 'own'],
-          'all: carry every snapshot of the source that keep.disk would keep. own: only those walkaway takes.',
-        ).prefault('all'),
-        parallel: wholeNumber(1, 64, 'How many datasets are sent at once.').prefault('2'),
-        onConflict: word(
-          ['stop', 'set-aside'],
-          'When a dataset on the disk has diverged. stop: report it and leave it. set-aside: rename it and start anew.',
-        ).prefault('stop'),
-      },
-      'How it is backed up.',
-    ).prefault({}),
-    keep: section(
-      {
-        disk: policy('On the disks, of all snapshots. Missing or empty: everything is kept.'),
-        source: policy("On the sources, of walkaway's own snapshots only. Missing or empty: all are kept."),
-      },
-      'Which snapshots are kept.',
-    ).prefault({}),
-    finish: section(
-      {
-        scrubEvery: duration('Scrub on a visit when the last full scrub of the disk is older.').prefault(
-          'never',
-        ),
-        spinDown: flag('Stop the disk at the end.').prefault('true'),
-      },
-      'How a visit ends.',
-    ).prefault({}),
-    remind: section(
-      {
-        overdue: duration('A disk with no complete backup for this long is overdue: bring it.').prefault(
-          '30d',
-        ),
-        takeAway: duration('A finished disk still plugged in after this long: take it.').prefault('12h'),
-        quiet: scalar(read.readQuietHours, {
-          expected: 'two times of day such as 22:00-07:00',
-          describe: 'No reminders between these times of day.',
-          json: { examples: ['22:00-07:00'] },
-        }).optional(),
-      },
-      'When you are reminded.',
-    ).prefault({}),
-    notify: list(channel, 'a list of channels, each with its `type`')
-      .prefault([])
-      .meta({ description: 'Whom to tell, and how; any number.' }),
-    metrics: section(
-      {
-        textfile: scalar(read.readTextfilePath, {
-          expected: 'an absolute path that ends with .prom',
-          describe:
-            "Where metrics for node_exporter's textfile collector are written; elsewhere than in /var/lib/prometheus/node-exporter the service must be allowed to.",
-        }).optional(),
-      },
-      'For monitoring.',
-    ).prefault({}),
-    control: section(
-      {
-        group: scalar(read.readGroupName, {
-          expected: 'the name of a group',
-          describe: 'Members of this group may use `walkaway status`.',
-        }).optional(),
-      },
-      'Who may talk to the service.',
-    ).prefault({}),
-    log: section(
-      { level: word(['error', 'warning', 'info', 'debug'], 'How much is logged.').prefault('info') },
-      'The log.',
-    ).prefault({}),
+      .prefault(z.record(z.string(), disk, { error: 'a map of disks by their names' }), {})
+      .check(z.meta({ description: 'The known backup disks, by the names you call them.' })),
+    backup: z.prefault(
+      section(
+        {
+          into: z.prefault(
+            scalar(read.readText, {
+              expected: 'a dataset path such as {host} or backups/{host}',
+              describe: "The dataset on the disk that the backups live under. {host} is this machine's name.",
+              json: textOrNumber,
+            }),
+            '{host}',
+          ),
+          snapshots: z.prefault(
+            word(
+              ['all', 'own'],
+              'all: carry every snapshot of the source that keep.disk would keep. own: only those walkaway takes.',
+            ),
+            'all',
+          ),
+          parallel: z.prefault(wholeNumber(1, 64, 'How many datasets are sent at once.'), '2'),
+          onConflict: z.prefault(
+            word(
+              ['stop', 'set-aside'],
+              'When a dataset on the disk has diverged. stop: report it and leave it. set-aside: rename it and start anew.',
+            ),
+            'stop',
+          ),
+        },
+        'How it is backed up.',
+      ),
+      {},
+    ),
+    keep: z.prefault(
+      section(
+        {
+          disk: policy('On the disks, of all snapshots. Missing or empty: everything is kept.'),
+          source: policy("On the sources, of walkaway's own snapshots only. Missing or empty: all are kept."),
+        },
+        'Which snapshots are kept.',
+      ),
+      {},
+    ),
+    finish: z.prefault(
+      section(
+        {
+          scrubEvery: z.prefault(
+            duration('Scrub on a visit when the last full scrub of the disk is older.'),
+            'never',
+          ),
+          spinDown: z.prefault(flag('Stop the disk at the end.'), 'true'),
+        },
+        'How a visit ends.',
+      ),
+      {},
+    ),
+    remind: z.prefault(
+      section(
+        {
+          overdue: z.prefault(
+            duration('A disk with no complete backup for this long is overdue: bring it.'),
+            '30d',
+          ),
+          takeAway: z.prefault(duration('A finished disk still plugged in after this long: take it.'), '12h'),
+          quiet: z.optional(
+            scalar(read.readQuietHours, {
+              expected: 'two times of day such as 22:00-07:00',
+              describe: 'No reminders between these times of day.',
+              json: { examples: ['22:00-07:00'] },
+            }),
+          ),
+        },
+        'When you are reminded.',
+      ),
+      {},
+    ),
+    notify: z
+      .prefault(list(channel, 'a list of channels, each with its `type`'), [])
+      .check(z.meta({ description: 'Whom to tell, and how; any number.' })),
+    metrics: z.prefault(
+      section(
+        {
+          textfile: z.optional(
+            scalar(read.readTextfilePath, {
+              expected: 'an absolute path that ends with .prom',
+              describe:
+                "Where metrics for node_exporter's textfile collector are written; elsewhere than in /var/lib/prometheus/node-exporter the service must be allowed to.",
+            }),
+          ),
+        },
+        'For monitoring.',
+      ),
+      {},
+    ),
+    control: z.prefault(
+      section(
+        {
+          group: z.optional(
+            scalar(read.readGroupName, {
+              expected: 'the name of a group',
+              describe: 'Members of this group may use `walkaway status`.',
+            }),
+          ),
+        },
+        'Who may talk to the service.',
+      ),
+      {},
+    ),
+    log: z.prefault(
+      section(
+        { level: z.prefault(word(['error', 'warning', 'info', 'debug'], 'How much is logged.'), 'info') },
+        'The log.',
+      ),
+      {},
+    ),
   },
   'Configuration of walkaway: offsite backup disks with ZFS.',
 )

@@ -1,10 +1,17 @@
 // What the daemon and its commands say to each other over the control socket: one JSON object a line, version 1.
 // Owns the shape, its validation on both sides, and the size limits. Knows nothing of sockets.
-import * as z from 'zod'
+
+import * as z from 'zod/mini'
+import english from 'zod/v4/locales/en.js'
 import { outcomes, type VisitReport, visitPhases } from '../core/model.ts'
 import { UnreadableAnswer } from '../errors.ts'
 
 const protocolVersion = 1
+/**
+ * zod/mini, which loads in a fraction of the time, says of itself only that an input is invalid. To compile a shape takes
+ * longer than to read one answer by it.
+ */
+const inWords = { error: english().localeError, jitless: true }
 /** A longer request is refused. */
 export const maxRequestBytes = 64 * 1024
 /** A longer reply is not read: some thousand failed datasets fit many times. */
@@ -23,9 +30,9 @@ export const diskStates = [
 ] as const
 
 const instant = z.iso.datetime()
-const count = z.int().nonnegative()
-const bytes = z.number().nonnegative()
-const guid = z.string().regex(/^[0-9]{1,20}$/)
+const count = z.int().check(z.nonnegative())
+const bytes = z.number().check(z.nonnegative())
+const guid = z.string().check(z.regex(/^[0-9]{1,20}$/))
 
 const visitShape = z.object({
   startedAt: instant,
@@ -33,11 +40,16 @@ const visitShape = z.object({
   outcome: z.enum(outcomes),
   sentBytes: bytes,
   datasets: z.object({ total: count, sent: count, unchanged: count, failed: count }),
-  failures: z.array(z.object({ dataset: z.string(), reason: z.string() })).readonly(),
-  reason: z.string().nullable(),
-  space: z
-    .object({ allocatedBytes: bytes, sizeBytes: bytes, missingBytes: bytes, fullInVisits: count.nullable() })
-    .nullable(),
+  failures: z.readonly(z.array(z.object({ dataset: z.string(), reason: z.string() }))),
+  reason: z.nullable(z.string()),
+  space: z.nullable(
+    z.object({
+      allocatedBytes: bytes,
+      sizeBytes: bytes,
+      missingBytes: bytes,
+      fullInVisits: z.nullable(count),
+    }),
+  ),
 })
 /** One visit of a disk, in SPEC section 5's form; instants in ISO 8601, UTC. */
 export type VisitAnswer = z.infer<typeof visitShape>
@@ -55,32 +67,32 @@ export const visitAnswer = (visit: VisitReport): VisitAnswer => ({
 
 const progressShape = z.object({
   phase: z.enum(visitPhases),
-  dataset: z.string().nullable(),
+  dataset: z.nullable(z.string()),
   sentBytes: bytes,
   totalBytes: bytes,
   bytesPerSecond: bytes,
-  readyAt: instant.nullable(),
+  readyAt: z.nullable(instant),
 })
 
 const diskShape = z.object({
   name: z.string(),
   pool: z.string(),
   poolGuid: guid,
-  serials: z.array(z.string()).readonly(),
+  serials: z.readonly(z.array(z.string())),
   state: z.enum(diskStates),
   /** Since when it is in this state; null when that was before the daemon started. */
-  since: instant.nullable(),
+  since: z.nullable(instant),
   /** Why, for `refused`, `not-removable`, `pulled` and `stuck`: sentences for a person. */
-  reason: z.string().nullable(),
+  reason: z.nullable(z.string()),
   overdue: z.boolean(),
   /** When the next complete backup is due; null when none has ever been made. */
-  dueBy: instant.nullable(),
-  lastComplete: instant.nullable(),
-  lastVisit: visitShape.nullable(),
+  dueBy: z.nullable(instant),
+  lastComplete: z.nullable(instant),
+  lastVisit: z.nullable(visitShape),
   /** `walkaway eject` was asked for, and is not done yet. */
   ending: z.boolean(),
   /** Not null exactly while a visit runs. */
-  progress: progressShape.nullable(),
+  progress: z.nullable(progressShape),
 })
 export type DiskAnswer = z.infer<typeof diskShape>
 
@@ -99,9 +111,9 @@ const statusShape = z.object({
   version: z.literal(1),
   host: z.string(),
   daemon: z.object({ version: z.string(), startedAt: instant }),
-  disks: z.array(diskShape).readonly(),
+  disks: z.readonly(z.array(diskShape)),
   /** Messages that a notification channel did not take. */
-  undelivered: z.array(undeliveredShape).readonly(),
+  undelivered: z.readonly(z.array(undeliveredShape)),
 })
 /** What `status --json` prints. */
 export type StatusAnswer = z.infer<typeof statusShape>
@@ -109,17 +121,17 @@ export type StatusAnswer = z.infer<typeof statusShape>
 /** The visits of one disk or of all that are known, oldest first; what `history --json` prints. */
 const historyShape = z.object({
   version: z.literal(1),
-  visits: z.array(visitShape.extend({ disk: z.string(), pool: z.string() })).readonly(),
+  visits: z.readonly(z.array(z.extend(visitShape, { disk: z.string(), pool: z.string() }))),
 })
 export type HistoryAnswer = z.infer<typeof historyShape>
 
-const disk = z.string().min(1).max(256)
+const disk = z.string().check(z.minLength(1), z.maxLength(256))
 const requestShape = z.discriminatedUnion('command', [
   z.strictObject({ version: z.literal(protocolVersion), command: z.literal('status') }),
   z.strictObject({
     version: z.literal(protocolVersion),
     command: z.literal('history'),
-    disk: disk.nullable(),
+    disk: z.nullable(disk),
   }),
   /** Reads the configuration again; a broken one is refused with its mistakes, and the old one stays in force. */
   z.strictObject({ version: z.literal(protocolVersion), command: z.literal('reload') }),
@@ -131,7 +143,7 @@ export type Request = z.infer<typeof requestShape>
 const refusalShape = z.object({
   version: z.literal(protocolVersion),
   ok: z.literal(false),
-  error: z.object({ message: z.string(), exitCode: z.int().min(1).max(4) }),
+  error: z.object({ message: z.string(), exitCode: z.int().check(z.minimum(1), z.maximum(4)) }),
 })
 /** What was asked for is under way, or was so already: how things stand now. */
 const statusReplyShape = z.object({
@@ -172,7 +184,7 @@ export function parseRequest(line: string): ParsedRequest {
       kind: 'bad',
       why: `this daemon speaks version ${protocolVersion} of its protocol, the request says ${scalarOf(spoken.data['version'])}; after an upgrade: systemctl restart walkaway`,
     }
-  const request = requestShape.safeParse(json.value)
+  const request = requestShape.safeParse(json.value, inWords)
   return request.success
     ? { kind: 'request', request: request.data }
     : { kind: 'bad', why: firstIssue(request.error) }
@@ -183,7 +195,7 @@ export const formatRequest = (request: Request): string => `${JSON.stringify(req
 
 /** The line for a reply, with its line feed. Throws `UnreadableAnswer` when the reply breaks the protocol. */
 export function formatReply(reply: Reply): string {
-  const checked = replyShape.safeParse(reply)
+  const checked = replyShape.safeParse(reply, inWords)
   if (!checked.success)
     throw new UnreadableAnswer(`a reply breaks the protocol: ${firstIssue(checked.error)}`)
   return `${JSON.stringify(checked.data)}\n`
@@ -193,7 +205,7 @@ export function formatReply(reply: Reply): string {
 export function parseReply(line: string): Reply {
   const json = parseJson(line)
   if (json.kind === 'bad') throw new UnreadableAnswer(`the daemon's answer: ${json.why}`)
-  const reply = replyShape.safeParse(json.value)
+  const reply = replyShape.safeParse(json.value, inWords)
   if (!reply.success) {
     throw new UnreadableAnswer(`the daemon's answer cannot be understood: ${firstIssue(reply.error)}`, {
       hint: 'the daemon and this command may be of different versions: systemctl restart walkaway',
@@ -214,7 +226,7 @@ function parseJson(
   }
 }
 
-function firstIssue(error: z.ZodError): string {
+function firstIssue(error: z.core.$ZodError): string {
   const issue = deepest(error.issues)
   if (issue === undefined) return 'not valid'
   const where = issue.path.map(String).join('.')

@@ -1,6 +1,6 @@
 // What is on a disk, for the person who is about to erase it, and what the disk is: by lsblk(8) of util-linux, which asks
 // udev's memory and sysfs, never the disk.
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import type { Hardware } from '../core/newPool.ts'
 import { UnreadableAnswer } from '../errors.ts'
 import type { Run } from './run.ts'
@@ -25,9 +25,12 @@ export interface DiskPart {
 const columns = 'PATH,TYPE,SIZE,FSTYPE,LABEL,PTTYPE,PHY-SEC,ROTA,DISC-MAX'
 const deadlineMs = 20_000
 
-const text = z.string().nullable()
+const text = z.nullable(z.string())
 const number = z.coerce.number()
-const flag = z.union([z.boolean(), z.enum(['0', '1'])]).transform((on) => on === true || on === '1')
+const flag = z.pipe(
+  z.union([z.boolean(), z.enum(['0', '1'])]),
+  z.transform((on) => on === true || on === '1'),
+)
 const lsblkShape = z.object({
   blockdevices: z.array(
     z.object({

@@ -5,7 +5,7 @@
 import { constants } from 'node:fs'
 import { mkdir, open, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import {
   type Disk,
   type DiskName,
@@ -160,33 +160,39 @@ async function readLines(file: string): Promise<readonly string[]> {
 
 const renderRecord = (record: HistoryRecord): string => JSON.stringify(record)
 
-const count = z.number().nonnegative()
-const time = z.iso.datetime().transform((text) => new Date(text))
+const count = z.number().check(z.nonnegative())
+const branded = <T>(brand: (text: string) => T) => z.pipe(z.string(), z.transform(brand))
+const time = z.pipe(
+  z.iso.datetime(),
+  z.transform((text) => new Date(text)),
+)
 
 /** What is read back. Keys that a later version adds are let through unseen. */
 const recordSchema = z.object({
-  disk: z.string().transform(diskName),
-  pool: z.string().transform(poolName),
-  poolGuid: z.string().transform(poolGuid).nullable().default(null),
-  device: z.string().nullable(),
-  ejected: z.boolean().optional(),
-  unsaid: z.boolean().optional(),
+  disk: branded(diskName),
+  pool: branded(poolName),
+  poolGuid: z._default(z.nullable(branded(poolGuid)), null),
+  device: z.nullable(z.string()),
+  ejected: z.optional(z.boolean()),
+  unsaid: z.optional(z.boolean()),
   startedAt: time,
   finishedAt: time,
   outcome: z.enum(outcomes),
   sentBytes: count,
   datasets: z.object({ total: count, sent: count, unchanged: count, failed: count }),
-  failures: z.array(z.object({ dataset: z.string().transform(datasetName), reason: z.string() })),
-  reason: z.string().nullable(),
-  space: z
-    .object({
-      allocatedBytes: count,
-      sizeBytes: count,
-      missingBytes: count,
-      fullInVisits: count.nullable(),
-    })
-    .nullable()
-    .default(null),
+  failures: z.array(z.object({ dataset: branded(datasetName), reason: z.string() })),
+  reason: z.nullable(z.string()),
+  space: z._default(
+    z.nullable(
+      z.object({
+        allocatedBytes: count,
+        sizeBytes: count,
+        missingBytes: count,
+        fullInVisits: z.nullable(count),
+      }),
+    ),
+    null,
+  ),
 })
 
 /** Null for a line that is no visit. */

@@ -3,7 +3,7 @@
 
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import type { Note, Notes } from '../core/reminders.ts'
 import { messageOf } from '../errors.ts'
 import { replaceFile } from './replaceFile.ts'
@@ -39,11 +39,13 @@ export function createReminderNotes(directory: string): ReminderNotes {
   }
 }
 
-const time = z.iso
-  .datetime()
-  .transform((text) => new Date(text))
-  .nullable()
-const noteSchema = z.object({ since: time, said: time, times: z.int().nonnegative() })
+const time = z.nullable(
+  z.pipe(
+    z.iso.datetime(),
+    z.transform((text) => new Date(text)),
+  ),
+)
+const noteSchema = z.object({ since: time, said: time, times: z.int().check(z.nonnegative()) })
 /** Each note by itself, so that a bad one does not take the others along. */
 const fileSchema = z.object({ notes: z.record(z.string(), z.unknown()) })
 

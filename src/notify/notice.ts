@@ -2,7 +2,7 @@
 // it as JSON, and so has the outbox: no secrets in it. The words are words.ts.
 
 import { randomUUID } from 'node:crypto'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import type { WalkawayEvent } from '../events.ts'
 import { render } from '../sentences.ts'
 import { composeMessage } from './words.ts'
@@ -14,12 +14,12 @@ export const noticeSchema = z.object({
   at: z.iso.datetime(),
   host: z.string(),
   event: z.string(),
-  disk: z.string().nullable(),
-  pool: z.string().nullable(),
-  outcome: z.string().nullable(),
+  disk: z.nullable(z.string()),
+  pool: z.nullable(z.string()),
+  outcome: z.nullable(z.string()),
   urgency: z.enum(['low', 'normal', 'high']),
   /** Whether the disk may be unplugged. null: the event says nothing of that. */
-  mayUnplug: z.boolean().nullable(),
+  mayUnplug: z.nullable(z.boolean()),
   title: z.string(),
   body: z.string(),
   /** The line of the journal. */

@@ -3,7 +3,7 @@
 
 import { mkdir, readdir, readFile, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import type { Waiting } from '../core/delivery.ts'
 import { replaceFile, syncFolder } from '../linux/replaceFile.ts'
 import { isGone } from '../linux/sysfs.ts'
@@ -14,14 +14,17 @@ const entrySchema = z.object({
   /** keyOf() of the channel. */
   channel: z.string(),
   notice: noticeSchema,
-  failure: z
-    .object({
+  failure: z.nullable(
+    z.object({
       why: z.enum(['unreachable', 'refused', 'nobody']),
       reason: z.string(),
-      tries: z.int().positive(),
-      at: z.iso.datetime().transform((text) => new Date(text)),
-    })
-    .nullable(),
+      tries: z.int().check(z.positive()),
+      at: z.pipe(
+        z.iso.datetime(),
+        z.transform((text) => new Date(text)),
+      ),
+    }),
+  ),
 })
 type Entry = Readonly<z.infer<typeof entrySchema>>
 export type OutboxEntry = Entry & Waiting

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { BadInput, messageOf } from '../errors.ts'
 import { eventKinds } from '../eventKinds.ts'
 import { bundleProgram, readLicence } from './bundle.ts'
@@ -51,7 +51,7 @@ async function main(): Promise<void> {
     {
       root,
       version,
-      bundle: await bundleProgram({ root, entry: 'src/main.ts' }),
+      bundle: await bundleProgram({ root }),
       udevModule,
       udevLicence: existsSync(udevFolder) ? [readLicence(udevFolder)] : [],
       catalog: renderCatalog(eventKinds),

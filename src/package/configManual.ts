@@ -1,5 +1,5 @@
 // walkaway.yaml(5): every key of the configuration, made from its JSON Schema, so that none can be missing. Pure.
-import * as z from 'zod'
+import * as z from 'zod/mini'
 
 interface Node {
   readonly description?: string | undefined
@@ -17,22 +17,22 @@ interface Node {
   readonly oneOf?: readonly Node[] | undefined
   readonly anyOf?: readonly Node[] | undefined
 }
-const node: z.ZodType<Node> = z.lazy(() =>
+const node: z.ZodMiniType<Node> = z.lazy(() =>
   z.object({
-    description: z.string().optional(),
-    default: z.unknown().optional(),
-    enum: z.array(z.string()).optional(),
-    const: z.string().optional(),
-    type: z.union([z.string(), z.array(z.string())]).optional(),
-    minimum: z.number().optional(),
-    maximum: z.number().optional(),
-    examples: z.array(z.string()).optional(),
-    properties: z.record(z.string(), node).optional(),
-    required: z.array(z.string()).optional(),
-    items: node.optional(),
-    additionalProperties: z.union([z.boolean(), node]).optional(),
-    oneOf: z.array(node).optional(),
-    anyOf: z.array(node).optional(),
+    description: z.optional(z.string()),
+    default: z.optional(z.unknown()),
+    enum: z.optional(z.array(z.string())),
+    const: z.optional(z.string()),
+    type: z.optional(z.union([z.string(), z.array(z.string())])),
+    minimum: z.optional(z.number()),
+    maximum: z.optional(z.number()),
+    examples: z.optional(z.array(z.string())),
+    properties: z.optional(z.record(z.string(), node)),
+    required: z.optional(z.array(z.string())),
+    items: z.optional(node),
+    additionalProperties: z.optional(z.union([z.boolean(), node])),
+    oneOf: z.optional(z.array(node)),
+    anyOf: z.optional(z.array(node)),
   }),
 )
 

@@ -1,6 +1,6 @@
 // The JSON Schema of config.yaml for editors, made from the schema that the program itself reads by.
 
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { written } from '../config/schema.ts'
 
 /** Draft 2020-12; an object ready for JSON.stringify. */
