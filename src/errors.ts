@@ -8,6 +8,8 @@ interface FailureOptions {
 
 abstract class Failure extends Error {
   readonly hint: string | undefined
+  /** What a command that ends of it exits with. The bundle has copies of this file, so a class says nothing out there. */
+  readonly exitsWith: 1 | 2 = 1
   constructor(message: string, options: FailureOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = new.target.name
@@ -112,6 +114,8 @@ export class NotDelivered extends Failure {
 export class AlreadyRunning extends Failure {}
 
 /** The person gave something that cannot be used. Exit code 2. */
-export class BadInput extends Failure {}
+export class BadInput extends Failure {
+  override readonly exitsWith = 2
+}
 
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -15,7 +15,7 @@ import type { Front } from './cli/commands/front.ts'
 import { addMachineCommands } from './cli/commands/machine.ts'
 import { addServiceCommands } from './cli/commands/service.ts'
 import { watchReader } from './cli/lostReader.ts'
-import { BadInput, messageOf } from './errors.ts'
+import { messageOf } from './errors.ts'
 import { version } from './version.ts'
 
 const configPath = process.env['WALKAWAY_CONFIG'] ?? '/etc/walkaway/config.yaml'
@@ -72,7 +72,10 @@ function exitCodeOf(error: unknown): number {
   streams.stderr.write(`walkaway: ${messageOf(error)}\n`)
   const hint = error instanceof Error && 'hint' in error ? error.hint : undefined
   if (typeof hint === 'string') streams.stderr.write(`${hint}\n`)
-  return error instanceof BadInput ? 2 : 1
+  return error instanceof Error && 'exitsWith' in error && error.exitsWith === 2 ? 2 : 1
 }
 
-process.exit(await main(process.argv).catch(exitCodeOf))
+main(process.argv).then(
+  (exitCode) => process.exit(exitCode),
+  (error: unknown) => process.exit(exitCodeOf(error)),
+)

@@ -12,7 +12,7 @@ import {
   verdicts,
 } from './checkText.ts'
 import { controlSocket, stateDirectory } from './places.ts'
-import { configuredDisks, recallVisits, rememberedDisks } from './remembered.ts'
+import { recallVisits, rememberedDisks } from './remembered.ts'
 import type { Output } from './words.ts'
 
 export interface CheckOptions {
@@ -54,6 +54,8 @@ async function find(
     const { disks, undelivered } = reply.status
     return { finding: judge(disks, { undelivered, unknown: null, now }), daemon: true }
   }
+  // What reads it is loaded late: while the daemon runs it is not needed.
+  const { configuredDisks } = await import('./configuredDisks.ts')
   const { visits, problem } = await recallVisits(stateFolder)
   const disks = rememberedDisks(visits, await configuredDisks(configFile), now)
   const unknown = offlineWords(visits.length, problem)

@@ -3,7 +3,7 @@ import { askStatus } from '../control/client.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import { renderMetrics } from '../metrics.ts'
 import { controlSocket, stateDirectory } from './places.ts'
-import { configuredDisks, recallVisits, rememberedDisks } from './remembered.ts'
+import { recallVisits, rememberedDisks } from './remembered.ts'
 import type { Output } from './words.ts'
 
 export interface MetricsOptions {
@@ -22,6 +22,8 @@ export async function runMetrics(options: MetricsOptions): Promise<number> {
   const { configFile, stdout, stderr, socket = controlSocket, stateFolder = stateDirectory } = options
   const reply = await askStatus(socket, { version: 1, command: 'status' }, { deadlineMs })
   if ('kind' in reply) {
+    // What reads it is loaded late: while the daemon runs it is not needed.
+    const { configuredDisks } = await import('./configuredDisks.ts')
     const { visits, problem } = await recallVisits(stateFolder)
     stderr.write('walkaway: the daemon is not running; this is what the history of visits knows\n')
     if (problem !== null) stderr.write(`walkaway: ${problem}\n`)

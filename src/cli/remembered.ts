@@ -38,15 +38,6 @@ export async function recallVisits(stateFolder: string): Promise<Recollection> {
   }
 }
 
-/**
- * null: the configuration cannot be read, or has mistakes. What reads it is loaded late: `walkaway status` does without.
- */
-export async function configuredDisks(file: string): Promise<readonly ConfiguredDisk[] | null> {
-  const { loadConfig } = await import('../config/load.ts')
-  const loaded = await loadConfig({ file })
-  return loaded.kind === 'ok' ? loaded.config.disks : null
-}
-
 /** Each configured disk; without a configuration each disk of the history. Visits come oldest first. */
 export function rememberedDisks(
   visits: readonly HistoryRecord[],

@@ -2,7 +2,6 @@
 import { askStatus } from '../control/client.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import { controlSocket, stateDirectory } from './places.ts'
-import { offlineAnswer, recallVisits, rememberedDisks } from './remembered.ts'
 import { daemonAway, renderRemembered, renderStatus } from './statusText.ts'
 import { lookOf, type Output } from './words.ts'
 
@@ -39,6 +38,8 @@ async function tellOffline({
   stateFolder = stateDirectory,
   now = () => new Date(),
 }: StatusOptions): Promise<3> {
+  // Loaded late: while the daemon runs nothing of it is needed.
+  const { offlineAnswer, recallVisits, rememberedDisks } = await import('./remembered.ts')
   for (const line of daemonAway) stderr.write(`${line}\n`)
   const { visits, problem } = await recallVisits(stateFolder)
   if (problem !== null) stderr.write(`${problem}\n`)

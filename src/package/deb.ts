@@ -47,7 +47,7 @@ export interface PackageParts {
 const guides = ['comparison.md', 'restore.md', 'threat-model.md', 'troubleshooting.md'] as const
 
 const launcher = `#!/bin/sh
-exec /usr/bin/node --max-semi-space-size=2 --v8-pool-size=1 /usr/lib/walkaway/main.mjs "$@"
+exec /usr/bin/node --max-semi-space-size=2 --v8-pool-size=1 /usr/lib/walkaway/main.cjs "$@"
 `
 
 /** Everything in the package but its control files. */

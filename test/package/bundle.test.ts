@@ -1,6 +1,6 @@
 // The bundled program, started from a folder with nothing else in it, as it is installed.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -11,14 +11,14 @@ let bundle: Bundle
 let folder: string
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'walkaway-bundle-'))
-  bundle = await bundleProgram({ root, entry: 'src/main.ts' })
+  bundle = await bundleProgram({ root })
   for (const [name, contents] of bundle.files) writeFileSync(join(folder, name), contents)
 }, 60_000)
 afterAll(() => rmSync(folder, { recursive: true }))
 
 function start(...args: readonly string[]) {
   const options = { encoding: 'utf8', cwd: folder, env: { PATH: process.env['PATH'] } } as const
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, 'main.mjs'), ...args], options)
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, 'main.cjs'), ...args], options)
   return { exitCode: status, stdout, stderr }
 }
 
@@ -43,20 +43,25 @@ test('bad usage ends with 2', () => {
   expect(start('stauts')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('status') })
 })
 
-test('a command loads only what it needs', () => {
-  const loaded = new Set<string>()
-  const load = (name: string): void => {
-    const contents = bundle.files.get(name)
-    if (loaded.has(name) || contents === undefined) return
-    loaded.add(name)
-    const code = Buffer.from(contents).toString()
-    for (const match of code.matchAll(/^(?:import|\} from)[^;]*?"\.\/([^"]+)";$/gm)) load(match[1] ?? '')
-  }
-  load('main.mjs')
-  const whole = [...bundle.files.values()].reduce((sum, contents) => sum + contents.length, 0)
-  const atStart = [...loaded].reduce((sum, name) => sum + (bundle.files.get(name)?.length ?? 0), 0)
-  expect(bundle.files.size).toBeGreaterThan(4)
-  expect(atStart).toBeLessThan(whole / 3)
+test('a mistake that a command in another file notices ends with 2', () => {
+  const { exitCode, stderr } = start('plan', 'ofsite-1', '--config', join(root, 'config.example.yaml'))
+  expect(exitCode).toBe(2)
+  expect(stderr).toContain('offsite-1')
+})
+
+test('help and status are loaded in one file, and without what only others need', () => {
+  const alone = join(folder, 'alone')
+  mkdirSync(alone)
+  copyFileSync(join(folder, 'main.cjs'), join(alone, 'main.cjs'))
+  const startAlone = (...args: readonly string[]) =>
+    spawnSync(process.execPath, [join(alone, 'main.cjs'), ...args], { encoding: 'utf8', env: {} })
+  expect(startAlone('--help')).toMatchObject({ status: 0, stderr: '' })
+  // Whether a daemon runs on this computer or not.
+  expect([0, 3]).toContain(startAlone('status').status)
+  const sizes = [...bundle.files].map(([name, { length }]) => ({ name, length }))
+  const whole = sizes.reduce((sum, { length }) => sum + length, 0)
+  expect(sizes.length).toBeGreaterThan(4)
+  expect(sizes.find(({ name }) => name === 'main.cjs')?.length).toBeLessThan(whole / 5)
 })
 
 test('it names the licence of everything in it', () => {
@@ -66,7 +71,7 @@ test('it names the licence of everything in it', () => {
 })
 
 test('the same sources give the same bytes', async () => {
-  const again = await bundleProgram({ root, entry: 'src/main.ts' })
+  const again = await bundleProgram({ root })
   expect([...again.files.keys()]).toEqual([...bundle.files.keys()])
   for (const [name, contents] of again.files) {
     expect(Buffer.compare(contents, bundle.files.get(name) ?? Buffer.alloc(0)), name).toBe(0)

@@ -15,7 +15,7 @@ const parts: PackageParts = {
   version: '1.2.3',
   bundle: {
     files: new Map([
-      ['main.mjs', Buffer.from('console.log("hello")\n')],
+      ['main.cjs', Buffer.from('console.log("hello")\n')],
       ['status-ABC.mjs', Buffer.from('export {}\n')],
     ]),
     licences: [{ name: 'pino', version: '10.0.0', text: 'MIT, of pino' }],
@@ -54,7 +54,7 @@ describe.runIf(hasDpkg)('the .deb', () => {
       '-rw-r--r-- ./usr/lib/systemd/catalog/walkaway.catalog',
       '-rw-r--r-- ./usr/lib/systemd/system/walkaway.service',
       '-rw-r--r-- ./usr/lib/udev/rules.d/90-walkaway.rules',
-      '-rw-r--r-- ./usr/lib/walkaway/main.mjs',
+      '-rw-r--r-- ./usr/lib/walkaway/main.cjs',
       '-rw-r--r-- ./usr/lib/walkaway/status-ABC.mjs',
       '-rw-r--r-- ./usr/lib/walkaway/udev.node',
       '-rw-r--r-- ./usr/share/bash-completion/completions/walkaway',

@@ -1,7 +1,6 @@
 // The commands that concern the service: it itself, and what it is asked. What each does is the file of its name.
 
 import { type Command, Option } from 'commander'
-import { compileLate } from '../memory.ts'
 import { examples, type Front, onInterrupt } from './front.ts'
 
 /** Adds daemon, status, check, metrics, run, eject and history. */
@@ -19,6 +18,7 @@ export function addServiceCommands(program: Command, { file, streams, reader, en
     .addHelpText('after', examples('walkaway daemon --log-format plain', 'systemctl start walkaway'))
     .action(async (options: { logFormat?: 'journal' | 'json' | 'plain' }) => {
       reader.outlive()
+      const { compileLate } = await import('../memory.ts')
       compileLate()
       const { runDaemon } = await import('../daemon.ts')
       end(await runDaemon({ file: file(), logFormat: options.logFormat ?? null }))
