@@ -1,9 +1,11 @@
-// Starts programs and lives through whatever they do: no shell, a fixed small environment, a deadline on everything.
+// Starts programs and lives through whatever they do: no shell, by their absolute path, a fixed small environment, a
+// deadline on everything.
 // A child past its deadline is abandoned, never awaited: one that hangs in the kernel must hold neither a promise nor
 // the exit of the daemon. Knows nothing of what it runs.
 import type { Readable } from 'node:stream'
 import { execa } from 'execa'
 import { CommandFailed, DeadlineExceeded, UnreadableAnswer } from '../errors.ts'
+import { childEnvironment, programPath } from './programs.ts'
 
 export interface RunOptions {
   /** How long the program may take before it is killed and abandoned. */
@@ -72,7 +74,6 @@ export interface LaunchOptions {
   readonly user?: User
 }
 
-const PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
 const MAX_STDERR = 64 * 1024
 /** Enough for 8,000 datasets with hundreds of snapshots each. */
 const MAX_STDOUT = 256 * 1024 * 1024
@@ -84,7 +85,8 @@ const ABORT_MS = 3000
 /** Starts a program and returns at once; the deadline is the caller's. Prefer `Run` where a command has an answer. */
 export function launch(file: string, args: readonly string[], options: LaunchOptions): Child {
   const { stdin, stdout, onStderr, user } = options
-  const child = execa(file, [...args], {
+  // Of one that is nowhere, execa says so.
+  const child = execa(programPath(file) ?? file, [...args], {
     stdin: typeof stdin === 'number' ? descriptor(stdin) : stdin === undefined ? 'ignore' : 'pipe',
     stdout: typeof stdout === 'number' ? descriptor(stdout) : 'pipe',
     stderr: 'pipe',
@@ -95,7 +97,7 @@ export function launch(file: string, args: readonly string[], options: LaunchOpt
     cleanup: false,
     forceKillAfterDelay: false,
     extendEnv: false,
-    env: { PATH, LC_ALL: 'C' },
+    env: childEnvironment,
   })
   let stderr = ''
   if (typeof stdout === 'function') listen(child.stdout, stdout)
@@ -129,7 +131,7 @@ export function launch(file: string, args: readonly string[], options: LaunchOpt
         if (exitCode !== undefined || signal !== undefined) {
           resolve({ kind: 'ended', exitCode: exitCode ?? null, signal: signal ?? null, stderr })
         } else {
-          const missing = `there is no program ${file} in ${PATH}`
+          const missing = `there is no program ${file} in ${childEnvironment.PATH}`
           resolve({
             kind: 'not-started',
             reason: code === 'ENOENT' ? missing : `${file} cannot be started (${code ?? 'unknown'})`,

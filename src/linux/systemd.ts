@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process'
 import { messageOf } from '../errors.ts'
 import { oneLine } from './oneLine.ts'
+import { childEnvironment, programPath } from './programs.ts'
 import type { Run } from './run.ts'
 import { within } from './within.ts'
 
@@ -158,9 +159,9 @@ export async function inhibit({
   readonly file?: string
 }): Promise<Inhibitor> {
   const args = [`--what=${what}`, '--who=walkaway', `--why=${why}`, '--mode=block', 'cat']
-  const child = spawn(file, args, {
+  const child = spawn(programPath(file) ?? file, args, {
     stdio: ['pipe', 'pipe', 'ignore'],
-    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
+    env: childEnvironment,
   })
   const ended = new Promise<'ended'>((resolve) => {
     child.once('error', () => resolve('ended'))

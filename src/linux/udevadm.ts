@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { CommandFailed, UnreadableAnswer } from '../errors.ts'
 import { couldBeDisk, parseProperties, parseUdevInfo } from './blockDevice.ts'
 import { createEventQueue, rescan } from './eventQueue.ts'
+import { childEnvironment, programPath } from './programs.ts'
 import type { Run } from './run.ts'
 import { describeListing } from './sysfs.ts'
 import type { DiskEvent, Udev } from './udev.ts'
@@ -64,10 +65,14 @@ function startMonitor(options: UdevadmOptions, push: (event: DiskEvent) => void)
   let pauseMs = first
 
   function start(): void {
-    const child = spawn(file, ['monitor', '--udev', '--property', '--subsystem-match=block'], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-      env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C' },
-    })
+    const child = spawn(
+      programPath(file) ?? file,
+      ['monitor', '--udev', '--property', '--subsystem-match=block'],
+      {
+        stdio: ['ignore', 'pipe', 'ignore'],
+        env: childEnvironment,
+      },
+    )
     const onExit = (): void => {
       child.kill()
     }
