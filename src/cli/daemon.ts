@@ -17,12 +17,13 @@ import { groupId } from '../linux/groups.ts'
 import { createHistory, type HistoryRecord } from '../linux/history.ts'
 import { chooseLogFormat, createLog, type Log, type LogFormat } from '../linux/journal.ts'
 import { createLocalCalendar } from '../linux/localCalendar.ts'
+import { createOutside } from '../linux/outside.ts'
 import { createReminderNotes } from '../linux/reminderNotes.ts'
-import { createRun, type RunEntry, withoutSecrets } from '../linux/run.ts'
+import { createRun, type Run, type RunEntry, withoutSecrets } from '../linux/run.ts'
 import { createNotifier, inhibit } from '../linux/systemd.ts'
 import { createUdev } from '../linux/udev.ts'
 import { createMetricsFile } from '../metricsFile.ts'
-import { openChannel } from '../notify/channel.ts'
+import { openChannel, waysFromSandbox, waysFromShell } from '../notify/channel.ts'
 import { createDispatcher, type Dispatcher } from '../notify/dispatcher.ts'
 import { createOutbox } from '../notify/outbox.ts'
 import { render } from '../sentences.ts'
@@ -72,9 +73,12 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
   const now = () => new Date()
   // systemd sets it for everything that it starts.
   const sandboxed = process.env['INVOCATION_ID'] !== undefined
+  const ways = sandboxed
+    ? waysFromSandbox(runForOthers, [process.execPath, process.argv[1] ?? ''])
+    : waysFromShell(runForOthers)
   const notifications = createDispatcher(loaded.config, {
     outbox: createOutbox(stateDirectory),
-    open: (channel) => openChannel(channel, { run: runForOthers, now, sandboxed }),
+    open: (channel) => openChannel(channel, { ...ways, now }),
     now,
     host: hostname(),
     tell,
@@ -117,6 +121,7 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
       createControlServer({
         path: controlSocket,
         group: await groupId(loaded.config.control.group),
+        ...(sandboxed && { giveTo: giveToGroup(run) }),
         answer,
         onProblem: (problem) => warn(`control socket: ${messageOf(problem)}`),
       }),
@@ -151,6 +156,17 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
   await notifications.stop()
   await log.flush()
   return 0
+}
+
+/** The sandbox has no CAP_CHOWN, which it would need at its start alone. */
+function giveToGroup(run: Run): (path: string, group: number) => Promise<void> {
+  const outside = createOutside(run, {
+    description: "the group of walkaway's control socket",
+    limitMs: 30_000,
+  })
+  return async (path, group) => {
+    await outside('chgrp', ['--no-dereference', '--', String(group), path], { deadlineMs: 60_000 })
+  }
 }
 
 async function reload(file: string, log: Log, warn: (message: string) => void): Promise<Reloaded> {

@@ -100,12 +100,13 @@ async function surroundingsOf({ notify, configFile, stderr }: DoctorOptions): Pr
     version,
     tryChannels: async (config) => {
       if (!notify) return []
-      const [{ tryChannel }, { hostname }] = await Promise.all([
+      const [{ tryChannel }, { waysFromShell }, { hostname }] = await Promise.all([
         import('../notify/trial.ts'),
+        import('../notify/channel.ts'),
         import('node:os'),
       ])
       return Promise.all(
-        config.notify.map((channel) => tryChannel(channel, { run, now, sandboxed: false, host: hostname() })),
+        config.notify.map((channel) => tryChannel(channel, { ...waysFromShell(run), now, host: hostname() })),
       )
     },
   }

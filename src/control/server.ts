@@ -11,6 +11,8 @@ export interface ControlServerOptions {
   readonly path: string
   /** Gid that may use the socket besides root; null or left out: only root. */
   readonly group?: number | null
+  /** Gives the socket to that group; who runs without CAP_CHOWN needs another way than chown(2). */
+  readonly giveTo?: (path: string, group: number) => Promise<void>
   readonly answer: (request: Request) => Promise<Reply> | Reply
   /** Told of what is wrong on our side. What clients do wrong is told to them. */
   readonly onProblem: (problem: unknown) => void
@@ -36,7 +38,7 @@ export interface ControlServer {
  * Throws `AlreadyRunning` when a living daemon listens, `BadInput` when something else than a socket is in the place.
  */
 export async function createControlServer(options: ControlServerOptions): Promise<ControlServer> {
-  const { path, onProblem, answer } = options
+  const { path, onProblem, answer, giveTo = (it, gid) => chown(it, -1, gid) } = options
   const limits = { ...defaultLimits, ...options.limits }
   const clients = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -54,7 +56,7 @@ export async function createControlServer(options: ControlServerOptions): Promis
   await mkdir(dirname(path), { recursive: true, mode: 0o755 })
   await occupy(server, path)
   server.on('error', onProblem)
-  if (options.group !== undefined && options.group !== null) await chown(path, -1, options.group)
+  if (options.group !== undefined && options.group !== null) await giveTo(path, options.group)
   await chmod(path, 0o660)
 
   let closed: Promise<void> | undefined

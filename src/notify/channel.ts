@@ -3,7 +3,10 @@
 
 import { createHash } from 'node:crypto'
 import type { Channel } from '../config.ts'
+import { createOutside } from '../linux/outside.ts'
 import type { Run } from '../linux/run.ts'
+import { type Deliver, deliverHere } from './letter.ts'
+import { createMessenger } from './messenger.ts'
 import type { Notice } from './notice.ts'
 import { createRunProgram } from './program.ts'
 
@@ -13,16 +16,34 @@ export type ChannelOf<T extends Channel['type']> = Extract<Channel, { type: T }>
 export type Send = (notice: Notice, signal: AbortSignal) => Promise<void>
 
 export interface ChannelDeps {
+  /** Starts programs of this machine: a person's own, and those that show something to whoever is logged in. */
   readonly run: Run
+  readonly deliver: Deliver
   readonly now: () => Date
-  /** Whether we run in the sandbox of walkaway.service. */
-  readonly sandboxed: boolean
   /** Certificates to trust besides the system's, in PEM; for tests. */
   readonly trust?: string
 }
 
+/** Ways out of this process, for a person's own shell. */
+export const waysFromShell = (run: Run): Pick<ChannelDeps, 'run' | 'deliver'> => ({
+  run,
+  deliver: deliverHere,
+})
+
+/** More than what the service waits for one of them. */
+const programLimitMs = 35_000
+
+/** Ways out of the sandbox of walkaway.service. `program` is walkaway itself, as an argument list. */
+export const waysFromSandbox = (
+  run: Run,
+  program: readonly [file: string, ...args: readonly string[]],
+): Pick<ChannelDeps, 'run' | 'deliver'> => ({
+  run: createOutside(run, { description: 'a notification of walkaway', limitMs: programLimitMs }),
+  deliver: createMessenger(run, program),
+})
+
 export async function openChannel(channel: Channel, deps: ChannelDeps): Promise<Send> {
-  const { run, now } = deps
+  const { run, now, deliver } = deps
   switch (channel.type) {
     case 'desktop':
       return (await import('./desktop.ts')).createDesktop(run, now)
@@ -31,19 +52,20 @@ export async function openChannel(channel: Channel, deps: ChannelDeps): Promise<
     case 'email':
       return (await import('./email.ts')).createEmail(channel, {
         now,
-        run: createRunProgram(run, deps),
+        run: createRunProgram(run),
+        deliver,
         ...(deps.trust !== undefined && { trust: deps.trust }),
       })
     case 'ntfy':
-      return (await import('./ntfy.ts')).createNtfy(channel, now)
+      return (await import('./ntfy.ts')).createNtfy(channel, { now, deliver })
     case 'gotify':
-      return (await import('./gotify.ts')).createGotify(channel, now)
+      return (await import('./gotify.ts')).createGotify(channel, { now, deliver })
     case 'webhook':
-      return (await import('./webhook.ts')).createWebhook(channel)
+      return (await import('./webhook.ts')).createWebhook(channel, deliver)
     case 'healthchecks':
-      return (await import('./healthchecks.ts')).createHealthchecks(channel)
+      return (await import('./healthchecks.ts')).createHealthchecks(channel, deliver)
     case 'command':
-      return (await import('./command.ts')).createCommand(channel, createRunProgram(run, deps))
+      return (await import('./command.ts')).createCommand(channel, createRunProgram(run))
   }
 }
 

@@ -1,9 +1,9 @@
-// Mail: over SMTP, always with TLS, or handed to the machine's own sendmail.
+// Mail: over SMTP, or handed to the machine's own sendmail.
 
 import { createTransport } from 'nodemailer'
 import type { Smtp } from '../config.ts'
-import { NotDelivered } from '../errors.ts'
 import type { ChannelOf, Send } from './channel.ts'
+import type { Deliver, Mail } from './letter.ts'
 import { bodyAt, type Notice } from './notice.ts'
 import type { RunProgram } from './program.ts'
 import { readSecret } from './secret.ts'
@@ -11,18 +11,20 @@ import { readSecret } from './secret.ts'
 interface EmailDeps {
   readonly now: () => Date
   readonly run: RunProgram
+  readonly deliver: Deliver
   readonly trust?: string
 }
 
-const quietMs = 20_000
+/** A mail without the way it takes. */
+type Written = Omit<Mail, 'kind' | 'server' | 'login' | 'trust'>
 
 export function createEmail({ to, from, smtp }: ChannelOf<'email'>, deps: EmailDeps): Send {
-  const mailOf = (notice: Notice) => ({
+  const write = (notice: Notice): Written => ({
     from,
     to: [...to],
     subject: notice.title,
     text: `${bodyAt(notice, deps.now())}\n\n-- \nwalkaway on ${notice.host}\n`,
-    date: new Date(notice.at),
+    date: notice.at,
     // The same for every try: mail servers and readers drop the second of two.
     messageId: `<${notice.id}@walkaway.invalid>`,
     headers: {
@@ -34,21 +36,14 @@ export function createEmail({ to, from, smtp }: ChannelOf<'email'>, deps: EmailD
   })
   return async (notice, signal) =>
     smtp === null
-      ? handToSendmail(mailOf(notice), { bareFrom: bare(from), to: to.map(bare) }, deps, signal)
-      : sendOverSmtp({ ...mailOf(notice), signal }, smtp, deps)
+      ? handToSendmail(write(notice), deps, signal)
+      : deps.deliver(await address(write(notice), smtp, deps), signal)
 }
 
-type Mail = Parameters<ReturnType<typeof createTransport>['sendMail']>[0]
-
-async function handToSendmail(
-  mail: Mail,
-  { bareFrom, to }: { readonly bareFrom: string; readonly to: readonly string[] },
-  { run }: EmailDeps,
-  signal: AbortSignal,
-): Promise<void> {
+async function handToSendmail(mail: Written, { run }: EmailDeps, signal: AbortSignal): Promise<void> {
   const composer = createTransport({ streamTransport: true, buffer: true, newline: 'unix' })
-  const { message } = await composer.sendMail(mail)
-  await run(['/usr/sbin/sendmail', '-i', '-f', bareFrom, '--', ...to], {
+  const { message } = await composer.sendMail({ ...mail, date: new Date(mail.date) })
+  await run(['/usr/sbin/sendmail', '-i', '-f', bare(mail.from), '--', ...mail.to.map(bare)], {
     input: Buffer.isBuffer(message) ? message.toString() : '',
     signal,
   })
@@ -57,56 +52,11 @@ async function handToSendmail(
 /** `Name <me@example.org>` -> `me@example.org` */
 const bare = (address: string): string => /<([^<>]+)>$/.exec(address)?.[1] ?? address
 
-async function sendOverSmtp(
-  mail: Mail,
+async function address(
+  mail: Written,
   { host, port, user, password }: Smtp,
-  deps: EmailDeps,
-): Promise<void> {
-  const transport = createTransport({
-    host,
-    port,
-    // 465: TLS from the first byte. Otherwise STARTTLS, and nothing at all without it.
-    secure: port === 465,
-    requireTLS: true,
-    ...(user !== null && password !== null && { auth: { user, pass: await readSecret(password) } }),
-    connectionTimeout: quietMs,
-    greetingTimeout: quietMs,
-    socketTimeout: quietMs,
-    dnsTimeout: quietMs,
-    ...(deps.trust !== undefined && { tls: { ca: deps.trust } }),
-    disableFileAccess: true,
-    disableUrlAccess: true,
-  })
-  try {
-    await transport.sendMail(mail)
-  } catch (error) {
-    throw notDelivered(host, error)
-  } finally {
-    transport.close()
-  }
-}
-
-/** Of what the server says only its number: it may quote what was sent to it. */
-function notDelivered(host: string, error: unknown): NotDelivered {
-  const fields: { readonly code?: unknown; readonly responseCode?: unknown } =
-    typeof error === 'object' && error !== null ? error : {}
-  const { code, responseCode } = fields
-  const number = typeof responseCode === 'number' ? ` (${responseCode})` : ''
-  switch (code) {
-    case 'EAUTH':
-    case 'ENOAUTH':
-      return new NotDelivered('unreachable', `${host} refused user or password${number}`)
-    case 'EENVELOPE':
-    case 'EMESSAGE':
-      return new NotDelivered('refused', `${host} refused the mail${number}`)
-    case 'ETLS':
-      return new NotDelivered('unreachable', `${host} has no TLS that can be trusted`)
-    case 'ETIMEDOUT':
-      return new NotDelivered('unreachable', `${host} did not answer in time`)
-    default:
-      return new NotDelivered(
-        'unreachable',
-        `${host} could not be reached${typeof code === 'string' ? ` (${code})` : ''}${number}`,
-      )
-  }
+  { trust = null }: { readonly trust?: string | null },
+): Promise<Mail> {
+  const login = user === null || password === null ? null : { user, password: await readSecret(password) }
+  return { kind: 'mail', server: { host, port }, login, trust, ...mail }
 }

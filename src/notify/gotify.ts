@@ -1,17 +1,21 @@
 // Gotify: JSON to /message with the application's token (https://gotify.net/docs/pushmsg).
 
 import type { ChannelOf, Send } from './channel.ts'
-import { post } from './http.ts'
+import type { Deliver } from './letter.ts'
 import { bodyAt } from './notice.ts'
 import { readSecret } from './secret.ts'
 
 /** The app makes no sound below 4 and is loud from 8. */
 const priorities = { low: 2, normal: 5, high: 8 } as const
 
-export function createGotify({ url, token }: ChannelOf<'gotify'>, now: () => Date): Send {
+export function createGotify(
+  { url, token }: ChannelOf<'gotify'>,
+  { now, deliver }: { readonly now: () => Date; readonly deliver: Deliver },
+): Send {
   return async (notice, signal) =>
-    post(
+    deliver(
       {
+        kind: 'post',
         url: `${url.replace(/\/+$/, '')}/message`,
         headers: {
           'content-type': 'application/json',

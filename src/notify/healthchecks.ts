@@ -2,13 +2,14 @@
 // the check's log (https://healthchecks.io/docs/http_api/).
 
 import type { ChannelOf, Send } from './channel.ts'
-import { post } from './http.ts'
+import type { Deliver } from './letter.ts'
 import type { Notice } from './notice.ts'
 
-export function createHealthchecks({ url }: ChannelOf<'healthchecks'>): Send {
+export function createHealthchecks({ url }: ChannelOf<'healthchecks'>, deliver: Deliver): Send {
   return (notice, signal) =>
-    post(
+    deliver(
       {
+        kind: 'post',
         url: withPath(url, pingOf(notice)),
         headers: { 'content-type': 'text/plain; charset=utf-8' },
         body: notice.message,

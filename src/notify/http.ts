@@ -4,12 +4,7 @@
 import { request as requestPlain } from 'node:http'
 import { request as requestTls } from 'node:https'
 import { NotDelivered } from '../errors.ts'
-
-export interface Post {
-  readonly url: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string
-}
+import type { Post } from './letter.ts'
 
 /** Resolves when it was answered with 2xx. Throws `NotDelivered`. */
 export function post({ url, headers, body }: Post, signal: AbortSignal): Promise<void> {

@@ -1,17 +1,22 @@
 // ntfy: the body is the message, everything else is in headers (https://docs.ntfy.sh/publish/).
 
 import type { ChannelOf, Send } from './channel.ts'
-import { headerText, post } from './http.ts'
+import { headerText } from './http.ts'
+import type { Deliver } from './letter.ts'
 import { bodyAt, type Notice } from './notice.ts'
 import { bearer } from './secret.ts'
 
 /** 3 is ntfy's default; 5 goes through "do not disturb" on phones that allow it. */
 const priorities = { low: '2', normal: '3', high: '5' } as const
 
-export function createNtfy({ url, token, click }: ChannelOf<'ntfy'>, now: () => Date): Send {
+export function createNtfy(
+  { url, token, click }: ChannelOf<'ntfy'>,
+  { now, deliver }: { readonly now: () => Date; readonly deliver: Deliver },
+): Send {
   return async (notice, signal) =>
-    post(
+    deliver(
       {
+        kind: 'post',
         url,
         headers: {
           title: headerText(notice.title),

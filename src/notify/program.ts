@@ -1,5 +1,5 @@
 // Programs that are none of ours: a person's command, sendmail. The service's own sandbox would stop them (a read-only file
-// system, no set-group-id), so there the service manager starts them outside of it.
+// system, no set-group-id), so they are started outside of it.
 
 import { CommandFailed, DeadlineExceeded, NotDelivered } from '../errors.ts'
 import type { Run } from '../linux/run.ts'
@@ -12,29 +12,15 @@ export type RunProgram = (
 
 const deadlineMs = 30_000
 
-export function createRunProgram(run: Run, { sandboxed }: { readonly sandboxed: boolean }): RunProgram {
-  return async (argv, { input, signal }) => {
-    const [file, ...args] = sandboxed ? ([...outside, ...argv] as const) : argv
+export function createRunProgram(run: Run): RunProgram {
+  return async ([file, ...args], { input, signal }) => {
     try {
       await run(file, args, { input, signal, deadlineMs })
     } catch (error) {
-      throw new NotDelivered('refused', explain(argv[0], error), { cause: error })
+      throw new NotDelivered('refused', explain(file, error), { cause: error })
     }
   }
 }
-
-/** Without `--expand-environment=no` a dollar sign in an argument would be looked up; systemd 254 knows it. */
-const outside = [
-  'systemd-run',
-  '--quiet',
-  '--collect',
-  '--wait',
-  '--pipe',
-  '--expand-environment=no',
-  `--property=RuntimeMaxSec=${deadlineMs / 1000}`,
-  '--description=a notification of walkaway',
-  '--',
-] as const
 
 /** Neither its arguments nor what it says: there may be secrets in both. */
 function explain(file: string, error: unknown): string {

@@ -1,13 +1,14 @@
 // A webhook: the notice as JSON in a POST. The manual page says what is in it.
 
 import type { ChannelOf, Send } from './channel.ts'
-import { post } from './http.ts'
+import type { Deliver } from './letter.ts'
 import { bearer } from './secret.ts'
 
-export function createWebhook({ url, token }: ChannelOf<'webhook'>): Send {
+export function createWebhook({ url, token }: ChannelOf<'webhook'>, deliver: Deliver): Send {
   return async (notice, signal) =>
-    post(
+    deliver(
       {
+        kind: 'post',
         url,
         headers: {
           'content-type': 'application/json',

@@ -6,7 +6,15 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Channel } from '../../src/config.ts'
 import { diskName } from '../../src/core/model.ts'
 import { createRun, type Run } from '../../src/linux/run.ts'
-import { type ChannelDeps, isForPeople, keyOf, labelOf, openChannel } from '../../src/notify/channel.ts'
+import {
+  type ChannelDeps,
+  isForPeople,
+  keyOf,
+  labelOf,
+  openChannel,
+  waysFromSandbox,
+  waysFromShell,
+} from '../../src/notify/channel.ts'
 import { graphicalUsers } from '../../src/notify/desktop.ts'
 import { bodyAt } from '../../src/notify/notice.ts'
 import { tryChannel } from '../../src/notify/trial.ts'
@@ -24,7 +32,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-const deps: ChannelDeps = { run: createRun(), now: () => now, sandboxed: false }
+const deps: ChannelDeps = { ...waysFromShell(createRun()), now: () => now }
 const send = async (channel: Channel, notice = noticeOf(safe()), with_ = deps): Promise<void> =>
   (await openChannel(channel, with_))(notice, AbortSignal.timeout(10_000))
 const secretFile = async (text: string) => {
@@ -221,8 +229,7 @@ describe('a command', () => {
     }
     await send({ type: 'command', on: null, run: ['/bin/x', '{event}'] }, noticeOf(safe()), {
       ...deps,
-      run,
-      sandboxed: true,
+      ...waysFromSandbox(run, ['/usr/bin/node', '/usr/lib/walkaway/main.mjs']),
     })
     const [argv = []] = started
     expect(argv[0]).toBe('systemd-run')

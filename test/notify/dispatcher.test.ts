@@ -8,7 +8,7 @@ import type { Channel, Config } from '../../src/config.ts'
 import { diskName } from '../../src/core/model.ts'
 import type { WalkawayEvent } from '../../src/events.ts'
 import { createRun } from '../../src/linux/run.ts'
-import { openChannel } from '../../src/notify/channel.ts'
+import { openChannel, waysFromShell } from '../../src/notify/channel.ts'
 import { createDispatcher, type Dispatcher } from '../../src/notify/dispatcher.ts'
 import { createOutbox, type Outbox } from '../../src/notify/outbox.ts'
 import { render } from '../../src/sentences.ts'
@@ -80,7 +80,7 @@ async function start(
   const dispatcher: Dispatcher = createDispatcher(config, {
     outbox: { read, write: counted(write), remove: counted(remove) },
     open: counted(async (channel: Channel) =>
-      counted(await openChannel(channel, { run: createRun(), now, sandboxed: false })),
+      counted(await openChannel(channel, { ...waysFromShell(createRun()), now })),
     ),
     now,
     host: 'nas',

@@ -4,7 +4,7 @@ import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
 import { afterEach, expect, test } from 'vitest'
 import type { Channel } from '../../src/config.ts'
 import { createRun, type Run } from '../../src/linux/run.ts'
-import { openChannel } from '../../src/notify/channel.ts'
+import { openChannel, waysFromShell } from '../../src/notify/channel.ts'
 import type { Notice } from '../../src/notify/notice.ts'
 import { certificate, key } from './certificate.ts'
 import { noticeOf, notSafe, now, safe } from './notices.ts'
@@ -57,7 +57,7 @@ const channelTo = (port: number, password = 'pw_secret'): Channel => ({
   from: 'Walkaway <walkaway@example.org>',
   smtp: { host: 'localhost', port, user: 'walkaway', password: { kind: 'inline', reveal: () => password } },
 })
-const deps = { run: createRun(), now: () => now, sandboxed: false, trust: certificate }
+const deps = { ...waysFromShell(createRun()), now: () => now, trust: certificate }
 const send = async (channel: Channel, notice: Notice, with_ = deps) =>
   (await openChannel(channel, with_))(notice, AbortSignal.timeout(20_000))
 

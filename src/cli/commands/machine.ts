@@ -4,7 +4,7 @@ import { Argument, type Command } from 'commander'
 import { completionScripts, type Shell, shells } from '../completionScripts.ts'
 import { examples, type Front } from './front.ts'
 
-/** Adds doctor, config, completion and the hidden command that completion asks. */
+/** Adds doctor, config, completion, and the hidden commands that completion and the service ask. */
 export function addMachineCommands(program: Command, { file, streams, end }: Front): void {
   program
     .command('doctor')
@@ -55,6 +55,14 @@ Each line is ok, a warning or a problem, and says what mends it. Exit code 1: th
           : completionScripts[asked],
       )
     })
+
+  program.command('__messenger', { hidden: true }).action(async () => {
+    const [{ carry }, { text }] = await Promise.all([
+      import('../../notify/messenger.ts'),
+      import('node:stream/consumers'),
+    ])
+    streams.stdout.write(await carry(await text(process.stdin)))
+  })
 
   program
     .command('__complete', { hidden: true })
