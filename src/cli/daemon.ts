@@ -15,6 +15,7 @@ import type { WalkawayEvent } from '../events.ts'
 import { createBlock } from '../linux/block.ts'
 import { groupId } from '../linux/groups.ts'
 import { createHistory, type HistoryRecord } from '../linux/history.ts'
+import { createHoldersOutside } from '../linux/holdersOutside.ts'
 import { chooseLogFormat, createLog, type Log, type LogFormat } from '../linux/journal.ts'
 import { createLocalCalendar } from '../linux/localCalendar.ts'
 import { createOutside } from '../linux/outside.ts'
@@ -73,9 +74,8 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
   const now = () => new Date()
   // systemd sets it for everything that it starts.
   const sandboxed = process.env['INVOCATION_ID'] !== undefined
-  const ways = sandboxed
-    ? waysFromSandbox(runForOthers, [process.execPath, process.argv[1] ?? ''])
-    : waysFromShell(runForOthers)
+  const program = [process.execPath, process.argv[1] ?? ''] as const
+  const ways = sandboxed ? waysFromSandbox(runForOthers, program) : waysFromShell(runForOthers)
   const notifications = createDispatcher(loaded.config, {
     outbox: createOutbox(stateDirectory),
     open: (channel) => openChannel(channel, { ...ways, now }),
@@ -95,7 +95,7 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
     zfs,
     pools: createPools({ run }),
     transfer: createTransfer({ run, runtimeDir: runtimeDirectory }),
-    block: createBlock({ run }),
+    block: createBlock({ run, ...(sandboxed && { holders: createHoldersOutside(run, program) }) }),
     udev: await createUdev({ run, onWarning: warn }),
     history,
     reminderNotes: createReminderNotes(stateDirectory),

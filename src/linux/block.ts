@@ -7,6 +7,7 @@ import { dirname } from 'node:path'
 import type { PoolName } from '../core/model.ts'
 import { CommandFailed, messageOf } from '../errors.ts'
 import { findHolders } from './holders.ts'
+import type { FindHolders } from './holdersOutside.ts'
 import type { Run } from './run.ts'
 import { readAttribute, sectorBytes } from './sysfs.ts'
 import { within } from './within.ts'
@@ -43,6 +44,8 @@ export interface Block {
 
 export interface BlockOptions {
   readonly run: Run
+  /** Another way to find out who uses a disk. */
+  readonly holders?: FindHolders
   /** Only for tests: where sysfs, procfs and the device nodes are. */
   readonly root?: { readonly sys?: string; readonly proc?: string; readonly dev?: string }
 }
@@ -55,8 +58,9 @@ const flushDeadlineMs = 180_000
 const stopDeadlineMs = 60_000
 const claimDeadlineMs = 30_000
 
-export function createBlock({ run, root = {} }: BlockOptions): Block {
+export function createBlock({ run, root = {}, ...options }: BlockOptions): Block {
   const { sys = '/sys', proc = '/proc', dev = '/dev' } = root
+  const holders = options.holders ?? ((of) => findHolders(of, { sys, proc, dev }))
   const classPath = (node: string): string =>
     `${sys}/class/block/${node.slice(dev.length + 1).replaceAll('/', '!')}`
 
@@ -106,7 +110,7 @@ export function createBlock({ run, root = {} }: BlockOptions): Block {
     const claim = await claimExclusively(node)
     switch (claim.kind) {
       case 'held': {
-        const found = await findHolders({ disk: node }, { sys, proc, dev })
+        const found = await holders({ disk: node })
         return {
           kind: 'held',
           holders: found.length > 0 ? found : ['the kernel: a pool or mapping on it is in use'],
@@ -181,7 +185,7 @@ export function createBlock({ run, root = {} }: BlockOptions): Block {
         ([target, device]) => target === device,
         () => false,
       ),
-    holders: (of) => findHolders(of, { sys, proc, dev }),
+    holders,
     sizeBytes: async (node) => {
       const sectors = await readAttribute(`${classPath(node)}/size`)
       return sectors === null ? null : BigInt(sectors) * sectorBytes

@@ -1,6 +1,7 @@
 // The commands that concern the machine, its configuration and its shells. What each does is the file of its name.
 
 import { Argument, type Command } from 'commander'
+import { poolName } from '../../core/model.ts'
 import { completionScripts, type Shell, shells } from '../completionScripts.ts'
 import { examples, type Front } from './front.ts'
 
@@ -63,6 +64,17 @@ Each line is ok, a warning or a problem, and says what mends it. Exit code 1: th
     ])
     streams.stdout.write(await carry(await text(process.stdin)))
   })
+
+  program
+    .command('__holders', { hidden: true })
+    .argument('<disk>')
+    .argument('<pool>')
+    .action(async (disk: string, pool: string) => {
+      const { findHolders } = await import('../../linux/holders.ts')
+      const of = { ...(disk !== '' && { disk }), ...(pool !== '' && { pool: poolName(pool) }) }
+      const found = await findHolders(of, { sys: '/sys', proc: '/proc', dev: '/dev' })
+      streams.stdout.write(`${JSON.stringify(found)}\n`)
+    })
 
   program
     .command('__complete', { hidden: true })

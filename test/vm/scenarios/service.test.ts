@@ -17,6 +17,10 @@ scenario(
     const rule = (await nas.run(['sh', '-c', 'ls /usr/lib/udev/rules.d/*walkaway.rules'])).stdout.trim()
     await nas.run(['udevadm', 'verify', rule])
     await nas.run(['test', '-s', '/usr/share/man/man1/walkaway.1.gz'])
+    // 25 of 100: an exposure of 2.5.
+    await nas.run(['systemd-analyze', 'security', '--no-pager', '--threshold=25', unit], {
+      deadlineMs: soonMs,
+    })
 
     // With so short a watchdog the visit does not get to its end unless it is fed all the while.
     await nas.writeFile('/run/systemd/system/walkaway.service.d/watchdog.conf', '[Service]\nWatchdogSec=20\n')
