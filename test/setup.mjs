@@ -32,6 +32,8 @@ const forMachine = {
   e2fsprogs: ['/sbin/mke2fs', '/usr/sbin/mke2fs'],
   'util-linux': ['/usr/bin/setpriv'],
   'ca-certificates': ['/etc/ssl/certs/ca-certificates.crt'],
+  // Judges the package.
+  lintian: ['/usr/bin/lintian'],
 }
 
 function give(message) {

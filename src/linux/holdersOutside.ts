@@ -1,7 +1,7 @@
 // Who uses a disk, found out by a unit of its own: looking into other users' processes takes CAP_SYS_PTRACE, and the process
 // that reads foreign disks should not have it. The other end is a hidden command.
 
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import type { PoolName } from '../core/model.ts'
 import { findHolders } from './holders.ts'
 import { createOutside } from './outside.ts'

@@ -1,6 +1,6 @@
 // What goes out over the network, ready to be sent: a POST or a mail, with its secret. It is on no disk and in no argument.
 
-import * as z from 'zod'
+import * as z from 'zod/mini'
 
 const postSchema = z.object({
   kind: z.literal('post'),

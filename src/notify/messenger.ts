@@ -1,7 +1,7 @@
 // The service has no network: a process of its own, without rights and without files, brings each letter out and says how
 // it went. What a peer answers is read there and not in the process that may destroy pools.
 
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { NotDelivered } from '../errors.ts'
 import { createOutside, onlyNetwork } from '../linux/outside.ts'
 import type { Run } from '../linux/run.ts'

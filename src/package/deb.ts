@@ -51,8 +51,8 @@ exec /usr/bin/node --max-semi-space-size=2 --v8-pool-size=1 /usr/lib/walkaway/ma
 `
 
 /** Everything in the package but its control files. */
-export function listFiles(parts: PackageParts): readonly PackagedFile[] {
-  const { root, bundle, udevModule, udevLicence, catalog, configSchema, configManual } = parts
+export function listFiles(parts: PackageParts, epochSeconds: number): readonly PackagedFile[] {
+  const { root, version, bundle, udevModule, udevLicence, catalog, configSchema, configManual } = parts
   const plain = (path: string, contents: string | Uint8Array): PackagedFile => ({
     path,
     contents,
@@ -71,7 +71,11 @@ export function listFiles(parts: PackageParts): readonly PackagedFile[] {
     plain('/usr/share/walkaway/config.schema.json', configSchema),
     copy('config.example.yaml', '/usr/share/doc/walkaway/examples/config.example.yaml'),
     plain('/usr/share/doc/walkaway/copyright', renderCopyright(root, [...bundle.licences, ...udevLicence])),
-    zipped('CHANGELOG.md', '/usr/share/doc/walkaway/changelog.gz'),
+    zipped('CHANGELOG.md', '/usr/share/doc/walkaway/CHANGELOG.md.gz'),
+    plain(
+      '/usr/share/doc/walkaway/changelog.gz',
+      gzipSync(debianChangelog(version, epochSeconds), { level: 9 }),
+    ),
     ...guides.map((name) => copy(`docs/${name}`, `/usr/share/doc/walkaway/${name}`)),
     zipped('docs/walkaway.1', '/usr/share/man/man1/walkaway.1.gz'),
     plain('/usr/share/man/man5/walkaway.yaml.5.gz', gzipSync(configManual, { level: 9 })),
@@ -81,7 +85,7 @@ export function listFiles(parts: PackageParts): readonly PackagedFile[] {
 
 function renderCopyright(root: string, licences: Bundle['licences']): string {
   const others = licences.map(
-    ({ name, version, text }) => `${'-'.repeat(78)}\n${name} ${version}\n\n${text}\n`,
+    ({ name, version, text }) => `${'-'.repeat(78)}\n${name} ${version}\n\n${withoutCommonText(text)}\n`,
   )
   return `${readFileSync(join(root, 'LICENSE'), 'utf8').trim()}\n
 The program contains code of these packages, each under its own licence:
@@ -89,20 +93,68 @@ The program contains code of these packages, each under its own licence:
 ${others.join('\n')}`
 }
 
+/** Debian has the text of this licence once for all packages, and wants it to be named and not repeated. */
+function withoutCommonText(text: string): string {
+  if (!/Apache License\s+Version 2\.0, January 2004/.test(text)) return text
+  const copyright = text.match(/^\s*Copyright (?!\[yyyy\]).*\d{4}.*$/gm) ?? []
+  return [
+    ...copyright.map((line) => line.trim()),
+    'Apache License, Version 2.0: see /usr/share/common-licenses/Apache-2.0',
+  ].join('\n')
+}
+
+const maintainer = 'walkaway contributors <walkaway@example.org>'
+
+/** Debian's own changelog is one entry for the package as a whole; what changed in walkaway is in CHANGELOG.md. */
+const debianChangelog = (version: string, epochSeconds: number): string =>
+  `walkaway (${version}) unstable; urgency=medium
+
+  * walkaway ${version}; its changes are in CHANGELOG.md.gz.
+
+ -- ${maintainer}  ${new Date(epochSeconds * 1000).toUTCString().replace('GMT', '+0000')}
+`
+
+/**
+ * util-linux, bsdutils and init-system-helpers are on every Debian and need not be named. systemd 254: systemd-run
+ * --expand-environment. Node below 20.19, as in Ubuntu 24.04, cannot run it, and apt says so.
+ */
+function dependencies(udevModule: Uint8Array | null): string {
+  const always = [
+    'nodejs (>= 20.19)',
+    'zfsutils-linux | openzfs-zfsutils',
+    'udev',
+    'systemd (>= 254)',
+    'sg3-utils',
+  ]
+  const native = udevModule === null ? [] : [`libc6${sinceOf(udevModule)}`, 'libudev1', 'libstdc++6']
+  return [...always, ...native].join(', ')
+}
+
+/** The newest GLIBC that a compiled module names, as a condition of Debian's. */
+function sinceOf(module: Uint8Array): string {
+  const named = Buffer.from(module)
+    .toString('latin1')
+    .matchAll(/\bGLIBC_2\.(\d+)/g)
+  const newest = Math.max(0, ...[...named].map(([, minor]) => Number(minor)))
+  return newest === 0 ? '' : ` (>= 2.${newest})`
+}
+
 const control = ({
   version,
   architecture,
   installedKilobytes,
+  depends,
 }: {
   readonly version: string
   readonly architecture: string
   readonly installedKilobytes: number
+  readonly depends: string
 }) => `Package: walkaway
 Version: ${version}
 Architecture: ${architecture}
-Maintainer: walkaway contributors <walkaway@localhost>
+Maintainer: ${maintainer}
 Installed-Size: ${installedKilobytes}
-Depends: nodejs (>= 20.19), zfsutils-linux, udev, systemd, init-system-helpers, util-linux, sg3-utils, libudev1, libstdc++6
+Depends: ${depends}
 Section: admin
 Priority: optional
 Description: offsite backups to ZFS disks, as they are plugged in
@@ -121,7 +173,7 @@ export function writeDeb(
   { outFolder, epochSeconds }: { readonly outFolder: string; readonly epochSeconds: number },
 ): string {
   const architecture = dpkg('dpkg', ['--print-architecture'], epochSeconds).trim()
-  const files = listFiles(parts)
+  const files = listFiles(parts, epochSeconds)
   mkdirSync(outFolder, { recursive: true })
   const staging = mkdtempSync(join(outFolder, 'package-'))
   try {
@@ -133,6 +185,7 @@ export function writeDeb(
       version: parts.version,
       architecture,
       installedKilobytes: Math.ceil(bytes / 1024),
+      depends: dependencies(parts.udevModule),
     })
     writeFile(join(tree, 'DEBIAN/control'), controlFile, 0o644)
     writeFile(join(tree, 'DEBIAN/md5sums'), files.map(md5Line).sort().join(''), 0o644)
