@@ -19,6 +19,7 @@ import { createHoldersOutside } from '../linux/holdersOutside.ts'
 import { chooseLogFormat, createLog, type Log, type LogFormat } from '../linux/journal.ts'
 import { createLocalCalendar } from '../linux/localCalendar.ts'
 import { createOutside } from '../linux/outside.ts'
+import { inspectOwnFolders } from '../linux/ownFolders.ts'
 import { createReminderNotes } from '../linux/reminderNotes.ts'
 import { createRun, type Run, type RunEntry, withoutSecrets } from '../linux/run.ts'
 import { createNotifier, inhibit } from '../linux/systemd.ts'
@@ -64,6 +65,16 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
     return 2
   }
   log.setLevel(levelOf(loaded.config))
+  const faults = await inspectOwnFolders([
+    { path: stateDirectory, isPublic: false },
+    { path: runtimeDirectory, isPublic: true },
+  ])
+  faults.warned.forEach(warn)
+  if (faults.refused.length > 0) {
+    for (const fault of faults.refused) log.log.error({}, fault)
+    await log.flush()
+    return 4
+  }
 
   const debug = (entry: RunEntry): void => log.log.debug({ ...entry }, 'command')
   const run = createRun({ debug })

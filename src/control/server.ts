@@ -58,6 +58,10 @@ export async function createControlServer(options: ControlServerOptions): Promis
   server.on('error', onProblem)
   if (options.group !== undefined && options.group !== null) await giveTo(path, options.group)
   await chmod(path, 0o660)
+  await checkAccess(path, options.group ?? null).catch((error: unknown) => {
+    server.close()
+    throw error
+  })
 
   let closed: Promise<void> | undefined
   const close = () =>
@@ -72,6 +76,16 @@ export async function createControlServer(options: ControlServerOptions): Promis
       return closed
     },
   }
+}
+
+/** Looks again: who may use the socket is who may command the service. Throws `BadInput`. */
+async function checkAccess(path: string, group: number | null): Promise<void> {
+  const { mode, uid, gid } = await lstat(path)
+  const isOurs = uid === process.getuid?.() && (mode & 0o7777) === 0o660
+  if (isOurs && (group === null || gid === group)) return
+  throw new BadInput(`${path} is not for root and its group alone, as it has to be`, {
+    hint: `is its folder on a file system without owners and modes? It is: stat ${path}`,
+  })
 }
 
 /** Binds the path, or finds out that a living daemon has it. Of daemons that start at once, one wins. */

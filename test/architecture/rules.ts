@@ -147,7 +147,7 @@ const mayStartPrograms = [
   'linux/run.ts',
   'linux/systemd.ts',
   'linux/udevadm.ts',
-  'package/build.ts',
+  'package/date.ts',
   'package/deb.ts',
 ]
 const mayExit = ['main.ts']

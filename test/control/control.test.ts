@@ -105,6 +105,13 @@ test.runIf(process.getuid?.() === 0)('the socket is given to a group', async () 
   expect(statSync(path)).toMatchObject({ uid: 0, gid: 12 })
 })
 
+test('a socket that did not get its group is not listened on with a good conscience', async () => {
+  const nothing = async (): Promise<void> => undefined
+  await expect(
+    createControlServer({ path, group: 12, giveTo: nothing, answer: () => good, onProblem: () => undefined }),
+  ).rejects.toThrow('not for root and its group alone')
+})
+
 test('several requests on one connection are answered in turn', async () => {
   let asked = 0
   await serve(() => {
