@@ -1,11 +1,12 @@
 // The commands that concern the machine, its configuration and its shells. What each does is the file of its name.
 
+import { join } from 'node:path'
 import { Argument, type Command } from 'commander'
 import { poolName } from '../../core/model.ts'
 import { completionScripts, type Shell, shells } from '../completionScripts.ts'
 import { examples, type Front } from './front.ts'
 
-/** Adds doctor, config, completion, and the hidden commands that completion and the service ask. */
+/** Adds doctor, config, completion, install-service, and the hidden commands that completion and the service ask. */
 export function addMachineCommands(program: Command, { file, streams, end }: Front): void {
   program
     .command('doctor')
@@ -54,6 +55,33 @@ Each line is ok, a warning or a problem, and says what mends it. Exit code 1: th
         asked === 'json'
           ? `${JSON.stringify({ version: 1, commands: describeCommands(program) }, null, 2)}\n`
           : completionScripts[asked],
+      )
+    })
+
+  program
+    .command('install-service')
+    .option('--dry-run', 'only say which files')
+    .option('--uninstall', 'stop the service and remove them; configuration, records and pools stay')
+    .option('--root <dir>', 'write below this folder, and tell nothing that runs')
+    .description(
+      'after npm install -g: the unit, udev rule, manual pages and the rest; packages have done that',
+    )
+    .addHelpText('after', examples('sudo walkaway install-service', 'walkaway install-service --dry-run'))
+    .action(async (options: { dryRun?: boolean; uninstall?: boolean; root?: string }) => {
+      const [{ runInstallService }, { createRun }] = await Promise.all([
+        import('../installService.ts'),
+        import('../../linux/run.ts'),
+      ])
+      end(
+        await runInstallService({
+          root: options.root ?? null,
+          dryRun: options.dryRun === true,
+          uninstall: options.uninstall === true,
+          partsFolder: join(import.meta.dirname, 'share'),
+          program: [process.execPath, process.argv[1] ?? ''],
+          run: createRun(),
+          ...streams,
+        }),
       )
     })
 

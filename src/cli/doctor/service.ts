@@ -110,7 +110,7 @@ export const serviceChecks: readonly Check[] = [
             `rm /etc/udev/rules.d/${ruleName} && udevadm control --reload`,
           ),
         ]
-      for (const folder of ['/usr/lib', '/lib'])
+      for (const folder of ['/usr/lib', '/lib', '/usr/local/lib'])
         if ((await statOf(`${root}${folder}/udev/rules.d/${ruleName}`)) !== null) return [ok('in place')]
       return [warning('missing: desktops may ask what to do with a backup disk', reinstall)]
     },
