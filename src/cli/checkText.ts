@@ -3,6 +3,7 @@
 import type { UndeliveredAnswer } from '../control/protocol.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import { ageLimits, type JudgedDisk, judgeHealth, type Problem } from './health.ts'
+import { jsonText } from './jsonText.ts'
 import { plural, timeInWords } from './words.ts'
 
 export const verdicts = { ok: 0, warning: 1, critical: 2, unknown: 3 } as const
@@ -114,7 +115,7 @@ export function checkInJson({ verdict, summary, problems, disks }: Finding, daem
       lastVisit,
     })),
   }
-  return `${JSON.stringify(answer, null, 2)}\n`
+  return jsonText(answer)
 }
 
 /** Of what keeps the check itself from being made. */

@@ -11,6 +11,7 @@ import { createRun } from '../linux/run.ts'
 import { readSystemUse, type SystemUse } from '../linux/systemUse.ts'
 import { createUdev } from '../linux/udev.ts'
 import { type DiskListing, listDisks, type OfferedEntry } from './diskListing.ts'
+import { jsonText } from './jsonText.ts'
 import { alignedCells, indented, type Look, lookOf, type Output, paint, plural } from './words.ts'
 
 export interface DisksOptions {
@@ -63,7 +64,7 @@ function renderJson({ disks, offers }: DiskListing): string {
     disks,
     offers: offers.map((offer) => ({ ...offer, lines: entryLines({ ...offer, keyFile: null }) })),
   }
-  return `${JSON.stringify(answer, null, 2)}\n`
+  return jsonText(answer)
 }
 
 const header = ['DISK', 'SIZE', 'MODEL', 'SERIAL', 'POOL', 'POOL GUID', '']

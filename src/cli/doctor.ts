@@ -23,6 +23,7 @@ import {
   type Verdict,
 } from './doctor/surroundings.ts'
 import { failure, findZfsAccess, zfsChecks } from './doctor/zfs.ts'
+import { jsonText } from './jsonText.ts'
 import { controlSocket, stateDirectory } from './places.ts'
 import { indented, type Look, lookOf, type Output, paint, plural } from './words.ts'
 
@@ -132,7 +133,7 @@ function inJson(findings: readonly Finding[]): string {
     findings: verdicts,
   }))
   const level = worstOf(findings.flatMap(({ verdicts }) => verdicts))
-  return `${JSON.stringify({ version: 1, level, checks: checked }, null, 2)}\n`
+  return jsonText({ version: 1, level, checks: checked })
 }
 
 const colours = { ok: 'green', warning: 'yellow', problem: 'red' } as const

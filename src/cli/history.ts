@@ -7,6 +7,7 @@ import { explainUnknownDisk } from '../core/nearest.ts'
 import { BadInput } from '../errors.ts'
 import { createHistory } from '../linux/history.ts'
 import { oneLine } from '../linux/oneLine.ts'
+import { jsonText } from './jsonText.ts'
 import { controlSocket, stateDirectory } from './places.ts'
 import { alignedCells, durationInWords, indented, type Look, lookOf, type Output, paint } from './words.ts'
 
@@ -31,7 +32,7 @@ export async function runHistory(options: HistoryOptions): Promise<number> {
     return reply.error.exitCode
   }
   const history = 'kind' in reply ? await readHistory(options) : reply.history
-  stdout.write(json ? `${JSON.stringify(history, null, 2)}\n` : renderHistory(history, lookOf(stdout)))
+  stdout.write(json ? jsonText(history) : renderHistory(history, lookOf(stdout)))
   return 0
 }
 

@@ -3,6 +3,7 @@
 import { bytesInWords } from '../core/bytes.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import type { DatasetPreview, Preview, SnapshotPreview, StepPreview } from '../preview.ts'
+import { jsonText } from './jsonText.ts'
 import { alignedCells, indented, type Look, paint, plural } from './words.ts'
 
 /** Ends with a line feed. */
@@ -121,5 +122,5 @@ export function planInJson(plans: readonly Preview[]): string {
     ),
     datasets,
   })
-  return `${JSON.stringify({ version: 1, plans: plans.map(inJson) }, null, 2)}\n`
+  return jsonText({ version: 1, plans: plans.map(inJson) })
 }

@@ -1,6 +1,7 @@
 // `walkaway status [--json]`: asks the daemon. Without a daemon, what the history of visits knows, and exit code 3.
 import { askStatus } from '../control/client.ts'
 import { oneLine } from '../linux/oneLine.ts'
+import { jsonText } from './jsonText.ts'
 import { controlSocket, stateDirectory } from './places.ts'
 import { daemonAway, renderRemembered, renderStatus } from './statusText.ts'
 import { lookOf, type Output } from './words.ts'
@@ -25,11 +26,9 @@ export async function runStatus(options: StatusOptions): Promise<number> {
     stderr.write(`walkaway: ${oneLine(reply.error.message)}\n`)
     return reply.error.exitCode
   }
-  stdout.write(json ? inJson(reply.status) : renderStatus(reply.status, { ...lookOf(stdout), now: now() }))
+  stdout.write(json ? jsonText(reply.status) : renderStatus(reply.status, { ...lookOf(stdout), now: now() }))
   return 0
 }
-
-const inJson = (value: object): string => `${JSON.stringify(value, null, 2)}\n`
 
 async function tellOffline({
   json,
@@ -44,6 +43,6 @@ async function tellOffline({
   const { visits, problem } = await recallVisits(stateFolder)
   if (problem !== null) stderr.write(`${problem}\n`)
   const disks = rememberedDisks(visits, null, now())
-  stdout.write(json ? inJson(offlineAnswer(disks)) : renderRemembered(disks, now()))
+  stdout.write(json ? jsonText(offlineAnswer(disks)) : renderRemembered(disks, now()))
   return 3
 }

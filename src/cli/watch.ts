@@ -5,6 +5,7 @@ import { askStatus } from '../control/client.ts'
 import type { DiskAnswer, StatusAnswer } from '../control/protocol.ts'
 import { BadInput, messageOf, UnreadableAnswer } from '../errors.ts'
 import { oneLine } from '../linux/oneLine.ts'
+import { jsonText } from './jsonText.ts'
 import { controlSocket, stateDirectory } from './places.ts'
 import { offlineAnswer, type RememberedDisk, recallVisits, rememberedDisks } from './remembered.ts'
 import { daemonAway, renderRemembered, renderStatus, stateInWords } from './statusText.ts'
@@ -190,8 +191,8 @@ function createJsonLines(stdout: Output): Display {
   let said = ''
   return {
     show(sight) {
-      const line = JSON.stringify(sight.kind === 'running' ? sight.status : offlineAnswer(sight.disks))
-      if (line !== said) stdout.write(`${line}\n`)
+      const line = jsonText(sight.kind === 'running' ? sight.status : offlineAnswer(sight.disks), 0)
+      if (line !== said) stdout.write(line)
       said = line
     },
     end: () => undefined,

@@ -9,6 +9,10 @@ const harmful =
 /** The same text with each harmful character as `\n`, `\t`, `\x1b` or `\u202e`. */
 export const oneLine = (text: string): string => text.replaceAll(harmful, spellOut)
 
+/** The same JSON with each harmful character as `\u009b`: to a program it says the same. Not for text with line breaks. */
+export const harmlessJson = (json: string): string =>
+  json.replaceAll(harmful, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
 function spellOut(character: string): string {
   switch (character) {
     case '\n':
