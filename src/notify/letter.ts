@@ -11,9 +11,9 @@ const postSchema = z.object({
 const mailSchema = z.object({
   kind: z.literal('mail'),
   server: z.object({ host: z.string(), port: z.number() }),
-  login: z.object({ user: z.string(), password: z.string() }).nullable(),
+  login: z.nullable(z.object({ user: z.string(), password: z.string() })),
   /** Certificates to trust besides the system's, in PEM. */
-  trust: z.string().nullable(),
+  trust: z.nullable(z.string()),
   from: z.string(),
   to: z.array(z.string()),
   subject: z.string(),
