@@ -640,11 +640,13 @@ describe('what ships', () => {
     const read = (path: string): string => readFileSync(`${import.meta.dirname}/../${path}`, 'utf8')
     const folder = `${import.meta.dirname}/../src/cli/commands`
     const commands = readdirSync(folder).flatMap((name) =>
-      [...readFileSync(join(folder, name), 'utf8').matchAll(/\.command\('(\w+)'\)/g)].map(([, word]) => word),
+      [...readFileSync(join(folder, name), 'utf8').matchAll(/\.command\('([\w-]+)'\)/g)].map(
+        ([, word]) => word,
+      ),
     )
     expect(commands).toContain('status')
     for (const text of [example, read('README.md'), JSON.stringify(makeConfigSchema())])
-      for (const [, name = ''] of text.matchAll(/(?:`|^#? *|sudo )walkaway ([a-z]+)/gm))
+      for (const [, name = ''] of text.matchAll(/(?:`|^#? *|sudo )walkaway ([a-z-]+)/gm))
         expect(commands).toContain(name)
   })
 

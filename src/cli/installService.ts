@@ -7,7 +7,7 @@ import * as z from 'zod'
 import { BadInput, messageOf } from '../errors.ts'
 import { isOfRootAlone } from '../linux/programs.ts'
 import { replaceFile } from '../linux/replaceFile.ts'
-import type { Run } from '../linux/run.ts'
+import { createRun } from '../linux/run.ts'
 import {
   exampleConfig,
   packagedUnit,
@@ -24,20 +24,20 @@ export interface InstallServiceOptions {
   readonly root: string | null
   readonly dryRun: boolean
   readonly uninstall: boolean
-  /** Where what came with the program is. */
-  readonly partsFolder: string
   /** walkaway as an argument list. */
   readonly program: readonly string[]
-  readonly run: Run
   readonly stdout: Output
   readonly stderr: Output
 }
+
+/** What came with the program, beside this file as it is installed. */
+const partsFolder = join(import.meta.dirname, 'share')
 
 /** Returns the exit code. Throws `BadInput` before anything is touched. */
 export async function runInstallService(options: InstallServiceOptions): Promise<0 | 1> {
   const { root, dryRun, uninstall, stdout } = options
   const program = await Promise.all(options.program.map((path) => realpath(path)))
-  const parts = await readParts(options.partsFolder)
+  const parts = await readParts(partsFolder)
   const files = planServiceFiles(parts, program)
   const at = (path: string): string => join(root ?? '/', path)
   if (root === null && !dryRun && process.getuid?.() !== 0)
@@ -59,12 +59,12 @@ export async function runInstallService(options: InstallServiceOptions): Promise
     return 0
   }
   const [before, after] = root !== null ? [[], []] : uninstall ? [[stop], reread] : [[], enter]
-  const failures = [...(await tell(options.run, before))]
+  const failures = [...(await tell(before))]
   for (const file of files) {
     await (uninstall ? rm(at(file.path), { force: true }) : write(at(file.path), file))
     stdout.write(`${at(file.path)} ${word}\n`)
   }
-  failures.push(...(await tell(options.run, after)))
+  failures.push(...(await tell(after)))
   for (const failure of failures) options.stderr.write(`walkaway: ${failure}\n`)
   stdout.write(uninstall ? left : next)
   return failures.length === 0 ? 0 : 1
@@ -93,7 +93,8 @@ const enter: readonly CommandLine[] = [
 ]
 
 /** In sentences, what did not work. */
-async function tell(run: Run, commands: readonly CommandLine[]): Promise<readonly string[]> {
+async function tell(commands: readonly CommandLine[]): Promise<readonly string[]> {
+  const run = createRun()
   const failures: string[] = []
   for (const [file, ...args] of commands)
     try {

@@ -25,7 +25,7 @@ export function writeNpmFiles({ root, bundle, ...parts }: PackageParts, folder: 
   for (const [name, contents] of bundle.files)
     writeFileSync(
       join(folder, name),
-      name === 'main.mjs' ? `#!/usr/bin/env node\n${Buffer.from(contents)}` : contents,
+      name === 'main.cjs' ? `#!/usr/bin/env node\n${Buffer.from(contents)}` : contents,
     )
   for (const [name, text] of Object.entries(share)) writeFileSync(join(folder, 'share', name), text)
   writeFileSync(join(folder, 'share', 'LICENCES.txt'), licences.join(`\n${'-'.repeat(78)}\n`))

@@ -15,7 +15,7 @@ let program: string
 let root: string
 beforeAll(async () => {
   folder = realpathSync(mkdtempSync(join(tmpdir(), 'walkaway-npm-')))
-  program = join(folder, 'dist', 'main.mjs')
+  program = join(folder, 'dist', 'main.cjs')
   writeNpmFiles(await gatherParts(join(import.meta.dirname, '../..'), 1_790_000_000), join(folder, 'dist'))
 })
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -100,7 +100,7 @@ test('what comes from elsewhere than npm says so', () => {
   rmSync(join(copy, 'share'), { recursive: true })
   const { status, stderr } = spawnSync(
     process.execPath,
-    [join(copy, 'main.mjs'), 'install-service', '--dry-run'],
+    [join(copy, 'main.cjs'), 'install-service', '--dry-run'],
     {
       encoding: 'utf8',
     },
@@ -121,14 +121,14 @@ const parts: ServiceParts = {
 
 test('a path that systemd would read as something else is quoted', () => {
   const start = (...program: readonly string[]) => planServiceFiles(parts, program)[0]?.contents
-  expect(start('/usr/bin/node', '/opt/w/main.mjs')).toBe('ExecStart=/usr/bin/node /opt/w/main.mjs daemon\n')
+  expect(start('/usr/bin/node', '/opt/w/main.cjs')).toBe('ExecStart=/usr/bin/node /opt/w/main.cjs daemon\n')
   expect(start('/opt/my node', '/opt/$x/%h/"a".mjs')).toBe(
     'ExecStart="/opt/my node" "/opt/$$x/%%h/\\"a\\".mjs" daemon\n',
   )
 })
 
 test('what others can change is no service', () => {
-  expect(whyNotAService(['/usr/bin/node', '/opt/w/main.mjs'], [])).toBeNull()
-  expect(whyNotAService(['/root/.nvm/node', '/opt/w/main.mjs'], [])).toContain('/root/.nvm/node')
-  expect(whyNotAService(['/usr/bin/node', '/opt/w/main.mjs'], ['/opt'])).toContain('/opt can be changed')
+  expect(whyNotAService(['/usr/bin/node', '/opt/w/main.cjs'], [])).toBeNull()
+  expect(whyNotAService(['/root/.nvm/node', '/opt/w/main.cjs'], [])).toContain('/root/.nvm/node')
+  expect(whyNotAService(['/usr/bin/node', '/opt/w/main.cjs'], ['/opt'])).toContain('/opt can be changed')
 })

@@ -5,7 +5,7 @@ import { CommandFailed } from '../../src/errors.ts'
 import { createHoldersOutside } from '../../src/linux/holdersOutside.ts'
 import type { Run } from '../../src/linux/run.ts'
 
-const program = ['/usr/bin/node', '/usr/lib/walkaway/main.mjs'] as const
+const program = ['/usr/bin/node', '/usr/lib/walkaway/main.cjs'] as const
 const answering = (stdout: string, argvs: (readonly string[])[] = []): Run => {
   return async (file, args) => {
     argvs.push([file, ...args])

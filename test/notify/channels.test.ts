@@ -229,7 +229,7 @@ describe('a command', () => {
     }
     await send({ type: 'command', on: null, run: ['/bin/x', '{event}'] }, noticeOf(safe()), {
       ...deps,
-      ...waysFromSandbox(run, ['/usr/bin/node', '/usr/lib/walkaway/main.mjs']),
+      ...waysFromSandbox(run, ['/usr/bin/node', '/usr/lib/walkaway/main.cjs']),
     })
     const [argv = []] = started
     expect(argv[0]).toBe('systemd-run')

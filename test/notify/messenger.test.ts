@@ -20,7 +20,7 @@ const run: Run = async (file, args, { input }) => {
   started.push({ argv: [file, ...args], input })
   return { stdout: await carry(input ?? ''), stderr: '', durationMs: 0 }
 }
-const program = ['/usr/bin/node', '/usr/lib/walkaway/main.mjs'] as const
+const program = ['/usr/bin/node', '/usr/lib/walkaway/main.cjs'] as const
 const secret = 'tk_secret'
 const ntfy = (): Channel => ({
   type: 'ntfy',

@@ -1,8 +1,6 @@
 // The commands that concern the machine, its configuration and its shells. What each does is the file of its name.
 
-import { join } from 'node:path'
 import { Argument, type Command } from 'commander'
-import { poolName } from '../../core/model.ts'
 import { completionScripts, type Shell, shells } from '../completionScripts.ts'
 import { examples, type Front } from './front.ts'
 
@@ -68,29 +66,21 @@ Each line is ok, a warning or a problem, and says what mends it. Exit code 1: th
     )
     .addHelpText('after', examples('sudo walkaway install-service', 'walkaway install-service --dry-run'))
     .action(async (options: { dryRun?: boolean; uninstall?: boolean; root?: string }) => {
-      const [{ runInstallService }, { createRun }] = await Promise.all([
-        import('../installService.ts'),
-        import('../../linux/run.ts'),
-      ])
+      const { runInstallService } = await import('../installService.ts')
       end(
         await runInstallService({
           root: options.root ?? null,
           dryRun: options.dryRun === true,
           uninstall: options.uninstall === true,
-          partsFolder: join(import.meta.dirname, 'share'),
           program: [process.execPath, process.argv[1] ?? ''],
-          run: createRun(),
           ...streams,
         }),
       )
     })
 
   program.command('__messenger', { hidden: true }).action(async () => {
-    const [{ carry }, { text }] = await Promise.all([
-      import('../../notify/messenger.ts'),
-      import('node:stream/consumers'),
-    ])
-    streams.stdout.write(await carry(await text(process.stdin)))
+    const { runMessenger } = await import('../messenger.ts')
+    await runMessenger(process.stdin, streams.stdout)
   })
 
   program
@@ -98,10 +88,8 @@ Each line is ok, a warning or a problem, and says what mends it. Exit code 1: th
     .argument('<disk>')
     .argument('<pool>')
     .action(async (disk: string, pool: string) => {
-      const { findHolders } = await import('../../linux/holders.ts')
-      const of = { ...(disk !== '' && { disk }), ...(pool !== '' && { pool: poolName(pool) }) }
-      const found = await findHolders(of, { sys: '/sys', proc: '/proc', dev: '/dev' })
-      streams.stdout.write(`${JSON.stringify(found)}\n`)
+      const { runHolders } = await import('../holders.ts')
+      await runHolders(disk, pool, streams.stdout)
     })
 
   program
