@@ -45,6 +45,8 @@ export interface DaemonOptions {
 
 /** Runs the service to its end; resolves with the exit code. */
 export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<number> {
+  // As the unit has it, and when it is started by hand, too: what is for others to read says so itself.
+  process.umask(0o077)
   const log = createLog({
     format: logFormat ?? chooseLogFormat(process.env),
     level: 'info',

@@ -53,7 +53,8 @@ export async function createControlServer(options: ControlServerOptions): Promis
   })
   server.maxConnections = limits.clients
 
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 })
+  // Who may use the socket has to reach it, whatever the umask is.
+  if ((await mkdir(dirname(path), { recursive: true })) !== undefined) await chmod(dirname(path), 0o755)
   await occupy(server, path)
   server.on('error', onProblem)
   if (options.group !== undefined && options.group !== null) await giveTo(path, options.group)

@@ -42,7 +42,15 @@ beforeEach(() => {
     '/proc/spl/kstat/zfs/tank/state',
   ])
     put(path, path.endsWith('version') ? '2.3.9-1\n' : 'ONLINE\n')
-  for (const name of ['zpool', 'udevadm', 'sg_start', 'logger', 'systemd-notify', 'systemd-inhibit'])
+  for (const name of [
+    'zpool',
+    'udevadm',
+    'sg_start',
+    'logger',
+    'systemd-notify',
+    'systemd-inhibit',
+    'systemd-run',
+  ])
     put(`/usr/bin/${name}`, '', 0o755)
 })
 afterEach(() => rmSync(root, { recursive: true }))

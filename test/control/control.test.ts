@@ -95,8 +95,9 @@ test('a status request gets the status; a 64-bit GUID and leading zeros stay as 
   expect(problems).toEqual([])
 })
 
-test('the socket is for its owner and group only', async () => {
-  await serve()
+test('the socket is for its owner and group only, and they reach it', async () => {
+  const before = process.umask(0o077)
+  await serve().finally(() => process.umask(before))
   expect(statSync(path).mode & 0o777).toBe(0o660)
 })
 

@@ -80,6 +80,7 @@ const programs: Readonly<Record<string, string>> = {
   logger: 'util-linux',
   'systemd-notify': 'systemd',
   'systemd-inhibit': 'systemd',
+  'systemd-run': 'systemd',
 }
 
 async function isProgram(root: string, name: string): Promise<boolean> {
