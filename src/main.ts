@@ -75,7 +75,9 @@ function exitCodeOf(error: unknown): number {
   return error instanceof Error && 'exitsWith' in error && error.exitsWith === 2 ? 2 : 1
 }
 
-main(process.argv).then(
-  (exitCode) => process.exit(exitCode),
-  (error: unknown) => process.exit(exitCodeOf(error)),
-)
+async function leave(exitCode: number): Promise<void> {
+  await reader.caughtUp()
+  process.exit(exitCode)
+}
+
+main(process.argv).then(leave, (error: unknown) => leave(exitCodeOf(error)))

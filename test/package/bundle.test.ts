@@ -49,6 +49,15 @@ test('a mistake that a command in another file notices ends with 2', () => {
   expect(stderr).toContain('offsite-1')
 })
 
+test('a reader that is slow gets everything', () => {
+  const file = join(folder, 'many.yaml')
+  const keys = Array.from({ length: 5000 }, (_, at) => `unknown-key-number-${at}: 1`)
+  writeFileSync(file, keys.join('\n'))
+  const { exitCode, stderr } = start('config', 'check', file)
+  expect(exitCode).toBe(2)
+  expect(stderr).toContain('unknown-key-number-4999')
+})
+
 test('help and status are loaded in one file, and without what only others need', () => {
   const alone = join(folder, 'alone')
   mkdirSync(alone)

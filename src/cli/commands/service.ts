@@ -17,7 +17,8 @@ export function addServiceCommands(program: Command, { file, streams, reader, en
     )
     .addHelpText('after', examples('walkaway daemon --log-format plain', 'systemctl start walkaway'))
     .action(async (options: { logFormat?: 'journal' | 'json' | 'plain' }) => {
-      reader.outlive()
+      // Whoever stops the service waits for it; a journal that takes nothing any more is not waited for.
+      reader.outlive({ lastWordsMs: 2000 })
       const { compileLate } = await import('../memory.ts')
       compileLate()
       const { runDaemon } = await import('../daemon.ts')
