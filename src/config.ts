@@ -10,7 +10,7 @@ import { written } from './config/schema.ts'
 import type { SecretUse } from './config/secrets.ts'
 import { findSecrets } from './config/secrets.ts'
 import { credentialName, type QuietHours } from './config/values.ts'
-import type { Disk } from './core/model.ts'
+import type { Disk, LuksUuid } from './core/model.ts'
 import { diskName } from './core/model.ts'
 import type { KeepPolicy } from './core/retention.ts'
 import type { Source } from './core/selection.ts'
@@ -44,7 +44,8 @@ export interface ConfiguredDisk extends Disk {
   readonly overdueMs: number | null
   /** An absolute path; of a credential, too. */
   readonly keyFile: string | null
-  readonly luks: { readonly uuid: string; readonly keyFile: string } | null
+  /** `keyFile`: an absolute path; of a credential, too. */
+  readonly luks: { readonly uuid: LuksUuid; readonly keyFile: string } | null
 }
 
 /** The secret itself is behind a function, so that printing a Config does not print it. */
@@ -183,7 +184,10 @@ function complete(
       poolGuid: disk.poolGuid,
       overdueMs: disk.overdue === undefined ? remind.overdue : disk.overdue,
       keyFile: disk.keyFile === undefined ? null : pathOfKey(disk.keyFile, credentials),
-      luks: disk.luks ?? null,
+      luks:
+        disk.luks === undefined
+          ? null
+          : { uuid: disk.luks.uuid, keyFile: pathOfKey(disk.luks.keyFile, credentials) },
     })),
     backup: { ...backup, into: fillInto(backup.into, host) },
     keep: from.keep,

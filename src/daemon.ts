@@ -31,7 +31,7 @@ export type Reloaded =
   | { readonly kind: 'ok'; readonly config: Config }
   | { readonly kind: 'rejected'; readonly mistakes: readonly string[] }
 
-export interface DaemonDeps extends Omit<RunnerDeps, 'lookAgain' | 'onChange'>, ReminderDeps {
+export interface DaemonDeps extends Omit<RunnerDeps, 'lookAgain' | 'onChange' | 'scan'>, ReminderDeps {
   readonly udev: Udev
   readonly notifier: Notifier
   readonly reload: () => Promise<Reloaded>
@@ -119,6 +119,7 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
             {
               ...deps,
               history,
+              scan: deps.udev.scan,
               lookAgain: looks.soon,
               onChange,
             },
@@ -276,7 +277,10 @@ const unknownDisk = (name: string, known: readonly string[]): Reply =>
   refusal(explainUnknownDisk(name, known), 2)
 
 const isSameDisk = (a: Disk, b: Disk): boolean =>
-  a.pool === b.pool && a.poolGuid === b.poolGuid && a.serials.join('\n') === b.serials.join('\n')
+  a.pool === b.pool &&
+  a.poolGuid === b.poolGuid &&
+  a.luks?.uuid === b.luks?.uuid &&
+  a.serials.join('\n') === b.serials.join('\n')
 
 /** Different entries, perhaps, but of one pool or one device. */
 const isOneDevice = (a: Disk, b: Disk): boolean =>

@@ -3,8 +3,8 @@
 import { type DiskAnswer, type Refusal, refusal, visitAnswer } from './control/protocol.ts'
 import type { DiskState, Wish } from './core/diskState.ts'
 import { judgeFreshness } from './core/freshness.ts'
-import { describeRefusal } from './core/identity.ts'
 import type { Disk, Progress } from './core/model.ts'
+import { describeRefusal } from './core/refusal.ts'
 import type { HistoryRecord } from './linux/history.ts'
 
 /** What `status` answers about one disk. */

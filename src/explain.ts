@@ -60,6 +60,7 @@ export async function explainDisk(
     const explanation = planExplanation({
       pool,
       guid: disk.poolGuid,
+      luks: disk.luks?.uuid ?? null,
       root: datasetName(`${pool}/${config.backup.into}`),
       host: deps.host,
       table: await deps.zfs.propertiesBelow(datasetName(pool), explanationProperties),

@@ -1,23 +1,22 @@
 // Brings backups back from a disk: gets its pool into the kernel read-only, looks, sends what a plan says, reads back that
 // it has arrived, lets go of the disk. What is sent is core/restore.ts; what a person sees is cli/restore.ts.
 
+import { type ContainerDeps, closeContainer, deviceOf, openContainer } from './container.ts'
 import { copiesOf, copyProperties } from './core/marks.ts'
 import { type DatasetName, datasetName, type PoolName } from './core/model.ts'
 import { assignmentsFrom } from './core/rawRestore.ts'
 import { type Backup, backupOf, type PlannedStep, type ReadySend, type ReadyStep } from './core/restore.ts'
 import type { Located } from './core/restoreDisk.ts'
-import { DiskVanished, ImportRefused, KeyRefused, messageOf, NotFound } from './errors.ts'
-import type { Block } from './linux/block.ts'
+import { DiskVanished, ImportRefused, KeyRefused, messageOf, NotFound, PoolBusy } from './errors.ts'
 import { checkDatasets, poolOf } from './zfs/names.ts'
 import type { Pools } from './zfs/pool.ts'
 import type { Transfer, TransferProgress } from './zfs/transfer.ts'
 import type { Zfs } from './zfs/zfs.ts'
 
-export interface RestoreDeps {
+export interface RestoreDeps extends ContainerDeps {
   readonly zfs: Zfs
   readonly pools: Pools
   readonly transfer: Transfer
-  readonly block: Block
 }
 
 export type Reachable = Exclude<Located, { readonly kind: 'nowhere' }>
@@ -28,12 +27,20 @@ export interface OpenDisk {
   readonly altroot: string | null
   /** False as soon as its device is not the one that was imported. */
   readonly isPresent: () => Promise<boolean>
-  /** Exports it, if it was imported for this. Throws what `Pools.exportPool` throws. */
+  /** Exports it and closes its container, if that was done for this. Throws what `Pools.exportPool` throws. */
   readonly close: () => Promise<void>
 }
 
-/** Throws `ImportRefused`, also for a device that is not what its link says, and what `Pools.importPool` throws. */
-export async function openDisk(disk: Reachable, { pools, block }: RestoreDeps): Promise<OpenDisk> {
+/**
+ * Throws `ImportRefused`, also for a device that is not what its link says, `KeyRefused`, and what `Pools.importPool` throws.
+ * `luksKeyFile`: of the LUKS container that the pool lies in; null: none is known.
+ */
+export async function openDisk(
+  disk: Reachable,
+  { luksKeyFile }: { readonly luksKeyFile: string | null },
+  deps: RestoreDeps,
+): Promise<OpenDisk> {
+  const { pools, block } = deps
   if (disk.kind === 'imported') {
     const altroot = (await pools.imported()).find(({ guid }) => guid === disk.guid)?.altroot ?? null
     // Whose devices they are is for whoever has imported it; while they do not answer, its pool is suspended or gone.
@@ -43,23 +50,38 @@ export async function openDisk(disk: Reachable, { pools, block }: RestoreDeps): 
   }
   const { vdevs } = disk
   const isPresent = async (): Promise<boolean> => {
-    for (const vdev of vdevs) if (!(await block.isSameDevice(vdev))) return false
+    for (const vdev of vdevs)
+      if (!(await block.isSameDevice(vdev)) || (await deviceOf(vdev, deps)) === null) return false
     return true
   }
+  const closeAgain = () => closeContainer(vdevs, { others: false }, deps)
   for (const { link, node } of vdevs)
     if (!(await block.leadsTo(link, node)))
       throw new ImportRefused(`${link} does not lead to ${node}: another disk has the same name`)
-  const links = vdevs.map(({ link }) => link)
-  const { name, altroot } = await pools.importPool(
-    { guid: disk.guid, pool: disk.pool, links },
-    { readonly: true },
-  )
+  const reached = await openContainer({ disk: disk.disk, vdevs, keyFile: luksKeyFile, inKernel: false }, deps)
+  if (reached.kind === 'refused') throw new ImportRefused(reached.sentence)
+  const { links } = reached
+  const { name, altroot } = await pools
+    .importPool({ guid: disk.guid, pool: disk.pool, links }, { readonly: true })
+    .catch(async (error: unknown) => {
+      // The first failure is the one to tell.
+      await closeAgain().catch(() => undefined)
+      throw error
+    })
   const answers = async (): Promise<boolean> => {
-    if (!(await isPresent())) return false
-    for (const { node } of vdevs) if (!(await block.readable(node))) return false
+    for (const vdev of vdevs) {
+      const device = await deviceOf(vdev, deps)
+      if (!(await isPresent()) || device === null || !(await block.readable(device))) return false
+    }
     return true
   }
-  return { pool: name, altroot, isPresent, close: () => pools.exportPool(name, answers) }
+  const close = async (): Promise<void> => {
+    await pools.exportPool(name, answers)
+    const held = await closeAgain()
+    if (held !== null && held.by === 'something')
+      throw new PoolBusy(`it was exported, but ${held.reason}`, [], { hint: held.hint })
+  }
+  return { pool: name, altroot, isPresent, close }
 }
 
 /** Everything on the disk, with what it says of itself; parents first. */

@@ -14,9 +14,10 @@ import type {
   VisitResult,
   Wish,
 } from './core/diskState.ts'
-import { type Alarm, describeAlarm, describeRefusal, type Sighting } from './core/identity.ts'
+import type { Sighting } from './core/identity.ts'
 import { defaultTiming, transition } from './core/lifecycle.ts'
 import type { Disk, PoolName, Progress } from './core/model.ts'
+import { type Alarm, describeAlarm, describeRefusal } from './core/refusal.ts'
 import { describe, refusalOf } from './diskAnswer.ts'
 import { messageOf } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'

@@ -11,6 +11,10 @@ import type { Zfs } from './zfs/zfs.ts'
 export const keyFileOf = ({ disks }: Config, { poolGuid }: Disk): string | null =>
   disks.find((disk) => disk.poolGuid === poolGuid)?.keyFile ?? null
 
+/** The file with the key of the LUKS container that this disk's pool lies in. */
+export const luksKeyFileOf = ({ disks }: Config, { poolGuid }: Disk): string | null =>
+  disks.find((disk) => disk.poolGuid === poolGuid)?.luks?.keyFile ?? null
+
 /**
  * Throws `KeyRefused` when nothing could be written there: the key is wrong or missing. A pool that somebody else has
  * imported keeps its key.

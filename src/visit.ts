@@ -3,20 +3,18 @@
 
 import { type BackupDeps, type BackupResult, backUp } from './backup.ts'
 import type { Config } from './config.ts'
+import { type ContainerDeps, closeContainer, deviceOf, openContainer } from './container.ts'
 import type { Vdevs, VisitResult } from './core/diskState.ts'
 import { importedByOthers } from './core/lifecycle.ts'
 import type { Disk, PoolName, VisitReport } from './core/model.ts'
 import { DeadlineExceeded, DiskVanished, ImportRefused, KeyRefused, messageOf, PoolBusy } from './errors.ts'
-import type { Block } from './linux/block.ts'
 import { revive } from './revive.ts'
 import { scrub } from './scrub.ts'
 import { createTally } from './tally.ts'
-import { keyFileOf, unlock } from './unlock.ts'
+import { keyFileOf, luksKeyFileOf, unlock } from './unlock.ts'
 import { ALTROOT, type ImportedPool, READ_ONLY_ALTROOT } from './zfs/pool.ts'
 
-export interface VisitDeps extends BackupDeps {
-  readonly block: Block
-}
+export interface VisitDeps extends BackupDeps, ContainerDeps {}
 
 export interface VisitRequest {
   readonly disk: Disk
@@ -104,7 +102,7 @@ export async function visit(request: VisitRequest, deps: VisitDeps): Promise<Vis
     finished = report(judge({ ...result, failures: [...result.failures, ...damage] }))
   } catch (error) {
     const interrupted =
-      signal.aborted || error instanceof DiskVanished || !(await isPresent(request.vdevs, deps))
+      signal.aborted || error instanceof DiskVanished || !(await isPluggedIn(request.vdevs, deps))
     const outcome = interrupted ? 'interrupted' : 'failed'
     finished = report({ ...tally.soFar(), outcome, reason: explain(error) })
     if (error instanceof DeadlineExceeded && !(await answersAtAll(deps))) {
@@ -139,15 +137,25 @@ const aborted = (signal: AbortSignal): Promise<void> =>
 const answersAtAll = ({ pools }: VisitDeps): Promise<boolean> => pools.answers().catch(() => true)
 
 /** True while every device of the disk is the very one that arrived (by DISKSEQ). */
-async function isPresent(vdevs: Vdevs, deps: VisitDeps): Promise<boolean> {
+async function isPluggedIn(vdevs: Vdevs, deps: VisitDeps): Promise<boolean> {
   for (const vdev of vdevs) if (!(await deps.block.isSameDevice(vdev))) return false
+  return true
+}
+
+/** As `isPluggedIn`, and its container is open on that very device. */
+async function isPresent(vdevs: Vdevs, deps: VisitDeps): Promise<boolean> {
+  if (!(await isPluggedIn(vdevs, deps))) return false
+  for (const vdev of vdevs) if ((await deviceOf(vdev, deps)) === null) return false
   return true
 }
 
 /** As `isPresent`, and each device answers a read: what must be so right before an export. */
 async function answers(vdevs: Vdevs, deps: VisitDeps): Promise<boolean> {
-  if (!(await isPresent(vdevs, deps))) return false
-  for (const vdev of vdevs) if (!(await deps.block.readable(vdev.node))) return false
+  if (!(await isPluggedIn(vdevs, deps))) return false
+  for (const vdev of vdevs) {
+    const device = await deviceOf(vdev, deps)
+    if (device === null || !(await deps.block.readable(device))) return false
+  }
   return true
 }
 
@@ -172,10 +180,9 @@ async function bringUp(
 ): Promise<Imported> {
   const ended = (result: VisitResult): Imported => ({ kind: 'ended', result })
   try {
-    const links = vdevs.map((vdev) => vdev.link)
     for (const vdev of vdevs)
       if (!(await deps.block.leadsTo(vdev.link, vdev.node))) {
-        if (!(await isPresent(vdevs, deps)))
+        if (!(await isPluggedIn(vdevs, deps)))
           return ended({ kind: 'gone', report: report({ outcome: 'interrupted', reason: 'it was removed' }) })
         const sentence = `${vdev.link} does not lead to ${vdev.node}: another disk has the same name`
         return ended({ kind: 'refused', sentence, report: report({ reason: sentence }) })
@@ -183,6 +190,13 @@ async function bringUp(
 
     const imported = async () => (await deps.pools.imported()).find((pool) => pool.guid === disk.poolGuid)
     const before = await imported()
+    const keyFile = luksKeyFileOf(config, disk)
+    const reached = await openContainer({ disk, vdevs, keyFile, inKernel: before !== undefined }, deps)
+    if (reached.kind === 'refused') {
+      const { sentence } = reached
+      return ended({ kind: 'refused', sentence, report: report({ reason: sentence }) })
+    }
+    const { links } = reached
     const revived = before === undefined ? null : await revive(before.name, deps)
     if (revived?.kind === 'stuck') {
       const { reason } = revived
@@ -198,19 +212,20 @@ async function bringUp(
     deps.tell({ kind: 'pool-imported', disk: disk.name, pool: found.name, how })
     return { kind: 'imported', pool: found.name, importedBy, fresh: still === undefined }
   } catch (error) {
-    const reason = messageOf(error)
+    const reason = explain(error)
     const failed = report({ reason })
     if (error instanceof DeadlineExceeded) return ended({ kind: 'stuck', reason, report: failed })
     const imported = await mayBeImported(disk, deps)
     // Asked before anything is made of what ZFS says: without the disk, it says that there is no such pool.
-    if (!imported && !(await isPresent(vdevs, deps)))
+    if (!imported && !(await isPluggedIn(vdevs, deps)))
       return ended({ kind: 'gone', report: { ...failed, outcome: 'interrupted' } })
     if (error instanceof ImportRefused) {
-      return ended({ kind: 'refused', sentence: explain(error), report: failed })
+      await closeQuietly(vdevs, deps)
+      return ended({ kind: 'refused', sentence: reason, report: failed })
     }
     if (imported) return ended({ kind: 'stuck', reason, report: failed })
     // The pool is not imported, so nothing holds the disk: it may be taken, with a failed backup.
-    return ended(await freeDevices(vdevs, config.finish.spinDown, failed, deps))
+    return ended(await freeDevices({ vdevs, config, report: failed, signal }, deps))
   }
 }
 
@@ -247,9 +262,14 @@ async function letGo(request: ReleaseRequest, deps: VisitDeps): Promise<VisitRes
     return explainExport(error, request, deps)
   }
   deps.tell({ kind: 'pool-exported', disk: disk.name, pool })
-  if (isStopping(signal)) return { kind: 'stopped', report }
-  return freeDevices(vdevs, config.finish.spinDown, report, deps)
+  if (!isStopping(signal)) return freeDevices(request, deps)
+  await closeQuietly(vdevs, deps)
+  return { kind: 'stopped', report }
 }
+
+/** Where nothing is said of taking the disk: what is in the way is said when that is to be said. */
+const closeQuietly = (vdevs: Vdevs, deps: VisitDeps): Promise<unknown> =>
+  closeContainer(vdevs, { others: false }, deps).catch(() => undefined)
 
 /** Somebody else imported its pool, and it stays imported. */
 export const leftToOthers = ({ name }: Disk, report: VisitReport): VisitResult => ({
@@ -276,7 +296,7 @@ async function explainExport(
     importedBy === 'us'
       ? 'it is tried again by itself'
       : `end what uses it (unmount its datasets: zfs unmount -a), then: walkaway eject ${disk.name}`
-  if (!(await isPresent(vdevs, deps)))
+  if (!(await isPluggedIn(vdevs, deps)))
     return { kind: (await mayBeImported(disk, deps)) ? 'pulled' : 'gone', report }
   if (error instanceof DiskVanished)
     return {
@@ -294,13 +314,20 @@ async function explainExport(
   return { kind: 'not-released', report, reason: `its pool could not be exported: ${messageOf(error)}`, hint }
 }
 
-/** Flushes and stops each device of the disk; the last thing before a person is told to take it. */
+/** Closes its container, flushes and stops each device of the disk; the last thing before a person is told to take it. */
 async function freeDevices(
-  vdevs: Vdevs,
-  spinDown: boolean,
-  report: VisitReport,
+  { vdevs, config, report, signal }: Pick<ReleaseRequest, 'vdevs' | 'config' | 'report' | 'signal'>,
   deps: VisitDeps,
 ): Promise<VisitResult> {
+  const { spinDown } = config.finish
+  try {
+    const held = await closeContainer(vdevs, { others: isEjected(signal) }, deps)
+    if (held !== null) return { kind: 'not-released', report, reason: held.reason, hint: held.hint }
+  } catch (error) {
+    if (error instanceof DeadlineExceeded) return { kind: 'stuck', report, reason: messageOf(error) }
+    const reason = `its LUKS container could not be closed: ${messageOf(error)}`
+    return { kind: 'not-released', report, reason, hint: 'it is tried again by itself' }
+  }
   const disks = new Map(vdevs.map(({ diskNode, diskSeq }) => [diskNode, diskSeq]))
   const notes: string[] = []
   let stopped = spinDown
@@ -329,10 +356,10 @@ export async function tryRelease(
   request: Omit<ReleaseRequest, 'pool' | 'importedBy'>,
   deps: VisitDeps,
 ): Promise<VisitResult> {
-  const { disk, vdevs, config, report } = request
+  const { disk, report } = request
   try {
     const found = (await deps.pools.imported()).find((pool) => pool.guid === disk.poolGuid)
-    if (found === undefined) return await freeDevices(vdevs, config.finish.spinDown, report, deps)
+    if (found === undefined) return await freeDevices(request, deps)
     return await letGo({ ...request, pool: found.name, importedBy: importerOf(found) }, deps)
   } catch (error) {
     if (error instanceof DeadlineExceeded) return { kind: 'stuck', report, reason: messageOf(error) }

@@ -73,8 +73,12 @@ disks:
     poolGuid: 18446744073709551615
     overdue: 8w
     keyFile: /etc/walkaway/a.key
+  b:
+    serial: S3
+    pool: b
+    poolGuid: 2
+    overdue: never
     luks: { uuid: 2b1f9a52-52a4-4b8e-9d6c-5c1f5d0f7a11, keyFile: /etc/walkaway/luks }
-  b: { serial: S3, pool: b, poolGuid: 2, overdue: never }
 backup: { into: "backups/{host}", snapshots: own, parallel: 4, onConflict: set-aside }
 keep:
   disk: { last: 3, hourly: 5, daily: 14, weekly: 8, monthly: 24, yearly: 10 }
@@ -96,7 +100,7 @@ log: { level: debug }
     expect(config.sources).toEqual([{ dataset: 'tank', place: 'old/nas', exclude: ['tank/vm'] }])
     expect(config.disks).toMatchObject([
       { serials: ['S1', 'S2'], poolGuid: '18446744073709551615', overdueMs: 8 * 7 * 86_400_000 },
-      { name: 'b', overdueMs: null },
+      { name: 'b', overdueMs: null, luks: { keyFile: '/etc/walkaway/luks' } },
     ])
     expect(config.backup).toEqual({
       into: 'backups/nas',
@@ -604,28 +608,44 @@ test.each(['a.key', 'credential:', 'credential:a/b', 'credential:..', 'Credentia
   },
 )
 
-describe('keys that nothing acts on yet', () => {
-  test('a warning for each, where it stands, and once', () => {
-    const text = [
-      'sources: [dataset: tank]',
-      'disks:',
-      '  a: { serial: S1, pool: a, poolGuid: 1, keyFile: /etc/a.key }',
-      '  b: { serial: S2, pool: b, poolGuid: 2 }',
-      '  c: { serial: S3, pool: c, poolGuid: 3, luks: { uuid: 2b1f9a52-52a4-4b8e-9d6c-5c1f5d0f7a11, keyFile: /c } }',
-      'finish: { scrubEvery: 60d }',
-      'remind: { overdue: 30d, takeAway: 12h, quiet: 22:00-07:00 }',
-      'metrics: { textfile: /var/lib/x.prom }',
-      'notify: [{ type: wall }]',
-    ].join('\n')
-    const result = parse(text)
-    expect(result.kind).toBe('ok')
-    expect(result.warnings.map(({ line, message }) => `${line} ${message.split('`')[1]}`)).toEqual(['5 luks'])
+describe('a disk in a LUKS container', () => {
+  const uuid = '2b1f9a52-52a4-4b8e-9d6c-5c1f5d0f7a11'
+  const withDisks = (disks: string): string => `sources: [dataset: tank]\ndisks: ${disks}\n`
+  const one = (name: string, luks: string): string =>
+    `${name}: { serial: S${name}, pool: ${name}, poolGuid: ${name.charCodeAt(0)}, luks: ${luks} }`
+
+  test('its UUID in any case, its key from a file or a credential', () => {
+    const text = withDisks(
+      `{ ${one('a', `{ uuid: ${uuid.toUpperCase()}, keyFile: /a.key }`)}, ${one('b', `{ uuid: ${uuid.replace('2', '3')}, keyFile: "credential:b" }`)} }`,
+    )
+    expect(configOf(text).disks.map(({ luks }) => luks)).toEqual([
+      { uuid, keyFile: '/a.key' },
+      { uuid: uuid.replace('2', '3'), keyFile: '/run/credentials/walkaway.service/b' },
+    ])
+    expect(parse(text).warnings).toEqual([])
   })
 
-  test('what is switched off asks for nothing', () => {
-    const off = 'finish: { scrubEvery: never }\nremind: { takeAway: never }\nmetrics: {}\nnotify: []\n'
-    expect(parse(good + off).warnings).toEqual([])
+  test.each([
+    ['without a key file', `{ ${one('a', `{ uuid: ${uuid} }`)} }`, /keyFile/],
+    ['with a UUID that is none', `{ ${one('a', '{ uuid: 2b1f9a52, keyFile: /a }')} }`, /cryptsetup luksUUID/],
+    [
+      'of several disks',
+      `{ a: { serial: [S1, S2], pool: a, poolGuid: 1, luks: { uuid: ${uuid}, keyFile: /a } } }`,
+      /one serial was expected/,
+    ],
+    [
+      'twice',
+      `{ ${one('a', `{ uuid: ${uuid}, keyFile: /a }`)}, ${one('b', `{ uuid: ${uuid.toUpperCase()}, keyFile: /b }`)} }`,
+      /LUKS UUID .*belongs to the disk `a` already/,
+    ],
+  ])('%s is a mistake', (_, disks, message) => {
+    expect(mistakesOf(withDisks(disks))).toEqual([expect.stringMatching(message)])
   })
+})
+
+test('what is switched off asks for nothing', () => {
+  const off = 'finish: { scrubEvery: never }\nremind: { takeAway: never }\nmetrics: {}\nnotify: []\n'
+  expect(parse(good + off).warnings).toEqual([])
 })
 
 describe('what ships', () => {

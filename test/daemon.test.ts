@@ -3,7 +3,8 @@ import { diskName, poolGuid, serial } from '../src/core/model.ts'
 import type { Reloaded } from '../src/daemon.ts'
 import { UnreadableAnswer } from '../src/errors.ts'
 import { READ_ONLY_ALTROOT } from '../src/zfs/pool.ts'
-import { deviceOf, expectStates, goodVisit, startService, stopTime, tale } from './fakes/service.ts'
+import { deviceOf } from './fakes/luks.ts'
+import { expectStates, goodVisit, startService, stopTime, tale } from './fakes/service.ts'
 import { expectBackedUp, expectTidy, homeMachine } from './fakes/visits.ts'
 
 beforeEach(stopTime)

@@ -3,18 +3,19 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Conflict, explainConflict } from '../src/core/conflict.ts'
-import { describeRefusal, type RefusalReason } from '../src/core/identity.ts'
 import type { Copy, Limits } from '../src/core/marks.ts'
 import {
   type Disk,
   datasetName,
   diskName,
+  luksUuid,
   poolGuid,
   poolName,
   type Snapshot,
   serial,
   snapshotGuid,
 } from '../src/core/model.ts'
+import { describeRefusal, type RefusalReason } from '../src/core/refusal.ts'
 import { restoreText } from '../src/core/restoreText.ts'
 import { render } from '../src/sentences.ts'
 import { linesOf, renderSvg, timesOf } from './demoSvg.ts'
@@ -27,13 +28,23 @@ const offsite: Disk = {
   serials: [serial('ABC')],
   pool: poolName('offsite-1'),
   poolGuid: poolGuid('222'),
+  luks: null,
 }
+const containerUuid = luksUuid('0b9c5a5e-5d0e-4c53-9c5b-2f6a8f1c7e11')
 const stranger = { pool: poolName('tank'), poolGuid: poolGuid('111') }
 const refusals: { readonly [K in RefusalReason['kind']]: Extract<RefusalReason, { kind: K }> } = {
   'other-pool': { kind: 'other-pool', node: '/dev/sdb1', found: stranger },
   'foreign-serial': { kind: 'foreign-serial', node: '/dev/sdb1', serials: [serial('XYZ')] },
   twin: { kind: 'twin', nodes: ['/dev/sdb1', '/dev/sdc1'] },
   renamed: { kind: 'renamed', node: '/dev/sdb1', found: poolName('other') },
+  'not-in-luks': { kind: 'not-in-luks', node: '/dev/sdb1', expected: containerUuid },
+  'in-luks': { kind: 'in-luks', node: '/dev/sdb1', uuid: containerUuid },
+  'other-luks': {
+    kind: 'other-luks',
+    node: '/dev/sdb1',
+    found: luksUuid('7d1b3e94-0c4f-4a56-8e0b-94c4d1f0a2b6'),
+    expected: containerUuid,
+  },
   'no-pool': { kind: 'no-pool', node: '/dev/sdb' },
 }
 
@@ -135,7 +146,7 @@ test('the restore guide shows the text that a disk carries', () => {
     of('tank/home', { quota: '107374182400' }),
     of('tank/photos'),
   ]
-  const text = restoreText({ pool: offsite.pool, guid: poolGuid('4425734906477738374'), copies })
+  const text = restoreText({ pool: offsite.pool, guid: poolGuid('4425734906477738374'), luks: null, copies })
   expect(read('docs/restore.md')).toContain(`\n\`\`\`text\n${text.join('\n')}\n\`\`\`\n`)
 })
 

@@ -7,7 +7,11 @@ test('is there as long as its pool is at work', async () => {
   const machine = homeMachine()
   const { pool } = machine.disk('offsite-1')
   pool.imported = { altroot: null }
-  const disk = await openDisk({ kind: 'imported', pool: pool.name, guid: pool.guid }, machine.deps)
+  const disk = await openDisk(
+    { kind: 'imported', pool: pool.name, guid: pool.guid },
+    { luksKeyFile: null },
+    machine.deps,
+  )
   const seen = [await disk.isPresent()]
   pool.suspended = true
   seen.push(await disk.isPresent())

@@ -18,6 +18,7 @@ const shown = (name: string, state: DiskState, progress: Progress | null = null)
     serials: [serial('S')],
     pool: poolName(name),
     poolGuid: poolGuid('1'),
+    luks: null,
   }
   return { disk, state: () => state, progress: () => progress }
 }

@@ -10,15 +10,17 @@ import { locateDisk } from '../core/restoreDisk.ts'
 import { chooseSource, targetOf } from '../core/selection.ts'
 import { BadInput, ImportRefused, messageOf } from '../errors.ts'
 import { createBlock } from '../linux/block.ts'
+import { createLuks } from '../linux/luks.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import { createRun } from '../linux/run.ts'
 import { readSystemUse, type SystemUse } from '../linux/systemUse.ts'
+import { until } from '../linux/until.ts'
 import { type PreviewDeps, preview } from '../preview.ts'
 import { openDisk, type Reachable, type RestoreDeps } from '../restore.ts'
 import type { WantedBookmark } from '../zfs/bookmarks.ts'
 import { type Found, renderFound } from './adoptText.ts'
 import { findDisk } from './candidates.ts'
-import { listDisks, type OfferedEntry, type Seen } from './diskListing.ts'
+import { containerOn, listDisks, type OfferedEntry, type Seen } from './diskListing.ts'
 import { renderNext } from './initText.ts'
 import { controlSocket } from './places.ts'
 import { planMachine } from './plan.ts'
@@ -117,8 +119,13 @@ export async function runAdopt(options: AdoptOptions): Promise<0 | 1 | 2 | 4> {
 
 /** A sentence when the disk is none that could be adopted. Throws `BadInput` for a disk without a pool, or with several. */
 function findOffer(device: string, seen: Seen): OfferedEntry | string {
-  const { disk, members } = findDisk(device, seen.devices)
+  const { disk, parts, members } = findDisk(device, seen.devices)
   const pools = [...new Set(members.map(({ poolGuid }) => poolGuid))]
+  const container = containerOn({ disk, parts })
+  if (pools.length === 0 && container?.luksUuid)
+    throw new BadInput(`there is a LUKS container on ${disk.node}, and it is closed`, {
+      hint: `open it: cryptsetup open ${container.node} NAME; then walkaway disks prints the lines for the configuration`,
+    })
   if (pools.length === 0)
     throw new BadInput(`there is no pool on ${disk.node}`, {
       hint: `to make one, and erase all that is on it: walkaway init ${disk.node} --name NAME`,
@@ -127,6 +134,8 @@ function findOffer(device: string, seen: Seen): OfferedEntry | string {
     throw new BadInput(`there are ${pools.length} pools on ${disk.node}; one was expected`)
   const { disks, offers } = listDisks(seen)
   const offer = offers.find(({ poolGuid }) => poolGuid === pools[0])
+  if (offer !== undefined && offer.luksUuid !== null)
+    return 'its pool lies in a LUKS container, whose key file has to be named, too: walkaway disks prints the lines for the configuration'
   if (offer !== undefined) return offer
   const listed = disks.find(({ node }) => node === disk.node)
   if (listed === undefined) return 'the running system stands on it'
@@ -142,7 +151,7 @@ async function lookInto(
 ): Promise<Found & { readonly bases: readonly WantedBookmark[] }> {
   const disk = future.disks.find(({ name }) => name === diskName(entry.name))
   if (disk === undefined) throw new BadInput(`${entry.name} is not in the configuration that it was added to`)
-  const open = await openDisk(located, machine)
+  const open = await openDisk(located, { luksKeyFile: null }, machine)
   let looked: (Omit<Found, 'notReleased'> & { readonly bases: readonly WantedBookmark[] }) | null = null
   let failure: unknown = null
   try {
@@ -178,5 +187,11 @@ async function observeSources({ sources }: Config, { zfs }: AdoptMachine): Promi
 
 async function machineOf(stderr: Output): Promise<AdoptMachine> {
   const run = createRun()
-  return { ...(await planMachine(run, stderr)), block: createBlock({ run }), readUse: readSystemUse }
+  return {
+    ...(await planMachine(run, stderr)),
+    block: createBlock({ run }),
+    luks: createLuks({ run }),
+    until,
+    readUse: readSystemUse,
+  }
 }

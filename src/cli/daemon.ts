@@ -18,12 +18,14 @@ import { createHistory, type HistoryRecord } from '../linux/history.ts'
 import { createHoldersOutside } from '../linux/holdersOutside.ts'
 import { chooseLogFormat, createLog, type Log, type LogFormat } from '../linux/journal.ts'
 import { createLocalCalendar } from '../linux/localCalendar.ts'
+import { createLuks } from '../linux/luks.ts'
 import { createOutside } from '../linux/outside.ts'
 import { inspectOwnFolders } from '../linux/ownFolders.ts'
 import { createReminderNotes } from '../linux/reminderNotes.ts'
 import { createRun, type Run, type RunEntry, withoutSecrets } from '../linux/run.ts'
 import { createNotifier, inhibit } from '../linux/systemd.ts'
 import { createUdev } from '../linux/udev.ts'
+import { until } from '../linux/until.ts'
 import { createMetricsFile } from '../metricsFile.ts'
 import { openChannel, waysFromSandbox, waysFromShell } from '../notify/channel.ts'
 import { createDispatcher, type Dispatcher } from '../notify/dispatcher.ts'
@@ -109,6 +111,7 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
     pools: createPools({ run }),
     transfer: createTransfer({ run, runtimeDir: runtimeDirectory }),
     block: createBlock({ run, ...(sandboxed && { holders: createHoldersOutside(run, program) }) }),
+    luks: createLuks({ run }),
     udev: await createUdev({ run, onWarning: warn }),
     history,
     reminderNotes: createReminderNotes(stateDirectory),
@@ -209,16 +212,6 @@ async function readPast(
     warn(`the history of earlier visits could not be read: ${messageOf(error)}`)
     return []
   }
-}
-
-const pollMs = 250
-
-async function until(condition: () => Promise<boolean>, deadlineMs: number): Promise<boolean> {
-  for (const deadline = performance.now() + deadlineMs; performance.now() < deadline; ) {
-    if (await condition()) return true
-    await after(pollMs)
-  }
-  return condition()
 }
 
 type Signal = 'SIGTERM' | 'SIGINT' | 'SIGHUP'

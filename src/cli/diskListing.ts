@@ -1,5 +1,5 @@
 // Which disks `walkaway disks` lists, what is said of each, and the entries it offers for the configuration. Pure.
-import type { BlockDevice, Disk } from '../core/model.ts'
+import type { BlockDevice, Disk, LuksUuid } from '../core/model.ts'
 
 /** What the listing is made from; all of it is looked at, nothing is opened. */
 export interface Seen {
@@ -23,7 +23,9 @@ export interface ListedDisk {
   readonly removable: boolean
   readonly pool: string | null
   readonly poolGuid: string | null
-  /** Name of the configured disk with this serial and this pool GUID. */
+  /** UUID of the LUKS container on it, be it open or closed; a pool is inside. */
+  readonly luksUuid: string | null
+  /** Name of the configured disk with this serial and this pool GUID; of a closed container, with this serial and UUID. */
   readonly configuredAs: string | null
   /** What stands in the way, or what to do with it; a sentence for a person. */
   readonly note: string | null
@@ -35,6 +37,8 @@ export interface OfferedEntry {
   readonly serials: readonly string[]
   readonly pool: string
   readonly poolGuid: string
+  /** Of the container that the pool lies in. */
+  readonly luksUuid: string | null
 }
 
 export interface DiskListing {
@@ -44,21 +48,28 @@ export interface DiskListing {
   readonly systemDisks: number
 }
 
-type Member = NonNullable<BlockDevice['member']>
+type Member = NonNullable<BlockDevice['member']> & {
+  /** Of the container that it lies in, which is open. */
+  readonly luksUuid: LuksUuid | null
+}
 export interface WholeDisk {
   readonly disk: BlockDevice
   readonly parts: readonly BlockDevice[]
   readonly members: readonly Member[]
 }
 
-/** Every disk that has a medium, with its partitions. */
+/** Every disk that has a medium, with its partitions and what is open of LUKS containers on them. */
 export const wholeDisks = (devices: readonly BlockDevice[]): readonly WholeDisk[] =>
   devices
-    .filter(({ kind, sizeBytes }) => kind === 'disk' && sizeBytes > 0n)
+    .filter(({ kind, sizeBytes, mapping }) => kind === 'disk' && sizeBytes > 0n && mapping === null)
     .map((disk): WholeDisk => {
-      const parts = devices.filter(
+      const partitions = devices.filter(
         (device) => device.kind === 'partition' && device.diskSyspath === disk.syspath,
       )
+      const opened = devices.filter(({ mapping }) =>
+        [disk, ...partitions].some(({ syspath }) => syspath === mapping?.on),
+      )
+      const parts = [...partitions, ...opened]
       return { disk, parts, members: membersOf([disk, ...parts]) }
     })
 
@@ -77,7 +88,9 @@ export function listDisks(seen: Seen): DiskListing {
 
 /** udev may say the same of a disk and of its first partition. */
 function membersOf(devices: readonly BlockDevice[]): readonly Member[] {
-  const found = devices.flatMap(({ member }) => (member === null ? [] : [member]))
+  const found = devices.flatMap(({ member, mapping }): readonly Member[] =>
+    member === null ? [] : [{ ...member, luksUuid: mapping?.luksUuid ?? null }],
+  )
   return [...new Map(found.map((member) => [member.vdevGuid, member])).values()]
 }
 
@@ -93,7 +106,7 @@ interface Row {
 function rowsOf(each: WholeDisk, all: readonly WholeDisk[], seen: Seen): readonly Row[] {
   const { disk, members } = each
   const rowWith = (
-    found: Pick<ListedDisk, 'pool' | 'poolGuid' | 'configuredAs' | 'note'>,
+    found: Pick<ListedDisk, 'pool' | 'poolGuid' | 'luksUuid' | 'configuredAs' | 'note'>,
     offered: boolean,
   ): Row => ({
     listed: {
@@ -108,9 +121,9 @@ function rowsOf(each: WholeDisk, all: readonly WholeDisk[], seen: Seen): readonl
     offered,
   })
   if (members.length === 0) {
-    return [
-      rowWith({ pool: null, poolGuid: null, configuredAs: null, note: noteWithoutPool(each, seen) }, false),
-    ]
+    const judged = judgeWithoutPool(each, seen)
+    const found = { pool: null, poolGuid: null, luksUuid: containerOn(each)?.luksUuid ?? null }
+    return [rowWith({ ...found, ...told(judged) }, false)]
   }
   return members.map((member) => {
     const judged = judge(member, each, all, seen)
@@ -118,17 +131,39 @@ function rowsOf(each: WholeDisk, all: readonly WholeDisk[], seen: Seen): readonl
       {
         pool: member.pool,
         poolGuid: member.poolGuid,
-        configuredAs: judged.kind === 'configured' ? judged.name : null,
-        note: judged.kind === 'note' ? judged.note : null,
+        luksUuid: member.luksUuid,
+        ...told(judged),
       },
       judged.kind === 'offered',
     )
   })
 }
 
-function noteWithoutPool({ disk, parts }: WholeDisk, { configured }: Seen): string {
-  if (!disk.initialized) return 'udev has not looked at it yet: ask again in a moment'
+const told = (judged: Judgement): Pick<ListedDisk, 'configuredAs' | 'note'> => ({
+  configuredAs: judged.kind === 'configured' ? judged.name : null,
+  note: judged.kind === 'note' ? judged.note : null,
+})
+
+export const containerOn = ({ disk, parts }: Pick<WholeDisk, 'disk' | 'parts'>): BlockDevice | undefined =>
+  [disk, ...parts].find(({ luksUuid }) => luksUuid !== null)
+
+function judgeWithoutPool(each: WholeDisk, { configured }: Seen): Judgement {
+  const { disk } = each
   const known = configured.find(({ serials }) => serials.some((serial) => disk.serials.includes(serial)))
+  const container = containerOn(each)
+  const note = (text: string): Judgement => ({ kind: 'note', note: text })
+  if (disk.initialized && container?.luksUuid) {
+    if (known?.luks?.uuid === container.luksUuid) return { kind: 'configured', name: known.name }
+    const what = `LUKS container ${container.luksUuid}`
+    if (known !== undefined)
+      return note(`${what}, which the configuration of ${known.name} does not name: it would be refused`)
+    return note(`${what}: to see the pool in it, cryptsetup open ${container.node} NAME`)
+  }
+  return note(noteWithoutPool(each, known))
+}
+
+function noteWithoutPool({ disk, parts }: WholeDisk, known: Disk | undefined): string {
+  if (!disk.initialized) return 'udev has not looked at it yet: ask again in a moment'
   if (known !== undefined) return `configured as ${known.name}, but there is no pool on it`
   const kinds = [...new Set([disk, ...parts].map(({ fsType }) => fsType).filter((type) => type !== ''))]
   if (kinds.length > 0) return `carries ${kinds.join(', ')}, no pool`
@@ -142,7 +177,7 @@ type Judgement =
   | { readonly kind: 'note'; readonly note: string }
 
 function judge(
-  { pool, poolGuid, vdevGuid }: Member,
+  { pool, poolGuid, vdevGuid, luksUuid }: Member,
   { disk }: WholeDisk,
   all: readonly WholeDisk[],
   { configured, sourcePools }: Seen,
@@ -158,7 +193,14 @@ function judge(
   }
   const bySerial = configured.filter(({ serials }) => serials.some((serial) => disk.serials.includes(serial)))
   const byBoth = bySerial.find((known) => known.poolGuid === poolGuid)
-  if (byBoth !== undefined) return { kind: 'configured', name: byBoth.name }
+  if (byBoth !== undefined && (byBoth.luks?.uuid ?? null) === luksUuid)
+    return { kind: 'configured', name: byBoth.name }
+  if (byBoth !== undefined) {
+    const where = luksUuid === null ? 'on the disk itself' : `in the LUKS container ${luksUuid}`
+    return note(
+      `the pool of ${byBoth.name} is ${where}, where its configuration does not expect it: it would be refused`,
+    )
+  }
   const byGuid = configured.find((known) => known.poolGuid === poolGuid)
   if (byGuid !== undefined) {
     return note(
@@ -181,13 +223,13 @@ function offersOf(rows: readonly Row[], configured: readonly Disk[]): readonly O
   const taken = new Set<string>(configured.map(({ name }) => name))
   const byGuid = new Map<string, OfferedEntry>()
   for (const { listed, offered } of rows) {
-    const { pool, poolGuid, serial } = listed
+    const { pool, poolGuid, luksUuid, serial } = listed
     if (!offered || pool === null || poolGuid === null || serial === null) continue
     const before = byGuid.get(poolGuid)
     const name = before?.name ?? freeName(pool, taken)
     taken.add(name)
     const serials = [...new Set([...(before?.serials ?? []), serial])]
-    byGuid.set(poolGuid, { name, serials, pool, poolGuid })
+    byGuid.set(poolGuid, { name, serials, pool, poolGuid, luksUuid })
   }
   return [...byGuid.values()]
 }

@@ -80,7 +80,7 @@ export function renderDisks(
       bytesInWords(disk.sizeBytes),
       disk.model === '' ? '-' : disk.model,
       disk.serial ?? '-',
-      disk.pool ?? '-',
+      disk.pool ?? (disk.luksUuid === null ? '-' : '(in LUKS)'),
       disk.poolGuid ?? '-',
       disk.configuredAs === null ? (disk.note ?? 'not configured yet') : `configured as ${disk.configuredAs}`,
     ].map(oneLine),

@@ -8,7 +8,7 @@ import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config.ts'
 import { askStatus } from '../control/client.ts'
 import { bytesInWords } from '../core/bytes.ts'
-import { type BlockDevice, type DatasetName, datasetName, type PoolGuid, visitPhases } from '../core/model.ts'
+import { type DatasetName, datasetName, type PoolGuid, visitPhases } from '../core/model.ts'
 import {
   explainRestoreRefusal,
   findBackups,
@@ -21,9 +21,11 @@ import {
 import { type Located, locateDisk } from '../core/restoreDisk.ts'
 import { BadInput, ImportRefused, messageOf } from '../errors.ts'
 import { createBlock } from '../linux/block.ts'
+import { createLuks } from '../linux/luks.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import { createRun } from '../linux/run.ts'
 import { createUdev } from '../linux/udev.ts'
+import { until } from '../linux/until.ts'
 import {
   lookAtBackups,
   lookAtPlace,
@@ -67,14 +69,10 @@ export interface RestoreOptions {
   readonly stderr: Output
   readonly socket?: string
   /** Left out: the machine's. */
-  readonly machine?: RestoreMachine
+  readonly machine?: RestoreDeps
   /** Left out: SIGINT and SIGTERM. */
   readonly signal?: AbortSignal
 }
-export interface RestoreMachine extends RestoreDeps {
-  readonly scan: () => Promise<readonly BlockDevice[]>
-}
-
 const deadlineMs = 5_000
 const progressEveryMs = 10_000
 
@@ -103,7 +101,8 @@ export async function runRestore(options: RestoreOptions): Promise<0 | 1 | 2 | 4
       say(visit)
       return 4
     }
-    return await onOpenDisk(located, machine, say, async (disk) => {
+    const luksKeyFile = config?.disks.find(({ poolGuid }) => poolGuid === located.guid)?.luks?.keyFile ?? null
+    return await onOpenDisk({ located, luksKeyFile }, machine, say, async (disk) => {
       // Asked, the daemon sees at once that the disk is in use, and says that it is not to be taken.
       await askStatus(socket, { version: 1, command: 'status' }, { deadlineMs }).catch((error: unknown) =>
         say(`the daemon may not know yet that the disk is in use: ${messageOf(error)}`),
@@ -146,7 +145,7 @@ async function configOf(file: string, stderr: Output): Promise<Config | null> {
   return null
 }
 
-async function machineOf(runtimeDir: string, stderr: Output): Promise<RestoreMachine> {
+async function machineOf(runtimeDir: string, stderr: Output): Promise<RestoreDeps> {
   const run = createRun()
   const onWarning = (text: string): unknown => stderr.write(`walkaway: ${text}\n`)
   const udev = await createUdev({ run, onWarning })
@@ -155,7 +154,9 @@ async function machineOf(runtimeDir: string, stderr: Output): Promise<RestoreMac
     pools: createPools({ run }),
     transfer: createTransfer({ run, runtimeDir }),
     block: createBlock({ run }),
+    luks: createLuks({ run }),
     scan: () => udev.scan(),
+    until,
   }
 }
 
@@ -172,12 +173,12 @@ async function visitUnderWay(guid: PoolGuid, socket: string): Promise<string | n
 
 /** What went wrong at work is said before, and counts more than, what went wrong when letting go. */
 async function onOpenDisk<Code extends number>(
-  located: Reachable,
-  machine: RestoreMachine,
+  { located, luksKeyFile }: { readonly located: Reachable; readonly luksKeyFile: string | null },
+  machine: RestoreDeps,
   say: (text: string) => unknown,
   work: (disk: OpenDisk) => Promise<Code>,
 ): Promise<Code | 1> {
-  const disk = await openDisk(located, machine)
+  const disk = await openDisk(located, { luksKeyFile }, machine)
   let code: Code | null = null
   try {
     code = await work(disk)
@@ -195,7 +196,7 @@ async function onOpenDisk<Code extends number>(
 interface Work {
   readonly disk: OpenDisk
   readonly config: Config | null
-  readonly machine: RestoreMachine
+  readonly machine: RestoreDeps
   readonly say: (text: string) => unknown
 }
 
@@ -284,7 +285,7 @@ async function bringBack(
 async function mountsOf(
   restored: readonly DatasetName[],
   to: DatasetName,
-  { zfs }: RestoreMachine,
+  { zfs }: RestoreDeps,
 ): Promise<readonly Mount[]> {
   const table = await zfs.propertiesBelow(to, ['mountpoint'])
   return restored.flatMap((dataset) => {

@@ -1,8 +1,9 @@
 // How `walkaway restore` speaks: what there is, the commands of a dry run, progress, the verdict. Pure.
 import { bytesInWords } from '../core/bytes.ts'
+import { mapperPath, mappingName } from '../core/container.ts'
 import type { DatasetName } from '../core/model.ts'
 import { type Backup, keysFor, type LeftOut, type ReadyStep } from '../core/restore.ts'
-import { exportLine, importLine, lineOf, loadKeyLine } from '../core/restoreCommands.ts'
+import { closeLine, exportLine, importLine, lineOf, loadKeyLine, openLine } from '../core/restoreCommands.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import type { Reachable, RestoreResult } from '../restore.ts'
 import { READ_ONLY_ALTROOT } from '../zfs/pool.ts'
@@ -72,8 +73,16 @@ export function renderDryRun(
   const keys = keysFor(steps).map((root) => loadKeyLine(root, keyFile))
   const lines = [...keys, ...steps.map((step) => lineOf(step))]
   if (disk.kind === 'imported') return `${lines.join('\n')}\n`
-  const links = disk.vdevs.map(({ link }) => link)
-  return `${[importLine(disk.guid, links, [READ_ONLY_ALTROOT]), ...lines, exportLine(disk.pool)].join('\n')}\n`
+  const links = disk.vdevs.map(({ link, luks }) => (luks === null ? link : mapperPath(mappingName(luks))))
+  const containers = disk.vdevs.flatMap(({ link, luks }) => (luks === null ? [] : [{ link, luks }]))
+  const all = [
+    ...containers.map(({ link, luks }) => openLine(link, mappingName(luks))),
+    importLine(disk.guid, links, [READ_ONLY_ALTROOT]),
+    ...lines,
+    exportLine(disk.pool),
+    ...containers.map(({ luks }) => closeLine(mappingName(luks))),
+  ]
+  return `${all.join('\n')}\n`
 }
 
 export const renderLeftOut = (leftOut: readonly LeftOut[]): string =>

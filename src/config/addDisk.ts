@@ -30,7 +30,14 @@ export const isPlaceholder = ({
 
 /** An entry of `disks:`, not yet indented below it. */
 export function entryLines(
-  { name, serials, pool, poolGuid, keyFile }: DiskEntry,
+  {
+    name,
+    serials,
+    pool,
+    poolGuid,
+    keyFile,
+    luksUuid = null,
+  }: DiskEntry & { readonly luksUuid?: string | null },
   indent = '  ',
 ): readonly string[] {
   return [
@@ -39,6 +46,10 @@ export function entryLines(
     `${indent}pool: ${yamlScalar(pool)}`,
     `${indent}poolGuid: ${poolGuid}`,
     ...(keyFile === null ? [] : [`${indent}keyFile: ${yamlScalar(keyFile)}`]),
+    // Where its key will be, nobody knows but the person: a name to begin with.
+    ...(luksUuid === null
+      ? []
+      : [`${indent}luks: { uuid: ${luksUuid}, keyFile: ${yamlScalar(`/etc/walkaway/${name}.luks`)} }`]),
   ]
 }
 

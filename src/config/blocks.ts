@@ -86,8 +86,6 @@ export const wholeNumber = (least: number, most: number, describe: string) =>
     describe,
     json: { type: 'integer', minimum: least, maximum: most },
   })
-export const path = (describe: string) =>
-  scalar(read.readAbsolutePath, { expected: 'an absolute path of a file', describe })
 export const secret = (describe: string) =>
   scalar(read.readSecret, {
     expected: 'the secret in one line',

@@ -4,12 +4,11 @@
 
 import { isExcluded, isPatternMatch, isWithin } from '../core/selection.ts'
 import type { Finding, Position, Tree } from './document.ts'
-import { byPosition, child, entriesOf, has, itemsOf, keyAtOf } from './document.ts'
+import { child, entriesOf, has, itemsOf, keyAtOf } from './document.ts'
 import { maxSources } from './schema.ts'
 import type { Reader } from './values.ts'
 import * as read from './values.ts'
 import { quote } from './values.ts'
-import { findWithoutEffect } from './withoutEffect.ts'
 
 export interface Judgement {
   readonly mistakes: readonly Finding[]
@@ -37,7 +36,7 @@ export function judge(tree: Tree, host: string): Judgement {
       ...judgePolicies(tree),
       ...itemsOf(child(tree, 'notify')).flatMap(judgeChannel),
     ],
-    warnings: [...warn(tree), ...findWithoutEffect(tree)].sort(byPosition),
+    warnings: warn(tree),
   }
 }
 
@@ -73,6 +72,16 @@ function judgeDisks(tree: Tree, sources: readonly WrittenSource[]): Finding[] {
       const serial = validText(one, read.readSerial)
       if (serial !== null) claim('serial', name, serial, 'a serial of its own was expected')
     }
+    if (serials?.kind === 'list' && serials.items.length > 1 && has(value, 'luks'))
+      findings.push(
+        finding(
+          keyAtOf(value, 'luks'),
+          '`luks` is for a pool on one disk; one serial was expected beside it',
+        ),
+      )
+    const uuid = validText(child(child(value, 'luks'), 'uuid'), read.readUuid)
+    if (uuid !== null)
+      claim('LUKS UUID', name, { ...uuid, text: uuid.text.toLowerCase() }, 'a UUID of its own was expected')
     const guid = validText(child(value, 'poolGuid'), read.readPoolGuid)
     if (guid !== null) claim('pool GUID', name, guid, 'a pool GUID of its own was expected')
     const pool = validText(child(value, 'pool'), read.readPoolName)

@@ -2,14 +2,13 @@
 // What one key alone cannot tell (two disks with one serial) is in rules.ts.
 
 import * as z from 'zod/mini'
-import { datasetName, poolGuid, poolName, serial } from '../core/model.ts'
+import { datasetName, luksUuid, poolGuid, poolName, serial } from '../core/model.ts'
 import type { KeepPolicy } from '../core/retention.ts'
 import {
   duration,
   flag,
   list,
   oneOrMore,
-  path,
   scalar,
   section,
   textOrNumber,
@@ -51,7 +50,11 @@ const source = section(
   'A dataset to back up.',
 )
 
-const keyFile = path('The file with the key. Only its owner may read it.')
+const keyFile = (describe: string) =>
+  scalar(read.readKeyFile, {
+    expected: 'an absolute path of a file, or credential:NAME',
+    describe: `${describe}, which only its owner may read; or a systemd credential.`,
+  })
 
 const disk = section(
   {
@@ -84,23 +87,20 @@ const disk = section(
       z.transform(poolGuid),
     ),
     overdue: z.optional(duration('As remind.overdue, for this disk alone.')),
-    keyFile: z.optional(
-      scalar(read.readKeyFile, {
-        expected: 'an absolute path of a file, or credential:NAME',
-        describe:
-          "The file with the key of the disk's encrypted pool, which only its owner may read; or a systemd credential.",
-      }),
-    ),
+    keyFile: z.optional(keyFile("The file with the key of the disk's encrypted pool")),
     luks: z.optional(
       section(
         {
-          uuid: scalar(read.readUuid, {
-            expected: 'the UUID that `cryptsetup luksUUID` prints',
-            describe: 'The UUID that `cryptsetup luksUUID` prints.',
-          }),
-          keyFile,
+          uuid: z.pipe(
+            scalar(read.readUuid, {
+              expected: 'the UUID that `cryptsetup luksUUID` prints',
+              describe: 'The UUID that `cryptsetup luksUUID` prints.',
+            }),
+            z.transform(luksUuid),
+          ),
+          keyFile: keyFile('The file with a key of the LUKS container, as `cryptsetup --key-file` takes it'),
         },
-        'The pool lies inside LUKS.',
+        "The disk's pool lies in a LUKS container, which is opened and closed with each visit.",
       ),
     ),
   },

@@ -1,8 +1,9 @@
 // The states of one backup disk, what can happen to it, and what is then done: data only. Which follows from which is
 // lifecycle.ts.
 
-import type { RefusalReason, Sighting, VdevDevice } from './identity.ts'
+import type { Sighting, VdevDevice } from './identity.ts'
 import type { Outcome, VisitPhase, VisitReport } from './model.ts'
+import type { RefusalReason } from './refusal.ts'
 
 /** The very devices that a disk consists of right now; changes with every plugging in. */
 export type Vdevs = readonly VdevDevice[]

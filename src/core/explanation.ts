@@ -2,7 +2,7 @@
 // properties that differ. Pure. Executed by explain.ts.
 
 import { type Copy, copiesOf, copyProperties, mark, ownValue, type PropertiesOf } from './marks.ts'
-import type { DatasetName, PoolGuid, PoolName } from './model.ts'
+import type { DatasetName, LuksUuid, PoolGuid, PoolName } from './model.ts'
 import { commentFor, restoreProperty, restoreText } from './restoreText.ts'
 
 export interface Explanation {
@@ -18,6 +18,8 @@ export interface Explanation {
 export interface ExplanationRequest {
   readonly pool: PoolName
   readonly guid: PoolGuid
+  /** Of the LUKS container that the pool lies in; null: it lies in none. */
+  readonly luks: LuksUuid | null
   /** The dataset that the backups of this host live under. */
   readonly root: DatasetName
   readonly host: string
@@ -57,7 +59,12 @@ export function planExplanation(request: ExplanationRequest): Explanation {
   const stateWrites = [...changed].map(([state, datasets]) => ({ datasets, values: { [mark.state]: state } }))
 
   const before = readSaid(ownValue(table.get(rootDataset(pool, table)), mark.text))
-  const parts = restoreText({ pool, guid: request.guid, copies: withHost(copies, request) })
+  const parts = restoreText({
+    pool,
+    guid: request.guid,
+    luks: request.luks,
+    copies: withHost(copies, request),
+  })
   const comment = commentFor(pool)
   const said = `${parts.length} ${request.fingerprintOf(parts.join('\n'))} ${comment}`
   const textValues: Record<string, string> = { [mark.text]: said }

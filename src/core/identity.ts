@@ -1,42 +1,30 @@
 // Which configured backup disk is connected, and is it truly that one: serial and pool GUID together, one device for
-// each vdev. Decides only; anything that is not exactly right is told, not touched (SPEC G2).
+// each vdev; serial, LUKS container and what is inside it, for a pool in LUKS. Decides only; anything that is not exactly
+// right is told, not touched (SPEC G2).
 
-import type { BlockDevice, Disk, DiskName, PoolGuid, PoolName, Serial, VdevGuid } from './model.ts'
+import {
+  bySyspath,
+  chooseLink,
+  diskSeqOf,
+  type Member,
+  occurrenceOf,
+  type PhysicalDisk,
+  physicalDisks,
+} from './connected.ts'
+import type { BlockDevice, Disk, DiskName, LuksUuid, Serial, VdevGuid } from './model.ts'
+import type { Alarm, RefusalReason } from './refusal.ts'
 
-/** One vdev of the configured pool and the one device that it is on. */
+/** One vdev of the configured pool, or the LUKS container that it lies in, and the one device that it is on. */
 export interface VdevDevice {
-  /** `/dev/sdb1`, or `/dev/sdb` for a pool on the whole disk. */
+  /** `/dev/sdb1`, or `/dev/sdb` for a pool on the whole disk; never what a container shows when it is open. */
   readonly node: string
   /** A name of that very device that survives a replug: by-id, or by-partuuid where disks share a serial. */
   readonly link: string
   readonly diskNode: string
   readonly diskSeq: string
-  readonly vdevGuid: VdevGuid
-}
-
-export type RefusalReason =
-  /** The serial is the disk's, the pool on it is another one. */
-  | {
-      readonly kind: 'other-pool'
-      readonly node: string
-      readonly found: { readonly pool: PoolName; readonly poolGuid: PoolGuid }
-    }
-  /** The pool is the disk's, the serial is not configured for it. */
-  | { readonly kind: 'foreign-serial'; readonly node: string; readonly serials: readonly Serial[] }
-  /** Two devices claim to be the same vdev: a copy. Neither is touched. */
-  | { readonly kind: 'twin'; readonly nodes: readonly string[] }
-  /** Serial and GUID are right, the pool has another name. */
-  | { readonly kind: 'renamed'; readonly node: string; readonly found: PoolName }
-  /** Never from identify(): what the daemon makes of a disk that has settled without a pool. */
-  | { readonly kind: 'no-pool'; readonly node: string }
-
-/** A device beside the right one that reports the same serial (docks do) but carries another pool. */
-export interface Alarm {
-  readonly kind: 'shared-serial'
-  readonly node: string
-  readonly diskSeq: string
-  readonly serials: readonly Serial[]
-  readonly found: { readonly pool: PoolName; readonly poolGuid: PoolGuid }
+  /** Null: it lies in a container, which need not be open. */
+  readonly vdevGuid: VdevGuid | null
+  readonly luks: LuksUuid | null
 }
 
 export type Sighting =
@@ -66,20 +54,6 @@ export type Sighting =
       readonly key: string
     }
 
-/** A device that carries a vdev: `member` is never null. */
-type Member = BlockDevice & { readonly member: NonNullable<BlockDevice['member']> }
-const isMember = (device: BlockDevice): device is Member => device.member !== null
-
-/** A whole disk with its partitions; `disk` is null while udev knows a partition of it only. */
-interface PhysicalDisk {
-  readonly syspath: string
-  readonly disk: BlockDevice | null
-  readonly all: readonly BlockDevice[]
-  readonly members: readonly Member[]
-  readonly serials: ReadonlySet<Serial>
-  readonly settled: boolean
-}
-
 /** What is connected of each configured disk. The order of `devices` does not matter; every disk has an answer. */
 export function identify(
   disks: readonly Disk[],
@@ -93,12 +67,13 @@ export function identify(
 // wrong pool; only what passes all of them may be present.
 function sight(disk: Disk, connected: readonly PhysicalDisk[]): Sighting {
   const ofSerial = connected.filter((one) => hasSerialOf(disk, one))
-  const claiming = connected.filter((one) => one.members.some((device) => isPoolOf(disk, device)))
+  const claiming = connected.filter((one) => claimsOf(disk, one).length > 0)
   if (ofSerial.length === 0 && claiming.length === 0) return { kind: 'absent' }
 
   const concerned = [...new Set([...ofSerial, ...claiming])].toSorted(bySyspath)
   const vdevs = claiming.flatMap((one) => one.members.filter((device) => isPoolOf(disk, device)))
-  const twins = vdevs.filter((device) => vdevs.some((other) => isTwin(device, other)))
+  const claims = claiming.flatMap((one) => claimsOf(disk, one))
+  const twins = claims.filter((device) => claims.some((other) => isTwin(device, other)))
   if (twins.length > 0)
     return refuse({ kind: 'twin', nodes: twins.map(nodeOf) }, physicalDisksOf(twins, connected))
 
@@ -107,6 +82,10 @@ function sight(disk: Disk, connected: readonly PhysicalDisk[]): Sighting {
 
   const foreign = claiming.find((one) => !hasSerialOf(disk, one))
   if (foreign !== undefined) return refuseForeign(disk, foreign)
+  if (disk.luks !== null) return sightContainer(disk, disk.luks.uuid, { ofSerial, claiming, connected })
+  const opened = vdevs.find(({ mapping }) => mapping !== null)
+  if (opened?.mapping)
+    return refuse({ kind: 'in-luks', node: opened.node, uuid: opened.mapping.luksUuid }, claiming)
 
   const bare = ofSerial.filter((one) => !claiming.includes(one))
   const missing = disk.serials.filter((serial) => !claiming.some((one) => one.serials.has(serial)))
@@ -116,16 +95,68 @@ function sight(disk: Disk, connected: readonly PhysicalDisk[]): Sighting {
   if (renamed !== undefined)
     return refuse({ kind: 'renamed', node: renamed.node, found: renamed.member.pool }, claiming)
 
-  const shared = (one: PhysicalDisk): boolean =>
-    connected.some((other) => other !== one && [...one.serials].some((serial) => other.serials.has(serial)))
   const [first, ...rest] = claiming.flatMap((one) =>
     one.members
       .filter((device) => isPoolOf(disk, device))
-      .map((device) => vdevDevice(device, one, shared(one))),
+      .map((device) => vdevDevice(device, { on: one, connected, luks: null })),
   )
   if (first === undefined) return { kind: 'absent' }
-  const strangers = ofSerial.flatMap((one) => one.members.filter((device) => !isPoolOf(disk, device)))
-  return { kind: 'present', vdevs: [first, ...rest], alarms: strangers.map(sharedSerial) }
+  return { kind: 'present', vdevs: [first, ...rest], alarms: strangersOn(ofSerial, disk) }
+}
+
+/** What each disk in question carries that is or claims to be this disk: its pool; or its container, and its pool elsewhere. */
+function claimsOf(disk: Disk, one: PhysicalDisk): readonly BlockDevice[] {
+  const ofPool = one.members.filter((device) => isPoolOf(disk, device))
+  if (disk.luks === null) return ofPool
+  const { uuid } = disk.luks
+  return one.all.filter((device) => device.luksUuid === uuid || ofPool.some((member) => member === device))
+}
+
+/** Of a disk whose pool is to lie in a container. What claims to be it is on disks with its serial, one device for each. */
+function sightContainer(
+  disk: Disk,
+  uuid: LuksUuid,
+  {
+    ofSerial,
+    claiming,
+    connected,
+  }: {
+    readonly ofSerial: readonly PhysicalDisk[]
+    readonly claiming: readonly PhysicalDisk[]
+    readonly connected: readonly PhysicalDisk[]
+  },
+): Sighting {
+  const isInside = ({ mapping }: BlockDevice): boolean => mapping?.luksUuid === uuid
+  const bare = claiming
+    .flatMap((one) => claimsOf(disk, one))
+    .find((device) => device.luksUuid !== uuid && !isInside(device))
+  if (bare !== undefined) return refuse({ kind: 'not-in-luks', node: bare.node, expected: uuid }, claiming)
+  const on = claiming.find((one) => one.all.some((device) => device.luksUuid === uuid))
+  const container = on?.all.find((device) => device.luksUuid === uuid)
+  if (on === undefined || container === undefined) return explainNoContainer(uuid, ofSerial)
+
+  const inside = on.all.find(isInside)
+  if (inside !== undefined) {
+    if (inside.member === null) return settle('no-pool', 'a ZFS pool in its LUKS container', [on])
+    const { pool, poolGuid } = inside.member
+    if (poolGuid !== disk.poolGuid)
+      return refuse({ kind: 'other-pool', node: container.node, found: { pool, poolGuid } }, [on])
+    if (pool !== disk.pool && pool !== '')
+      return refuse({ kind: 'renamed', node: container.node, found: pool }, [on])
+  }
+  const vdev = vdevDevice(container, { on, connected, luks: uuid })
+  return { kind: 'present', vdevs: [vdev], alarms: strangersOn(ofSerial, disk) }
+}
+
+function explainNoContainer(expected: LuksUuid, ofSerial: readonly PhysicalDisk[]): Sighting {
+  const devices = ofSerial.flatMap(({ all }) => all)
+  const other = devices.find(({ luksUuid }) => luksUuid !== null)
+  if (other?.luksUuid)
+    return refuse({ kind: 'other-luks', node: other.node, found: other.luksUuid, expected }, ofSerial)
+  const stranger = ofSerial.flatMap(({ members }) => members)[0]
+  if (stranger !== undefined)
+    return refuse({ kind: 'other-pool', node: stranger.node, found: poolOn(stranger) }, ofSerial)
+  return settle('no-pool', 'its LUKS container', ofSerial)
 }
 
 /** Some serials of the disk have no vdev of its pool: another pool there, none at all, or not plugged in yet. */
@@ -143,20 +174,27 @@ function explainMissing(
       { kind: 'other-pool', node: stranger.node, found: poolOn(stranger) },
       inQuestion.filter((one) => one.members.length > 0),
     )
+  const container = inQuestion.flatMap((one) => one.all).find(({ luksUuid }) => luksUuid !== null)
+  if (container?.luksUuid)
+    return refuse({ kind: 'in-luks', node: container.node, uuid: container.luksUuid }, inQuestion)
   if (connected.length > 0) return settle('no-pool', 'a ZFS pool on it', ofSerial)
   const some = missing.length === 1 ? 'the disk' : 'the disks'
   return settle('missing-disks', `${some} ${missing.join(', ')} of pool ${disk.pool}`, ofSerial)
 }
 
 function refuseForeign(disk: Disk, foreign: PhysicalDisk): Sighting {
-  const device = foreign.members.find((member) => isPoolOf(disk, member))
-  const node = device?.node ?? foreign.syspath
+  const node = claimsOf(disk, foreign)[0]?.node ?? foreign.syspath
   return refuse({ kind: 'foreign-serial', node, serials: [...foreign.serials].toSorted() }, [foreign])
 }
 
 function refuse(reason: RefusalReason, disks: readonly PhysicalDisk[]): Sighting {
   const devices = disks.map(occurrenceOf).toSorted()
-  const what = reason.kind === 'other-pool' ? ` ${reason.found.poolGuid}` : ''
+  const what =
+    reason.kind === 'other-pool'
+      ? ` ${reason.found.poolGuid}`
+      : reason.kind === 'other-luks'
+        ? ` ${reason.found}`
+        : ''
   return { kind: 'refused', reason, devices, key: `${reason.kind}${what} on ${devices.join(' ')}` }
 }
 
@@ -169,45 +207,11 @@ function settle(
   return { kind: 'settling', because, waitingFor, devices, diskSeqs: disks.map(occurrenceOf) }
 }
 
-function physicalDisks(devices: readonly BlockDevice[]): readonly PhysicalDisk[] {
-  const families = new Map<string, BlockDevice[]>()
-  for (const device of devices) {
-    const family = families.get(device.diskSyspath)
-    if (family === undefined) families.set(device.diskSyspath, [device])
-    else family.push(device)
-  }
-  return [...families]
-    .map(([syspath, unordered]): PhysicalDisk => {
-      const all = unordered.toSorted((a, b) => compare(a.node, b.node))
-      return {
-        syspath,
-        disk: all.find((device) => device.kind === 'disk') ?? null,
-        all,
-        members: withoutStaleLabels(all.filter(isMember)),
-        serials: new Set(all.flatMap((device) => device.serials)),
-        settled: all.some((device) => device.kind === 'disk') && all.every((device) => device.initialized),
-      }
-    })
-    .toSorted(bySyspath)
-}
-
-/**
- * The last labels of a partition near the end of a disk can be read as labels of the whole disk, too: the same vdev
- * seen twice on one disk is no copy, and the partition is where it is.
- */
-function withoutStaleLabels(members: readonly Member[]): readonly Member[] {
-  return members.filter(
-    (device) =>
-      device.kind === 'partition' ||
-      !members.some(
-        (other) => other.kind === 'partition' && other.member.vdevGuid === device.member.vdevGuid,
-      ),
-  )
-}
-
-/** The same vdev on another device, be it another disk or another partition of this one. */
-const isTwin = (device: Member, other: Member): boolean =>
-  other !== device && other.member.vdevGuid === device.member.vdevGuid
+/** The same vdev, or the same container, on another device, be it another disk or another partition of this one. */
+const isTwin = (device: BlockDevice, other: BlockDevice): boolean =>
+  other !== device &&
+  ((device.member !== null && other.member?.vdevGuid === device.member.vdevGuid) ||
+    (device.luksUuid !== null && other.luksUuid === device.luksUuid))
 
 const isPoolOf = (disk: Disk, device: Member): boolean => device.member.poolGuid === disk.poolGuid
 const hasSerialOf = (disk: Disk, one: PhysicalDisk): boolean =>
@@ -216,11 +220,6 @@ const nodeOf = (device: BlockDevice): string => device.node
 const physicalDisksOf = (devices: readonly BlockDevice[], from: readonly PhysicalDisk[]) =>
   from.filter((one) => one.all.some((device) => devices.includes(device)))
 const poolOn = ({ member }: Member) => ({ pool: member.pool, poolGuid: member.poolGuid })
-/** What tells this plugging-in from the next one. */
-const occurrenceOf = (one: PhysicalDisk): string => diskSeqOf(one) || one.syspath
-const diskSeqOf = (one: PhysicalDisk): string => (one.disk ?? one.all[0])?.diskSeq ?? ''
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
-const bySyspath = (a: PhysicalDisk, b: PhysicalDisk): number => compare(a.syspath, b.syspath)
 
 const sharedSerial = (device: Member): Alarm => ({
   kind: 'shared-serial',
@@ -230,79 +229,31 @@ const sharedSerial = (device: Member): Alarm => ({
   found: poolOn(device),
 })
 
-const vdevDevice = (device: Member, one: PhysicalDisk, serialIsShared: boolean): VdevDevice => ({
-  node: device.node,
-  link: chooseLink(device, serialIsShared),
-  diskNode: one.disk?.node ?? device.node,
-  diskSeq: diskSeqOf(one),
-  vdevGuid: device.member.vdevGuid,
-})
+/** Disks beside the right one that report its serial, with pools of their own. */
+const strangersOn = (ofSerial: readonly PhysicalDisk[], disk: Disk): readonly Alarm[] =>
+  ofSerial.flatMap((one) => one.members.filter((device) => !isPoolOf(disk, device))).map(sharedSerial)
 
-/**
- * The name under which ZFS gets the device. by-id links say the serial to whoever reads `zpool status`, but where two
- * disks share a serial they lead to either of them; then the partition table's own id, or the port, is taken.
- */
-function chooseLink(device: Member, serialIsShared: boolean): string {
-  const folders = serialIsShared ? ['by-partuuid', 'by-path'] : ['by-id', 'by-partuuid', 'by-path']
-  const candidates = folders.flatMap((folder) =>
-    device.links.filter((link) => parentOf(link) === `/dev/disk/${folder}`).toSorted(byLegibility),
+function vdevDevice(
+  device: BlockDevice,
+  {
+    on,
+    connected,
+    luks,
+  }: {
+    readonly on: PhysicalDisk
+    readonly connected: readonly PhysicalDisk[]
+    readonly luks: LuksUuid | null
+  },
+): VdevDevice {
+  const serialIsShared = connected.some(
+    (other) => other !== on && [...on.serials].some((serial) => other.serials.has(serial)),
   )
-  return candidates[0] ?? device.node
-}
-
-/** Below by-path there are folders with links by label and the like. */
-const parentOf = (link: string): string => link.slice(0, link.lastIndexOf('/'))
-
-const byLegibility = (a: string, b: string): number => rank(a) - rank(b) || compare(a, b)
-/** Names with a serial in them before world wide names. */
-function rank(link: string): number {
-  const name = link.slice(link.lastIndexOf('/') + 1)
-  if (/^(usb|ata|scsi|nvme)-(?!eui\.|nvme\.|[0-9a-f]{16,}(-part\d+)?$)/.test(name)) return 0
-  return name.startsWith('wwn-') ? 2 : 1
-}
-
-/** What is wrong, what was expected and what to do, in a sentence for a person. */
-export function describeRefusal(disk: Disk, reason: RefusalReason): string {
-  switch (reason.kind) {
-    case 'other-pool':
-      return (
-        `${reason.node} has the serial number of ${disk.name}, but the pool on it is "${reason.found.pool}" ` +
-        `(GUID ${reason.found.poolGuid}) where pool "${disk.pool}" (GUID ${disk.poolGuid}) was expected. ` +
-        'If the pool was created anew, put its GUID into the configuration (walkaway disks shows it)'
-      )
-    case 'foreign-serial': {
-      const found = reason.serials.length === 0 ? 'no serial number' : `serial ${reason.serials.join(' / ')}`
-      return (
-        `${reason.node} carries the pool of ${disk.name} (GUID ${disk.poolGuid}), but the disk reports ${found} ` +
-        `where ${disk.serials.join(', ')} was expected. If this is the disk in another enclosure or a new disk of ` +
-        'its pool, add the serial to the configuration (walkaway disks shows it); if it is a copy, unplug it'
-      )
-    }
-    case 'twin':
-      return (
-        `${reason.nodes.join(' and ')} are copies of each other: each claims to be the same device of pool ` +
-        `"${disk.pool}". Unplug the one that is not ${disk.name}; until then none of them is used`
-      )
-    case 'renamed':
-      return (
-        `${reason.node} is ${disk.name} by its serial number and pool GUID, but its pool is named ` +
-        `"${reason.found}" where "${disk.pool}" was expected. If it was renamed on purpose, put the new name into ` +
-        'the configuration'
-      )
-    case 'no-pool':
-      return (
-        `${reason.node} has the serial number of ${disk.name}, but there is no ZFS pool on it where pool ` +
-        `"${disk.pool}" (GUID ${disk.poolGuid}) was expected. It may be damaged, or erased; look at it with ` +
-        '"zpool import" and "walkaway disks" before anything is written to it'
-      )
+  return {
+    node: device.node,
+    link: chooseLink(device, serialIsShared),
+    diskNode: on.disk?.node ?? device.node,
+    diskSeq: diskSeqOf(on),
+    vdevGuid: luks === null ? (device.member?.vdevGuid ?? null) : null,
+    luks,
   }
-}
-
-/** The same for an alarm. */
-export function describeAlarm(disk: Disk, alarm: Alarm): string {
-  return (
-    `${alarm.node} reports the serial number of ${disk.name}, too (${alarm.serials.join(' / ')}), but carries pool ` +
-    `"${alarm.found.pool}" (GUID ${alarm.found.poolGuid}); it is not touched. Docks and cheap enclosures give all ` +
-    'their disks one serial'
-  )
 }

@@ -113,7 +113,7 @@ function fingerprintOf(sighting: Exclude<Sighting, { kind: 'absent' }>): string 
 }
 
 const fingerprintOfVdevs = (vdevs: Vdevs): string =>
-  vdevs.map((v) => [v.vdevGuid, v.diskSeq, v.node, v.link].join(' ')).join('\n')
+  vdevs.map((v) => [v.luks ?? v.vdevGuid, v.diskSeq, v.node, v.link].join(' ')).join('\n')
 
 /** How long something must still hold still; a clock that was set back starts the wait anew, never lengthens it. */
 function settled(since: Date, now: Date, wantedMs: number): { readonly since: Date; readonly inMs: number } {

@@ -12,6 +12,8 @@ export type PoolName = Brand<string, 'PoolName'>
 /** A pool's GUID: a 64-bit number in decimal, kept as text because a JavaScript number would round it. */
 export type PoolGuid = Brand<string, 'PoolGuid'>
 export type VdevGuid = Brand<string, 'VdevGuid'>
+/** UUID of a LUKS container as udev and `cryptsetup luksUUID` print it: in lower case, with dashes. */
+export type LuksUuid = Brand<string, 'LuksUuid'>
 /** `pool/path/to/dataset`, without a snapshot. */
 export type DatasetName = Brand<string, 'DatasetName'>
 /** GUID of a snapshot; a bookmark of it and its copy on another pool carry the same one. */
@@ -24,6 +26,7 @@ export const serial = (text: string): Serial => text as Serial
 export const poolName = (text: string): PoolName => text as PoolName
 export const poolGuid = (text: string): PoolGuid => text as PoolGuid
 export const vdevGuid = (text: string): VdevGuid => text as VdevGuid
+export const luksUuid = (text: string): LuksUuid => text.toLowerCase() as LuksUuid
 export const datasetName = (text: string): DatasetName => text as DatasetName
 export const snapshotGuid = (text: string): SnapshotGuid => text as SnapshotGuid
 export const resumeToken = (text: string): ResumeToken => text as ResumeToken
@@ -151,6 +154,21 @@ export interface BlockDevice {
     readonly poolGuid: PoolGuid
     readonly vdevGuid: VdevGuid
   } | null
+  /** UUID of the LUKS container on it; null: there is none. */
+  readonly luksUuid: LuksUuid | null
+  /** It is the open inside of a LUKS container; null: it is not. */
+  readonly mapping: Mapping | null
+}
+
+/** A LUKS container that is open: a device of its own, for as long as it is kept open. */
+export interface Mapping {
+  readonly luksUuid: LuksUuid
+  /** That of `/dev/mapper/NAME`. */
+  readonly name: string
+  /** syspath of the device that carries the container; null: it was unplugged, and nothing inside can be read any more. */
+  readonly on: string | null
+  /** Walkaway opened it, be it this one or one before. */
+  readonly ours: boolean
 }
 
 /** The identity of a configured backup disk. */
@@ -159,4 +177,6 @@ export interface Disk {
   readonly serials: readonly Serial[]
   readonly pool: PoolName
   readonly poolGuid: PoolGuid
+  /** The container that its pool lies in; null: the pool is on the disk itself. */
+  readonly luks: { readonly uuid: LuksUuid } | null
 }

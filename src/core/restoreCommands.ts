@@ -89,4 +89,9 @@ export const importLine = (
 export const loadKeyLine = (root: DatasetName, keyFile: string | null): string =>
   `zfs load-key -L ${keyFile === null ? 'prompt' : quoted(`file://${keyFile}`)} ${quoted(root)}`
 
+/** A LUKS container; cryptsetup asks for its passphrase. */
+export const openLine = (device: string, name: string): string =>
+  `cryptsetup open ${quoted(device)} ${quoted(name)}`
+export const closeLine = (name: string): string => `cryptsetup close ${quoted(name)}`
+
 export const exportLine = (pool: PoolName): string => `zpool export ${quoted(pool)}`

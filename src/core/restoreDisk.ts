@@ -1,8 +1,9 @@
 // Which pool `walkaway restore DISK` means, and from which devices it may be imported. Pure. A configured disk is held to
 // its serial and GUID; on a machine without a configuration the name or GUID of a pool does, for nothing is written.
 
-import { describeRefusal, identify, type VdevDevice } from './identity.ts'
+import { identify, type VdevDevice } from './identity.ts'
 import { type BlockDevice, type Disk, diskName, type PoolGuid, type PoolName, serial } from './model.ts'
+import { describeRefusal } from './refusal.ts'
 
 export type Located =
   /** By somebody else or by a visit: it is used as it is, and left imported. */
@@ -12,6 +13,7 @@ export type Located =
       readonly pool: PoolName
       readonly guid: PoolGuid
       readonly vdevs: readonly [VdevDevice, ...VdevDevice[]]
+      readonly disk: Disk
     }
   | {
       readonly kind: 'nowhere'
@@ -35,7 +37,14 @@ export function locateDisk(surroundings: Surroundings): Located {
   const found = known === undefined ? findPools(surroundings) : [known.poolGuid]
   const [guid, ...others] = found
   if (guid === undefined) {
-    const sentence = `no disk is configured as ${wanted}, and no pool of that name or GUID is plugged in; see: walkaway disks`
+    const closed = devices.find(
+      ({ luksUuid }) => luksUuid !== null && !devices.some(({ mapping }) => mapping?.luksUuid === luksUuid),
+    )
+    const hint =
+      closed === undefined
+        ? ''
+        : `; if it lies in the LUKS container on ${closed.node}, open that first: cryptsetup open ${closed.node} NAME`
+    const sentence = `no disk is configured as ${wanted}, and no pool of that name or GUID is plugged in; see: walkaway disks${hint}`
     return { kind: 'nowhere', because: 'unknown', sentence }
   }
   if (others.length > 0) {
@@ -49,7 +58,7 @@ export function locateDisk(surroundings: Surroundings): Located {
   const sighting = identify([disk], devices.map(withSerial)).get(disk.name) ?? { kind: 'absent' }
   switch (sighting.kind) {
     case 'present':
-      return { kind: 'connected', pool: disk.pool, guid, vdevs: sighting.vdevs }
+      return { kind: 'connected', pool: disk.pool, guid, vdevs: sighting.vdevs, disk }
     case 'absent':
       return { kind: 'nowhere', because: 'absent', sentence: `${disk.name} is not plugged in` }
     case 'settling': {
@@ -87,5 +96,7 @@ function diskByGuid(guid: PoolGuid, devices: readonly BlockDevice[]): Disk {
     serials: [...new Set(members.flatMap(({ serials }) => serials.slice(0, 1)))],
     pool,
     poolGuid: guid,
+    // Open, or its pool could not be seen.
+    luks: members[0]?.mapping ? { uuid: members[0].mapping.luksUuid } : null,
   }
 }

@@ -1,10 +1,19 @@
 // What a backup disk carries for the day when there is no walkaway: the exact commands that restore this very disk, cut
 // into values that a user property can hold, and the short comment that `zpool import` shows. Pure.
 
+import { mappingName } from './container.ts'
 import { assignmentsOf, type Copy, hostRoots, isRaw, keyNeededFor, mark } from './marks.ts'
-import { type DatasetName, datasetName, type PoolGuid, type PoolName } from './model.ts'
+import { type DatasetName, datasetName, type LuksUuid, type PoolGuid, type PoolName } from './model.ts'
 import { rawFunction, rawLine } from './rawRestore.ts'
-import { exportLine, importLine, lineOf, quoted, type RestoreStep } from './restoreCommands.ts'
+import {
+  closeLine,
+  exportLine,
+  importLine,
+  lineOf,
+  openLine,
+  quoted,
+  type RestoreStep,
+} from './restoreCommands.ts'
 
 /** ZFS refuses a user property's value of 8192 bytes (ZAP_MAXVALUELEN, with the final zero). */
 export const maxValueBytes = 8191
@@ -30,6 +39,8 @@ export const mayReplaceComment = (comment: string): boolean =>
 export interface TextRequest {
   readonly pool: PoolName
   readonly guid: PoolGuid
+  /** Of the LUKS container that the pool lies in; null: it lies in none. */
+  readonly luks: LuksUuid | null
   /** Everything on the pool, parents first. */
   readonly copies: readonly Copy[]
 }
@@ -67,7 +78,7 @@ type TextStep =
       readonly decrypted: boolean
     }
 
-const introduction = ({ pool, guid, copies }: TextRequest): readonly string[] => {
+const introduction = ({ pool, guid, luks, copies }: TextRequest): readonly string[] => {
   const example = copies.find(({ type, state }) => type === 'filesystem' && state !== null)
   const someEncrypted = copies.some(({ encryptionRoot, state }) => encryptionRoot !== null && state !== null)
   const locked = copies.filter(({ state }) => state !== null).flatMap((copy) => keyNeededFor(copy) ?? [])
@@ -75,6 +86,13 @@ const introduction = ({ pool, guid, copies }: TextRequest): readonly string[] =>
     '# These are backups, made by walkaway. They are plain ZFS: any machine with OpenZFS restores them, as root,',
     '# without walkaway. Lines that begin with # explain, all others are commands for a shell.',
     '#',
+    // Whoever reads this has done it already.
+    ...(luks === null
+      ? []
+      : [
+          `# The pool lies in the LUKS container ${luks}. It has to be open:`,
+          `# ${openLine(`/dev/disk/by-uuid/${luks}`, mappingName(luks))}`,
+        ]),
     `# 1. Import the pool of this disk (${pool}, GUID ${guid}): read-only, nothing mounted. Where ZFS says that`,
     '#    another machine used it last, and that machine is gone for good, add -f. Where it finds no pool: -d /dev.',
     importLine(guid, ['/dev/disk/by-id']),
@@ -107,7 +125,7 @@ const introduction = ({ pool, guid, copies }: TextRequest): readonly string[] =>
   ]
 }
 
-const ending = ({ pool, copies }: TextRequest): readonly string[] => [
+const ending = ({ pool, luks, copies }: TextRequest): readonly string[] => [
   '# 5. Let go of the disk. Look at the mountpoints that came back before anything is mounted over what is there;',
   '#    what was encrypted on its source still is, and wants the key of its source: zfs load-key -r.',
   // A raw stream brings the key as it was wrapped then, and what does not change is not sent.
@@ -115,6 +133,7 @@ const ending = ({ pool, copies }: TextRequest): readonly string[] => [
     ? ['#    One that did not change since its key did (zfs change-key) wants the key that it had before.']
     : []),
   exportLine(pool),
+  ...(luks === null ? [] : [`# and close its LUKS container: ${closeLine(mappingName(luks))}`]),
   'zfs get -r -t filesystem -o name,value,source mountpoint,canmount "$TO"',
 ]
 

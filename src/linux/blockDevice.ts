@@ -1,7 +1,18 @@
 // From udev's properties of a block device to a BlockDevice. Pure: what must be read from sysfs is handed in. Owns the
 // knowledge which properties hold a serial number, how labels are escaped and which devices can never be a disk.
 
-import { type BlockDevice, poolGuid, poolName, type Serial, serial, vdevGuid } from '../core/model.ts'
+import { mappingName } from '../core/container.ts'
+import {
+  type BlockDevice,
+  type LuksUuid,
+  luksUuid,
+  type Mapping,
+  poolGuid,
+  poolName,
+  type Serial,
+  serial,
+  vdevGuid,
+} from '../core/model.ts'
 
 /** udev's properties of one device; node-udev gives null for a property without a value. */
 export type UdevProperties = Readonly<Record<string, string | null | undefined>>
@@ -12,6 +23,7 @@ export interface SysfsFacts {
   readonly diskSeq: string
   readonly sizeBytes: bigint
   readonly removable: boolean
+  readonly mapping: Mapping | null
 }
 
 /** Which of these udev fills differs between its versions and between USB bridges. */
@@ -62,6 +74,8 @@ export function blockDevice(
     model: modelOf(properties),
     fsType: properties['ID_FS_TYPE'] ?? '',
     member: memberOf(properties),
+    luksUuid: luksUuidOf(properties),
+    mapping: sysfs.mapping,
   }
 }
 
@@ -87,6 +101,24 @@ function memberOf(properties: UdevProperties): BlockDevice['member'] {
   const vdev = properties['ID_FS_UUID_SUB']
   if (!isGuid(pool) || !isGuid(vdev)) return null
   return { pool: poolName(labelOf(properties)), poolGuid: poolGuid(pool), vdevGuid: vdevGuid(vdev) }
+}
+
+function luksUuidOf(properties: UdevProperties): LuksUuid | null {
+  const uuid = properties['ID_FS_UUID']
+  return properties['ID_FS_TYPE'] === 'crypto_LUKS' && uuid ? luksUuid(uuid) : null
+}
+
+/** What the device mapper says of a device of its own; null: it is no open LUKS container. `on`: syspath of what it lies on. */
+export function mappingOf(dm: {
+  readonly uuid: string
+  readonly name: string
+  readonly on: string | null
+}): Mapping | null {
+  // libcryptsetup writes the container's UUID without dashes, and the name that it was opened under.
+  const [, hex, openedAs] = /^CRYPT-LUKS[12]-([0-9a-f]{32})-(.*)$/.exec(dm.uuid) ?? []
+  if (hex === undefined || openedAs === undefined) return null
+  const uuid = luksUuid(hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'))
+  return { luksUuid: uuid, name: dm.name, on: dm.on, ours: openedAs.startsWith(mappingName(uuid)) }
 }
 
 /** A 64-bit GUID in decimal. Anything else udev says here was not understood, so it is no identity. */

@@ -1,14 +1,15 @@
 // What /sys says of a block device, and the part of a scan that both udev engines share. Reading here asks the kernel's
 // memory, never the device, so it can neither hang on a sick disk nor wake a sleeping one.
 
-import { readFile } from 'node:fs/promises'
-import type { BlockDevice } from '../core/model.ts'
+import { readdir, readFile, realpath } from 'node:fs/promises'
+import type { BlockDevice, Mapping } from '../core/model.ts'
 import { UnreadableAnswer } from '../errors.ts'
 import {
   blockDevice,
   couldBeDisk,
   diskSyspathOf,
   kernelNameOf,
+  mappingOf,
   type SysfsFacts,
   type UdevProperties,
 } from './blockDevice.ts'
@@ -66,5 +67,24 @@ async function readFacts(syspath: string, diskSyspath: string): Promise<SysfsFac
     readAttribute(`${diskSyspath}/removable`),
   ])
   if (size === null) return null
-  return { sizeBytes: BigInt(size) * sectorBytes, diskSeq: diskSeq ?? '', removable: removable === '1' }
+  return {
+    sizeBytes: BigInt(size) * sectorBytes,
+    diskSeq: diskSeq ?? '',
+    removable: removable === '1',
+    mapping: kernelNameOf(syspath).startsWith('dm-') ? await readMapping(syspath) : null,
+  }
+}
+
+/** Null for a device of the device mapper that is no open LUKS container. */
+async function readMapping(syspath: string): Promise<Mapping | null> {
+  const [uuid, name, slaves] = await Promise.all([
+    readAttribute(`${syspath}/dm/uuid`),
+    readAttribute(`${syspath}/dm/name`),
+    readdir(`${syspath}/slaves`).catch((): string[] => []),
+  ])
+  // Of a device that was unplugged, the link leads nowhere, or is gone, too.
+  const [on = null] = await Promise.all(
+    slaves.map((slave) => realpath(`${syspath}/slaves/${slave}`).catch(() => null)),
+  )
+  return mappingOf({ uuid: uuid ?? '', name: name ?? '', on })
 }

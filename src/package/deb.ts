@@ -155,6 +155,7 @@ Architecture: ${architecture}
 Maintainer: ${maintainer}
 Installed-Size: ${installedKilobytes}
 Depends: ${depends}
+Recommends: cryptsetup-bin
 Section: admin
 Priority: optional
 Description: offsite backups to ZFS disks, as they are plugged in

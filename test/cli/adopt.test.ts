@@ -9,7 +9,6 @@ import { loadConfig } from '../../src/config/load.ts'
 import { BadInput } from '../../src/errors.ts'
 import { READ_ONLY_ALTROOT } from '../../src/zfs/pool.ts'
 import type { Machine } from '../fakes/machine.ts'
-import { deviceOf } from '../fakes/service.ts'
 import { datasetOf, homeMachine, snapshotsOf, sources, visitOf } from '../fakes/visits.ts'
 
 const text = 'sources: [dataset: tank]\nbackup: { into: nas } # here\n'
@@ -39,7 +38,6 @@ async function adopt(asked: Partial<AdoptOptions> = {}) {
     stderr: { write: (more) => (stderr += more) },
     machine: {
       ...machine.deps,
-      scan: async () => [...machine.disks.values()].flatMap(deviceOf),
       readUse: async () => ({ syspaths: new Set(), pools: new Set() }),
     },
     ...asked,

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { listDisks, type Seen } from '../../src/cli/diskListing.ts'
 import { renderDisks, runDisks } from '../../src/cli/disks.ts'
 import { entryLines } from '../../src/config/addDisk.ts'
@@ -10,6 +10,7 @@ import {
   type BlockDevice,
   type Disk,
   diskName,
+  luksUuid,
   poolGuid,
   poolName,
   serial,
@@ -36,6 +37,8 @@ function disk(description: string, changes: Partial<BlockDevice> = {}): readonly
     model: 'Elements',
     fsType: '',
     member: null,
+    luksUuid: null,
+    mapping: null,
     ...changes,
   }
   if (contents === undefined) return [device]
@@ -56,6 +59,7 @@ const offsite1: Disk = {
   serials: [serial('A1')],
   pool: poolName('offsite-1'),
   poolGuid: poolGuid('4425734906477738374'),
+  luks: null,
 }
 const nothing: Seen = {
   devices: [],
@@ -70,7 +74,9 @@ test('a pool that is not configured is offered under its own name, with the best
   expect(disks).toMatchObject([
     { node: '/dev/sdb', serial: 'A1', pool: 'offsite-1', poolGuid: '4425', configuredAs: null, note: null },
   ])
-  expect(offers).toEqual([{ name: 'offsite-1', serials: ['A1'], pool: 'offsite-1', poolGuid: '4425' }])
+  expect(offers).toEqual([
+    { name: 'offsite-1', serials: ['A1'], pool: 'offsite-1', poolGuid: '4425', luksUuid: null },
+  ])
 })
 
 test('a configured disk is named and not offered', () => {
@@ -94,10 +100,70 @@ test.each([
   expect(offers).toEqual([])
 })
 
+describe('a LUKS container', () => {
+  const uuid = luksUuid('2b1f9a52-52a4-4b8e-9d6c-5c1f5d0f7a11')
+  const closed = disk('sdb: A1', { fsType: 'crypto_LUKS', luksUuid: uuid })
+  const on = '/sys/devices/usb/block/sdb'
+  const opened = [
+    ...closed,
+    ...disk('dm-0', {
+      fsType: 'zfs_member',
+      member: { pool: poolName('offsite-1'), poolGuid: offsite1.poolGuid, vdevGuid: vdevGuid('1') },
+      mapping: { luksUuid: uuid, name: 'mine', on, ours: false },
+    }),
+  ]
+  const inLuks: Disk = { ...offsite1, luks: { uuid } }
+
+  test('that is closed is shown, with how to see its pool', () => {
+    const { disks, offers } = list({ devices: closed })
+    expect(disks).toMatchObject([{ node: '/dev/sdb', pool: null, luksUuid: uuid }])
+    expect(disks[0]?.note).toContain('cryptsetup open /dev/sdb NAME')
+    expect(offers).toEqual([])
+  })
+
+  test('that is open is offered with its pool, as the disk that it is on', () => {
+    const { disks, offers } = list({ devices: opened })
+    expect(disks).toMatchObject([{ node: '/dev/sdb', serial: 'A1', pool: 'offsite-1', luksUuid: uuid }])
+    const [offer] = offers
+    expect(offer === undefined ? [] : entryLines({ ...offer, keyFile: null }).at(-1)).toBe(
+      `  luks: { uuid: ${uuid}, keyFile: /etc/walkaway/offsite-1.luks }`,
+    )
+  })
+
+  test.each([
+    ['closed, and configured', closed, inLuks, { configuredAs: 'offsite-1', note: null }],
+    ['open, and configured', opened, inLuks, { configuredAs: 'offsite-1', note: null }],
+    [
+      'closed, and not in the configuration of its disk',
+      closed,
+      offsite1,
+      { configuredAs: null, note: expect.stringContaining('refused') },
+    ],
+    [
+      'open, and not in the configuration of its disk',
+      opened,
+      offsite1,
+      { configuredAs: null, note: expect.stringContaining('refused') },
+    ],
+    [
+      'configured, and its pool is on the disk itself',
+      disk('sdb: A1 | offsite-1 4425734906477738374 1'),
+      inLuks,
+      { configuredAs: null, note: expect.stringContaining('on the disk itself') },
+    ],
+  ])('%s', (_, devices, configured, expected) => {
+    const { disks, offers } = list({ devices, configured: [configured] })
+    expect(disks).toMatchObject([expected])
+    expect(offers).toEqual([])
+  })
+})
+
 test('the disks of one pool become one entry with a list', () => {
   const devices = [...disk('sdb: A1 | both 5 1'), ...disk('sdc: B2 | both 5 2')]
   const { offers } = list({ devices })
-  expect(offers).toEqual([{ name: 'both', serials: ['A1', 'B2'], pool: 'both', poolGuid: '5' }])
+  expect(offers).toEqual([
+    { name: 'both', serials: ['A1', 'B2'], pool: 'both', poolGuid: '5', luksUuid: null },
+  ])
 })
 
 test('two copies of a disk are told apart from a pool of two disks, and neither is offered', () => {

@@ -1,12 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import {
-  describeAlarm,
-  describeRefusal,
-  identify,
-  type RefusalReason,
-  type Sighting,
-} from '../../src/core/identity.ts'
+import { identify, type Sighting } from '../../src/core/identity.ts'
 import {
   type BlockDevice,
   type Disk,
@@ -16,18 +10,21 @@ import {
   serial,
   vdevGuid,
 } from '../../src/core/model.ts'
+import { describeAlarm, describeRefusal, type RefusalReason } from '../../src/core/refusal.ts'
 
 const A: Disk = {
   name: diskName('offsite-1'),
   serials: [serial('SA')],
   pool: poolName('offsite-1'),
   poolGuid: poolGuid('4425734906477738374'),
+  luks: null,
 }
 const B: Disk = {
   name: diskName('offsite-2'),
   serials: [serial('SB')],
   pool: poolName('offsite-2'),
   poolGuid: poolGuid('10938475610293849560'),
+  luks: null,
 }
 const mirror: Disk = { ...A, serials: [serial('SA'), serial('SA2')] }
 
@@ -66,6 +63,8 @@ function plug(name: string, shape: Shape): readonly BlockDevice[] {
     model: '',
     fsType: shape.whole ? 'zfs_member' : '',
     member: shape.whole ? member : null,
+    luksUuid: null,
+    mapping: null,
   }
   const partition: BlockDevice = {
     ...disk,

@@ -161,6 +161,7 @@ test('never two of the same within a day, always one when it is due, none for a 
               pool: poolName(name),
               serials: [serial(name)],
               poolGuid: poolGuid(String(n + 1)),
+              luks: null,
             },
             overdueMs,
             state,

@@ -15,6 +15,7 @@ const disk = (number: number): Disk => ({
   serials: [serial(`S${number}`)],
   pool: poolName(`offsite-${number}`),
   poolGuid: poolGuid(String(number)),
+  luks: null,
 })
 /** A visit that ended so many milliseconds after the start. */
 const visit = (ms: number, outcome: Outcome = 'complete') =>

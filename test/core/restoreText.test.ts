@@ -32,7 +32,8 @@ function copy(notation: string, fields: Partial<Copy> = {}): Copy {
     ...fields,
   }
 }
-const textOf = (...copies: readonly Copy[]) => restoreText({ pool, guid, copies: [copy(''), ...copies] })
+const textOf = (...copies: readonly Copy[]) =>
+  restoreText({ pool, guid, luks: null, copies: [copy(''), ...copies] })
 /** The lines that are commands. */
 const commandsOf = (parts: readonly string[]) =>
   parts.flatMap((part) => part.split('\n')).filter((line) => !line.startsWith('#'))

@@ -10,6 +10,7 @@ export const vdev = (seq: number | string): VdevDevice => ({
   diskNode: `/dev/sd${seq}`,
   diskSeq: String(seq),
   vdevGuid: vdevGuid('7'),
+  luks: null,
 })
 export const present = (seq: number | string): Sighting => ({
   kind: 'present',

@@ -3,20 +3,34 @@
 
 import pLimit from 'p-limit'
 import type { Config, ConfiguredDisk } from '../../src/config.ts'
+import { mapperPath, mappingName } from '../../src/core/container.ts'
 import type { Vdevs } from '../../src/core/diskState.ts'
 import type { VdevDevice } from '../../src/core/identity.ts'
-import { type Disk, datasetName, diskName, type Progress, serial, vdevGuid } from '../../src/core/model.ts'
+import {
+  type Disk,
+  datasetName,
+  diskName,
+  luksUuid,
+  type Progress,
+  serial,
+  vdevGuid,
+} from '../../src/core/model.ts'
 import type { KeepPolicy } from '../../src/core/retention.ts'
 import type { EventKind, WalkawayEvent } from '../../src/events.ts'
 import type { Block, ReleaseResult } from '../../src/linux/block.ts'
 import type { VisitDeps } from '../../src/visit.ts'
 import { utc } from '../core/calendars.ts'
+import { createFakeLuks, deviceOf, type FakeContainer, track } from './luks.ts'
 import { createFakeZfs, type FakeZfs } from './zfs.ts'
 import type { FakePool } from './zfsState.ts'
 
 export interface FakeDisk {
   readonly disk: ConfiguredDisk
   readonly pool: FakePool
+  /** Of its partition. */
+  readonly link: string
+  /** That its pool lies in; null: in none. */
+  readonly container: FakeContainer | null
   /** null: not plugged in. */
   seq: number | null
   /** False: it is there, but does not answer. */
@@ -37,10 +51,14 @@ export interface Machine extends FakeZfs {
   /** Part of its configuration; nothing is given up unless it is changed. */
   keep: Config['keep']
   scrubEveryMs: number | null
-  /** A backup disk with a pool of its own, plugged in; `keyFile` is configured. */
+  /** A backup disk with a pool of its own, plugged in; `keyFile` is configured, as is that of its LUKS container, `luks`. */
   addDisk(
     name: string,
-    options?: { readonly encrypted?: boolean; readonly keyFile?: string | null },
+    options?: {
+      readonly encrypted?: boolean
+      readonly keyFile?: string | null
+      readonly luks?: string | null
+    },
   ): FakeDisk
   disk(name: string): FakeDisk
   unplug(name: string): void
@@ -71,11 +89,16 @@ export function createMachine(): Machine {
     return found
   }
   const at = (node: string): FakeDisk | undefined =>
-    [...disks.values()].find(({ seq }) => node === `/dev/sd${seq}` || node === `/dev/sd${seq}p1`)
+    [...disks.values()].find(
+      ({ seq, container }) =>
+        node === `/dev/sd${seq}` ||
+        node === `/dev/sd${seq}p1` ||
+        container?.mappings.some(({ dm, on }) => node === `/dev/dm-${dm}` && on === seq && seq !== null),
+    )
 
   /** As a verb of ZFS, but alive when ZFS is not. */
-  async function ask<T>(what: string, about: string, act: () => T): Promise<T> {
-    const call = { verb: `block.${what}`, about }
+  async function ask<T>(verb: string, about: string, act: () => T): Promise<T> {
+    const call = { verb, about }
     state.calls.push(call)
     await state.interference.before?.(call)
     const answer = act()
@@ -88,19 +111,26 @@ export function createMachine(): Machine {
   }
 
   const block: Block = {
-    isSameDevice: ({ node, diskSeq }) => ask('isSameDevice', node, () => isSame(node, diskSeq)),
-    readable: (node) => ask('readable', node, () => at(node)?.readable === true),
-    leadsTo: (link, node) => ask('leadsTo', link, () => at(node)?.pool.link === link),
+    isSameDevice: ({ node, diskSeq }) => ask('block.isSameDevice', node, () => isSame(node, diskSeq)),
+    readable: (node) => ask('block.readable', node, () => at(node)?.readable === true),
+    leadsTo: (link, node) => ask('block.leadsTo', link, () => at(node)?.link === link),
     release: ({ node, diskSeq }, { spinDown }) =>
-      ask('release', node, (): ReleaseResult => {
+      ask('block.release', node, (): ReleaseResult => {
         const found = at(node)
         if (found === undefined || !isSame(node, diskSeq)) return { kind: 'gone' }
-        const holders = found.pool.imported === null ? found.holders : ['its pool']
+        const opened = (found.container?.mappings ?? []).filter(({ on }) => on === found.seq)
+        const stacked = opened.map(({ dm, name }) => `device dm-${dm} (${name})`)
+        const holders = found.pool.imported === null ? [...found.holders, ...stacked] : ['its pool']
         if (holders.length > 0) return { kind: 'held', holders }
         found.released = true
         return { kind: 'released', stopped: spinDown, note: null }
       }),
-    holders: async ({ pool }) => [...disks.values()].find((one) => one.pool.name === pool)?.holders ?? [],
+    holders: async ({ pool, disk: node }) => {
+      const users = [...disks.values()]
+        .flatMap(({ container }) => container?.mappings ?? [])
+        .find(({ dm }) => node === `/dev/dm-${dm}`)?.users
+      return users ?? [...disks.values()].find((one) => one.pool.name === pool)?.holders ?? []
+    },
     sizeBytes: async (node) => (at(node) === undefined ? null : 1n << 40n),
   }
 
@@ -113,43 +143,66 @@ export function createMachine(): Machine {
     now: new Date('2026-11-22T21:00:00Z'),
     keep: { disk: none, source: none },
     scrubEveryMs: null,
-    addDisk(name, { encrypted = false, keyFile = null } = {}) {
-      const pool = fake.addPool(name, { imported: false, encrypted })
+    addDisk(name, { encrypted = false, keyFile = null, luks = null } = {}) {
+      const uuid = luksUuid(`0b9c5a5e-0000-4000-8000-${String(disks.size).padStart(12, '0')}`)
+      const link = `/dev/disk/by-id/usb-${name}-part1`
+      const pool = fake.addPool(name, {
+        imported: false,
+        encrypted,
+        link: luks === null ? link : mapperPath(mappingName(uuid)),
+      })
+      const key = state.keyFiles.get('/keys/right') ?? ''
       const identity: Disk = {
         name: diskName(name),
         serials: [serial(`serial of ${name}`)],
         pool: pool.name,
         poolGuid: pool.guid,
+        luks: null,
       }
       const added: FakeDisk = {
-        disk: { ...identity, overdueMs: null, keyFile, luks: null },
+        disk: { ...identity, overdueMs: null, keyFile, luks: luks === null ? null : { uuid, keyFile: luks } },
         pool,
+        link,
+        container: luks === null ? null : { uuid, key, mappings: [], kept: null },
         seq: ++plugs,
         readable: true,
         holders: [],
         released: false,
       }
       disks.set(name, added)
+      track(added)
       return added
     },
     disk,
     unplug(name) {
-      disk(name).seq = null
+      const pulled = disk(name)
+      track(pulled)
+      for (const mapping of pulled.container?.mappings ?? []) mapping.on = null
+      pulled.seq = null
       fake.pull(name)
     },
     plugIn(name) {
       disk(name).seq = ++plugs
       disk(name).released = false
       fake.plug(name)
+      track(disk(name))
+    },
+    reboot() {
+      fake.reboot()
+      for (const each of disks.values()) {
+        if (each.container !== null) each.container.mappings = []
+        track(each)
+      }
     },
     vdevs(name) {
-      const { seq, pool } = disk(name)
+      const { seq, link, container } = disk(name)
       const vdev: VdevDevice = {
         node: `/dev/sd${seq}p1`,
-        link: pool.link,
+        link,
         diskNode: `/dev/sd${seq}`,
         diskSeq: String(seq),
-        vdevGuid: vdevGuid(`vdev of ${name}`),
+        vdevGuid: container === null ? vdevGuid(`vdev of ${name}`) : null,
+        luks: container?.uuid ?? null,
       }
       return [vdev]
     },
@@ -172,6 +225,8 @@ export function createMachine(): Machine {
       pools: fake.pools,
       transfer: fake.transfer,
       block,
+      luks: createFakeLuks(disks, state.keyFiles, (what, about, act) => ask(`luks.${what}`, about, act)),
+      scan: async () => [...disks.values()].flatMap(deviceOf),
       now: () => machine.now,
       host: 'nas',
       calendar: utc,

@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { runPlan } from '../../src/cli/plan.ts'
 import type { Machine } from './machine.ts'
 import type { Answer } from './restores.ts'
-import { deviceOf } from './service.ts'
 
 /** The configuration of a machine as text, less what has no bearing on a plan. */
 export const configText = (machine: Machine, more = ''): string =>
@@ -46,10 +45,7 @@ export async function planOn(
       configFile,
       stdout: into('stdout'),
       stderr: into('stderr'),
-      machine: {
-        ...machine.deps,
-        scan: async () => [...machine.disks.values()].flatMap(deviceOf),
-      },
+      machine: machine.deps,
     })
     return { code, ...said }
   } finally {

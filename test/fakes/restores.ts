@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type RestoreOptions, runRestore } from '../../src/cli/restore.ts'
 import type { Machine } from './machine.ts'
-import { deviceOf } from './service.ts'
 import { datasetOf } from './visits.ts'
 import { addDataset, type FakeDataset } from './zfsState.ts'
 
@@ -47,7 +46,9 @@ export async function restoreOn(machine: Machine, asked: Asked = {}): Promise<An
         pools: machine.pools,
         transfer: machine.transfer,
         block: machine.block,
-        scan: async () => [...machine.disks.values()].flatMap(deviceOf),
+        luks: machine.deps.luks,
+        scan: machine.deps.scan,
+        until: machine.deps.until,
       },
       ...rest,
       stdout: {

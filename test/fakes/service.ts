@@ -6,14 +6,13 @@ import { expect, vi } from 'vitest'
 import type { Config } from '../../src/config.ts'
 import type { Reply, Request, StatusAnswer } from '../../src/control/protocol.ts'
 import type { BlockDevice } from '../../src/core/model.ts'
-import { serial, vdevGuid } from '../../src/core/model.ts'
 import type { Notes } from '../../src/core/reminders.ts'
 import { createDaemon, type Daemon, type DaemonDeps, type Reloaded } from '../../src/daemon.ts'
 import type { EventKind } from '../../src/events.ts'
 import type { AppendResult, HistoryRecord } from '../../src/linux/history.ts'
 import type { DiskEvent } from '../../src/linux/udev.ts'
 import { createMetricsFile } from '../../src/metricsFile.ts'
-import type { FakeDisk, Machine } from './machine.ts'
+import type { Machine } from './machine.ts'
 
 export interface Service {
   readonly daemon: Daemon
@@ -56,36 +55,6 @@ export function stopTime(): void {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] })
 }
 
-export function deviceOf({ disk, pool, seq }: FakeDisk): readonly BlockDevice[] {
-  if (seq === null) return []
-  const syspath = `/sys/devices/usb/sd${seq}`
-  const whole: BlockDevice = {
-    node: `/dev/sd${seq}`,
-    syspath,
-    kind: 'disk',
-    diskSyspath: syspath,
-    diskSeq: String(seq),
-    serials: disk.serials.map(serial),
-    links: [],
-    sizeBytes: 1n << 40n,
-    initialized: true,
-    removable: true,
-    model: 'disk',
-    fsType: '',
-    member: null,
-  }
-  const partition: BlockDevice = {
-    ...whole,
-    node: `/dev/sd${seq}p1`,
-    syspath: `${syspath}/p1`,
-    kind: 'partition',
-    links: [pool.link],
-    fsType: 'zfs_member',
-    member: { pool: pool.name, poolGuid: pool.guid, vdevGuid: vdevGuid(`vdev of ${pool.name}`) },
-  }
-  return [whole, partition]
-}
-
 /** Starts a daemon; `past` is its history and grows with it. */
 export async function startService(machine: Machine, options: ServiceOptions = {}): Promise<Service> {
   const {
@@ -123,7 +92,7 @@ export async function startService(machine: Machine, options: ServiceOptions = {
     udev: {
       engine: 'udevadm',
       events: stream,
-      scan: () => scan([...[...machine.disks.values()].flatMap(deviceOf), ...others()]),
+      scan: async () => scan([...(await machine.deps.scan()), ...others()]),
     },
     notifier: {
       ready: async () => void notified.push('ready'),

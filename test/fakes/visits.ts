@@ -28,9 +28,14 @@ export function visitOf(
   return visit(request, machine.deps)
 }
 
-export function releaseOf(machine: Machine, name: string, report: VisitReport): Promise<VisitResult> {
+export function releaseOf(
+  machine: Machine,
+  name: string,
+  report: VisitReport,
+  signal: AbortSignal = never,
+): Promise<VisitResult> {
   const { disk } = machine.disk(name)
-  const request = { disk, vdevs: machine.vdevs(name), config: machine.config(), report, signal: never }
+  const request = { disk, vdevs: machine.vdevs(name), config: machine.config(), report, signal }
   return tryRelease(request, machine.deps)
 }
 

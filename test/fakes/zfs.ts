@@ -69,7 +69,7 @@ export interface FakeZfs {
   /** Makes a pool with its root dataset: imported (as a source is), or exported on a disk that is plugged in. */
   readonly addPool: (
     name: string,
-    options?: { readonly imported?: boolean; readonly encrypted?: boolean },
+    options?: { readonly imported?: boolean; readonly encrypted?: boolean; readonly link?: string },
   ) => FakePool
   /** Writes new data, as somebody who works with the dataset does. */
   readonly write: (dataset: string, bytes: number) => void
@@ -93,8 +93,9 @@ export function createFakeZfs(): FakeZfs {
     zfs: createFakeDatasets(state),
     pools: createFakePools(state),
     transfer: createFakeTransfer(state),
-    addPool: (name, { imported = true, encrypted = false } = {}) =>
+    addPool: (name, { imported = true, encrypted = false, link } = {}) =>
       addPool(state, name, {
+        ...(link !== undefined && { link }),
         imported: imported ? { altroot: null } : null,
         key: encrypted ? rightKey : null,
       }),

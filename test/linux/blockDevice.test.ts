@@ -10,7 +10,7 @@ import {
   type UdevProperties,
 } from '../../src/linux/blockDevice.ts'
 
-const facts: SysfsFacts = { diskSeq: '14', sizeBytes: 2_147_483_648n, removable: false }
+const facts: SysfsFacts = { diskSeq: '14', sizeBytes: 2_147_483_648n, removable: false, mapping: null }
 const diskPath = '/sys/devices/pci0000:00/0000:00:04.0/usb2/2-1/2-1:1.0/host2/target2:0:0/2:0:0:0/block/sda'
 
 /** Partition 1 of a pool disk behind a USB bridge. */
@@ -58,6 +58,8 @@ describe('blockDevice', () => {
       model: 'QEMU HARDDISK',
       fsType: 'zfs_member',
       member: { pool: 'offsite 1', poolGuid: '4425734906477738374', vdevGuid: '17803459348579123456' },
+      luksUuid: null,
+      mapping: null,
     })
   })
 

@@ -3,7 +3,8 @@
 
 import type { Config, ConfiguredDisk } from '../../config.ts'
 import { bytesInWords } from '../../core/bytes.ts'
-import { describeAlarm, describeRefusal, identify, type Sighting } from '../../core/identity.ts'
+import { identify, type Sighting } from '../../core/identity.ts'
+import { describeAlarm, describeRefusal } from '../../core/refusal.ts'
 import { holdTagFor } from '../../core/replication.ts'
 import { findUnmatchedExcludes } from '../../core/selection.ts'
 import { NotFound } from '../../errors.ts'

@@ -83,6 +83,9 @@ const programs: Readonly<Record<string, string>> = {
   'systemd-run': 'systemd',
 }
 
+/** For disks whose pool lies in a LUKS container. */
+const luksPrograms: Readonly<Record<string, string>> = { cryptsetup: 'cryptsetup-bin', dmsetup: 'dmsetup' }
+
 async function isProgram(root: string, name: string): Promise<boolean> {
   for (const folder of ['/usr/sbin', '/usr/bin', '/sbin', '/bin'])
     if (await isThere(`${root}${folder}/${name}`, constants.X_OK)) return true
@@ -128,10 +131,12 @@ export const zfsChecks: readonly Check[] = [
   },
   {
     name: 'programs',
-    async look({ root }) {
+    async look({ root }, { config }) {
+      const usesLuks = config?.disks.some(({ luks }) => luks !== null) === true
+      const wanted = { ...programs, ...(usesLuks ? luksPrograms : {}) }
       const missing: string[] = []
-      for (const name of Object.keys(programs)) if (!(await isProgram(root, name))) missing.push(name)
-      const packages = [...new Set(missing.map((name) => programs[name]))].join(' ')
+      for (const name of Object.keys(wanted)) if (!(await isProgram(root, name))) missing.push(name)
+      const packages = [...new Set(missing.map((name) => wanted[name]))].join(' ')
       return missing.length === 0
         ? [ok('all there')]
         : [problem(`missing: ${missing.join(', ')}`, `apt install ${packages}`)]
