@@ -2,6 +2,7 @@
 // what goes wrong in between leaves neither a lie nor a container open.
 
 import { describe, expect, test } from 'vitest'
+import { closeContainer } from '../src/container.ts'
 import { mappingName } from '../src/core/container.ts'
 import { CommandFailed, DeadlineExceeded } from '../src/errors.ts'
 import { EndVisit } from '../src/visit.ts'
@@ -235,6 +236,18 @@ describe('a disk in LUKS that is pulled out', () => {
     machine.unplug(name)
     machine.plugIn(name)
     expect(await visitOf(machine, name)).toMatchObject({ kind: 'released', report: { outcome: 'complete' } })
+  })
+
+  test('a visit that ends late closes nothing of the disk as it is plugged in now', async () => {
+    const machine = homeMachine(right)
+    const before = machine.vdevs(name)
+    machine.unplug(name)
+    machine.plugIn(name)
+    openedBy(machine, {})
+    expect(await closeContainer(before, { others: true }, machine.deps)).toBeNull()
+    expect(openOf(machine)).toEqual([nameOf(machine)])
+    expect(await closeContainer(machine.vdevs(name), { others: false }, machine.deps)).toBeNull()
+    expect(openOf(machine)).toEqual([])
   })
 
   test('for good, and the machine starts anew: the next visit completes it', async () => {

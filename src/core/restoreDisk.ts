@@ -88,12 +88,16 @@ const withSerial = (device: BlockDevice): BlockDevice =>
 
 /** An identity for a pool that is not configured: the devices on which it is now. Copies of it are found all the same. */
 function diskByGuid(guid: PoolGuid, devices: readonly BlockDevice[]): Disk {
-  const members = devices.filter(({ member }) => member?.poolGuid === guid).map(withSerial)
+  const members = devices.filter(({ member }) => member?.poolGuid === guid)
+  // What is open of a container has no serial number of its own.
+  const carriers = members.map(
+    (device) => devices.find(({ syspath }) => syspath === device.mapping?.on) ?? device,
+  )
   const pool = members[0]?.member?.pool
   if (pool === undefined) throw new RangeError(`no device carries the pool ${guid}`)
   return {
     name: diskName(pool),
-    serials: [...new Set(members.flatMap(({ serials }) => serials.slice(0, 1)))],
+    serials: [...new Set(carriers.flatMap((device) => withSerial(device).serials.slice(0, 1)))],
     pool,
     poolGuid: guid,
     // Open, or its pool could not be seen.

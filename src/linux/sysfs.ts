@@ -76,7 +76,7 @@ async function readFacts(syspath: string, diskSyspath: string): Promise<SysfsFac
 }
 
 /** Null for a device of the device mapper that is no open LUKS container. */
-async function readMapping(syspath: string): Promise<Mapping | null> {
+export async function readMapping(syspath: string): Promise<Mapping | null> {
   const [uuid, name, slaves] = await Promise.all([
     readAttribute(`${syspath}/dm/uuid`),
     readAttribute(`${syspath}/dm/name`),
