@@ -13,11 +13,11 @@ import {
   statusOf,
   takeAway,
   travelled,
-  visitDeadlineMs,
   visitWith,
 } from '../home.ts'
 import { diskLink, type Machine } from '../machine.ts'
 import { type Scenario, scenario } from '../scenario.ts'
+import { plugSlowly, untilPartlyReceived, watchPool, writeBigFile } from '../slowVisit.ts'
 
 const keyFile = '/etc/walkaway/offsite-1.luks'
 const [serial, pool] = ['WDOFFSITE0001', 'offsite-1']
@@ -33,7 +33,7 @@ async function setUpLuksHome(
   const image = await s.createDisk(pool)
   await nas.plug(image, { serial })
   const poolGuid = await nas.script(
-    `umask 077; mkdir -p /etc/walkaway; head -c 64 /dev/urandom > ${keyFile}
+    `umask 077; mkdir -p /etc/walkaway; head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \\n' > ${keyFile}
     echo type=linux | sfdisk --quiet --label gpt ${diskLink(serial)}; udevadm settle
     cryptsetup luksFormat --batch-mode --type ${type} --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file ${keyFile} ${partition}
     cryptsetup open --key-file ${keyFile} ${partition} new
@@ -64,40 +64,43 @@ const expectNothingLeft = async ({ nas }: Home): Promise<void> => {
   expect(await openOn(nas)).toEqual([])
 }
 
-/** A dataset that takes a while to send. */
-const addBig = ({ nas }: Home): Promise<string> =>
-  nas.script('zfs create tank/big; head -c 100M /dev/urandom > /tank/big/file', { deadlineMs: 120_000 })
+/** Takes the disk to a machine that has never heard of walkaway, and imports its pool there. The server is switched off. */
+async function openElsewhere(
+  { secondMachine }: Scenario,
+  { nas, disk }: Home,
+  keyAt: string,
+): Promise<Machine> {
+  const key = await nas.readFile(keyAt)
+  await nas.close()
+  const rescue = await secondMachine()
+  await rescue.plug(disk.image, { serial })
+  await rescue.writeFile('/root/key', key, { mode: '0600' })
+  await rescue.script(`cryptsetup open --key-file /root/key ${partition} look
+    zpool import -N -R /mnt -o readonly=on -d /dev/mapper/look ${disk.poolGuid}`)
+  return rescue
+}
 
-const whileSending = (nas: Machine) =>
-  nas.until(['zfs', 'list', '-Hp', '-o', 'used', `${pool}/nas/tank/big`], {
-    deadlineMs: visitDeadlineMs,
-    stdout: (used) => Number(used) > 4_000_000,
-  })
-
-scenario('luks: first visit and another, right on a second machine; a wrong key; a restore', async (s) => {
+scenario('luks: a first visit, right on a second machine; a restore; a wrong key and none', async (s) => {
   const home = await setUpLuksHome(s)
   const { nas, disk, name } = home
   const { before } = await visitWith(home, disk)
   await expectNothingLeft(home)
-  // Nothing holds the disk.
-  await nas.script(
-    `python3 -c 1 2>/dev/null || true; test -z "$(ls /sys/class/block/$(basename $(readlink -f ${partition}))/holders)"`,
-  )
   const expected = travelled(await snapshotsUnder(nas, 'tank'), nas, before)
+  expect((await nas.run(['walkaway', 'disks'])).stdout).toContain(`configured as ${pool}`)
 
-  // Plugged in, and released: a restore opens and closes it.
-  await nas.script(`walkaway restore ${pool} tank/docs --to tank/back > /root/restored 2>&1`, {
-    deadlineMs: 300_000,
-  })
+  await nas.script(`walkaway restore ${pool} tank/docs --to tank/back`, { deadlineMs: 300_000 })
   await expectNothingLeft(home)
   expect(await fingerprintOf(nas, await mountCopy(nas, 'tank/back'))).toBe(
     await fingerprintOf(nas, '/tank/docs'),
   )
   await nas.script('umount /mnt/copy; zfs destroy -r tank/back')
-  await nas.until(['sh', '-c', 'walkaway status --json | grep -q removable'], { deadlineMs: 60_000 })
+  await nas.until(['walkaway', 'status'], {
+    deadlineMs: 60_000,
+    stdout: (text) => text.includes('removable'),
+  })
   await takeAway(home, disk)
 
-  await nas.script(`cp ${keyFile} /root/right; head -c 64 /dev/urandom > ${keyFile}`)
+  await nas.script(`cp -p ${keyFile} /root/right; echo another > ${keyFile}`)
   const wrong = await visitWith(home, disk, { outcome: 'failed' })
   expect(wrong.safe['MESSAGE']).toContain(`the key in ${keyFile} does not open the LUKS container`)
   expect(nas.journal.events({ event: 'snapshot-taken', after: wrong.before })).toEqual([])
@@ -107,21 +110,11 @@ scenario('luks: first visit and another, right on a second machine; a wrong key;
   const missing = await visitWith(home, disk, { outcome: 'failed' })
   expect(missing.safe['MESSAGE']).toContain(`the key file ${keyFile} is not there`)
   await takeAway(home, disk)
+  // Although every command was logged.
+  const told = 'journalctl --no-pager | grep --count --fixed-strings --file=/root/right || true'
+  expect(await nas.script(told)).toBe('0\n')
   const files = await fingerprintOf(nas, '/tank')
-  const key = await nas.script('base64 --wrap=0 /root/right')
-  // The key in no log, whatever was logged of the commands.
-  expect(
-    await nas.script(
-      `journalctl -u walkaway --no-pager | grep -c -F -f <(base64 --wrap=0 /root/right; echo) || true`,
-    ),
-  ).toBe('0\n')
-  await nas.close()
-
-  const rescue = await s.secondMachine()
-  await rescue.plug(disk.image, { serial })
-  await rescue.script(`umask 077; base64 --decode > /root/key <<< '${key}'
-      cryptsetup open --key-file /root/key ${partition} look
-      zpool import -N -R /mnt -o readonly=on -d /dev/mapper/look ${disk.poolGuid}`)
+  const rescue = await openElsewhere(s, home, '/root/right')
   const text = await rescue.script(`zfs get -H -o value walkaway:restore ${pool}`)
   expect(text).toContain(`cryptsetup open /dev/disk/by-uuid/${home.uuid} ${name}`)
   expect(await snapshotsUnder(rescue, `${pool}/nas/tank`)).toEqual(expected)
@@ -131,56 +124,66 @@ scenario('luks: first visit and another, right on a second machine; a wrong key;
 scenario('luks: pulled out in mid-transfer and plugged in again, it goes on where it was', async (s) => {
   const home = await setUpLuksHome(s)
   const { nas, disk } = home
-  await addBig(home)
-  for (let pulls = 0; pulls < 2; pulls++) {
-    if (pulls === 1) {
-      await takeAway(home, disk)
-      await nas.script('head -c 60M /dev/urandom > /tank/big/more', { deadlineMs: 120_000 })
-    }
-    await nas.plug(disk.image, { serial, wait: false })
-    await whileSending(nas)
-    const after = nas.journal.mark()
-    await nas.pull(disk.image)
-    await nas.journal.waitFor({ event: 'disk-pulled', disk: pool }, { deadlineMs: 60_000, after })
-    expect((await statusOf(nas, disk)).state).toBe('pulled')
-    await nas.plug(disk.image, { serial, wait: false })
-    await expectSafe(nas, disk, after)
-    await expectNothingLeft(home)
-  }
+  await writeBigFile(nas)
+  const watch = watchPool(nas, disk)
+  const before = nas.journal.mark()
+  await plugSlowly(home, disk, { controller: 0 })
+  await untilPartlyReceived(nas, disk)
+  await nas.pull(disk.image)
+  await nas.journal.waitFor({ event: 'disk-pulled', disk: pool }, { deadlineMs: 60_000, after: before })
+  expect((await statusOf(nas, disk)).state).toBe('pulled')
+
+  const again = nas.journal.mark()
+  await nas.plug(disk.image, { serial, controller: 1, port: 2, wait: false })
+  const safe = await expectSafe(nas, disk, again)
+  await watch.expectNoLie(safe)
+  expect(nas.journal.events({ event: 'safe-to-remove', after: before })).toHaveLength(1)
+  await expectNothingLeft(home)
+
+  // Idle, while the service is killed and does not see it: its pool does not know either.
+  await takeAway(home, disk)
+  await nas.script('echo more > /tank/docs/more.txt')
+  const killed = nas.journal.mark()
+  await plugSlowly(home, disk)
+  await nas.journal.waitFor({ event: 'pool-imported', disk: pool }, { deadlineMs: 120_000, after: killed })
+  await nas.script('systemctl mask --runtime walkaway; systemctl kill --signal=KILL walkaway')
+  expect(await openOn(nas)).toEqual([home.name])
+  await nas.pull(disk.image)
+  await nas.until(['test', '!', '-e', partition], { deadlineMs: 30_000 })
+  await nas.plug(disk.image, { serial })
+  const last = nas.journal.mark()
+  await nas.script('systemctl unmask --runtime walkaway; systemctl reset-failed walkaway')
+  await startService(nas)
+  await expectSafe(nas, disk, last)
+  await expectNothingLeft(home)
 })
 
-scenario('luks: power cut and a killed daemon; the next one finds what is open and goes on', async (s) => {
+scenario('luks: a power cut and a killed service: the next one goes on; a stop closes it', async (s) => {
   const home = await setUpLuksHome(s, { type: 'luks1' })
   const { nas, disk } = home
-  await addBig(home)
-  await nas.plug(disk.image, { serial, wait: false })
-  await whileSending(nas)
-  const killed = nas.journal.mark()
-  await nas.script('systemctl kill --signal=KILL --kill-whom=main walkaway')
-  await expectSafe(nas, disk, killed)
-  await expectNothingLeft(home)
-  await takeAway(home, disk)
-
-  await nas.script('head -c 60M /dev/urandom > /tank/big/more', { deadlineMs: 120_000 })
-  await nas.plug(disk.image, { serial, wait: false })
-  await nas.journal.waitFor(
-    { event: 'pool-imported', disk: pool },
-    { deadlineMs: visitDeadlineMs, after: nas.journal.mark() },
-  )
+  await writeBigFile(nas)
+  await plugSlowly(home, disk)
+  await untilPartlyReceived(nas, disk)
   await nas.reset()
-  await nas.script('systemctl start walkaway')
-  const again = nas.journal.mark()
-  await expectSafe(nas, disk, again)
+  const afterCut = nas.journal.mark()
+  await untilPartlyReceived(nas, disk)
+  await nas.script('systemctl kill --signal=KILL --kill-whom=main walkaway')
+  await nas.usb.throttle(disk.image, 0)
+  await expectSafe(nas, disk, afterCut)
   await expectNothingLeft(home)
   await takeAway(home, disk)
 
-  // It stops in the middle: exported, and closed.
-  await nas.script('head -c 60M /dev/urandom > /tank/big/yet-more', { deadlineMs: 120_000 })
-  await nas.plug(disk.image, { serial, wait: false })
-  await nas.journal.waitFor(
-    { event: 'pool-imported', disk: pool },
-    { deadlineMs: visitDeadlineMs, after: again },
-  )
+  await writeBigFile(nas)
+  const before = nas.journal.mark()
+  await plugSlowly(home, disk)
+  await nas.journal.waitFor({ event: 'plan-made', disk: pool }, { deadlineMs: 300_000, after: before })
   await nas.run(['systemctl', 'stop', 'walkaway'], { deadlineMs: 120_000 })
   await expectNothingLeft(home)
+  await nas.usb.throttle(disk.image, 0)
+  const resumed = nas.journal.mark()
+  await startService(nas)
+  await expectSafe(nas, disk, resumed)
+  const files = await fingerprintOf(nas, '/tank')
+  const elsewhere = await openElsewhere(s, home, keyFile)
+  expect(await fingerprintOf(elsewhere, await mountCopy(elsewhere, `${pool}/nas/tank`))).toBe(files)
 })
