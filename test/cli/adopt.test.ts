@@ -165,6 +165,18 @@ test('bad usage: a name that is taken, a pool name that is taken, no pool, no su
   expect(await adopt({ device: null })).toMatchObject({ code: 2 })
 })
 
+test('a disk in a LUKS container: it is said how it gets into the configuration', async () => {
+  machine = homeMachine({ luks: '/keys/right' })
+  await expect(adopt()).rejects.toMatchObject({
+    message: expect.stringContaining('LUKS container'),
+    hint: expect.stringMatching(/cryptsetup open \/dev\/sd\d+p1 NAME; then walkaway disks/),
+  })
+  const { seq, container } = machine.disk('offsite-1')
+  container?.mappings.push({ dm: 0, name: 'mine', on: seq, ours: false, users: [] })
+  expect(await adopt()).toMatchObject({ code: 4, stderr: expect.stringContaining('walkaway disks') })
+  unchanged()
+})
+
 test('a key file that would have the whole configuration refused', async () => {
   const keyFile = join(folder, 'key')
   await expect(adopt({ keyFile })).rejects.toThrow(/does not exist/)

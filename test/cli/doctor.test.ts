@@ -183,6 +183,18 @@ test.each<[what: string, break_: () => void, expected: string]>([
   expect(answer.exitCode).toBe(expected.endsWith('problem') ? 1 : 0)
 })
 
+test('a disk in a LUKS container wants cryptsetup', async () => {
+  const uuid = '2b1f9a52-52a4-4b8e-9d6c-5c1f5d0f7a11'
+  const text = configText.replace(' }\nnotify', `, luks: { uuid: ${uuid}, keyFile: /k } }\nnotify`)
+  changes = { loadConfig: async () => parseConfig(text, { file: 'c.yaml', host: 'nas' }) }
+  const answer = await examine()
+  expect(answer.checks.find(({ check }) => check === 'programs')?.findings).toMatchObject([
+    { says: 'missing: cryptsetup, dmsetup', mend: 'apt install cryptsetup-bin dmsetup' },
+  ])
+  for (const name of ['cryptsetup', 'dmsetup']) put(`/usr/sbin/${name}`, '', 0o755)
+  expect(bad(await examine())).not.toContain('programs: problem')
+})
+
 test('a broken configuration is told with its lines, and what needs it is not looked at', async () => {
   changes = { loadConfig: async () => parseConfig('sources: 7\n', { file: 'c.yaml', host: 'nas' }) }
   const answer = await examine()

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Copy, parseLimits } from '../../src/core/marks.ts'
-import { datasetName, poolGuid, poolName } from '../../src/core/model.ts'
+import { datasetName, luksUuid, poolGuid, poolName } from '../../src/core/model.ts'
 import { rawFunction } from '../../src/core/rawRestore.ts'
 import { lineOf, quoted } from '../../src/core/restoreCommands.ts'
 import {
@@ -49,6 +49,24 @@ test('says which key a copy wants, where one came with its source', () => {
   const word = 'zfs change-key'
   expect(textOf(copy('nas/tank@s2')).join()).not.toContain(word)
   expect(textOf(copy('nas/tank@s2'), copy('!nas/secret@s2')).join()).toContain(word)
+})
+
+test('of a pool in a LUKS container, that it is opened first and closed at the end; no command says so', () => {
+  const uuid = luksUuid('2b1f9a52-52a4-4b8e-9d6c-5c1f5d0f7a11')
+  const copies = [copy(''), copy('nas'), copy('nas/tank@s2')]
+  const [inLuks, plain] = [uuid, null].map((luks) => restoreText({ pool, guid, luks, copies }))
+  expect(commandsOf(inLuks ?? [])).toEqual(commandsOf(plain ?? []))
+  const text = inLuks?.join('\n') ?? ''
+  const places = [
+    `cryptsetup open /dev/disk/by-uuid/${uuid}`,
+    'zpool import',
+    'zpool export',
+    'cryptsetup close',
+  ]
+  expect(places.map((place) => text.indexOf(place))).toEqual(
+    places.map((place) => text.indexOf(place)).toSorted((a, b) => a - b),
+  )
+  expect(text.indexOf(places[0] ?? '')).toBeGreaterThan(0)
 })
 
 describe('the commands', () => {

@@ -94,6 +94,8 @@ describe.runIf(hasDpkg)('the .deb', () => {
     for (const name of ['nodejs (>= 20.19)', 'zfsutils-linux', 'udev', 'sg3-utils', 'libc6 (>= 2.14),']) {
       expect(depends).toContain(name)
     }
+    // Only for disks whose pool lies in a LUKS container.
+    expect(dpkgDeb('--field', deb, 'Recommends').trim()).toBe('cryptsetup-bin')
   })
 
   test('has right checksums and maintainer scripts that a shell can read', () => {
