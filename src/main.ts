@@ -18,11 +18,10 @@ import { watchReader } from './cli/lostReader.ts'
 import { messageOf } from './errors.ts'
 import { version } from './version.ts'
 
-const configPath = process.env['WALKAWAY_CONFIG'] ?? '/etc/walkaway/config.yaml'
+const configPath = process.env['WALKAWAY_CONFIG'] || '/etc/walkaway/config.yaml'
 const streams = { stdout: process.stdout, stderr: process.stderr }
 
-// A reader that went away (`walkaway status | head -1`) is not a failure of ours.
-const reader = watchReader(streams, () => process.exit(0))
+const reader = watchReader(streams, (exitCode) => process.exit(exitCode))
 
 /** Leaves through process.exit: node-udev must never be closed, and an abandoned child must not hold us. */
 async function main(argv: readonly string[]): Promise<number> {
@@ -32,6 +31,7 @@ async function main(argv: readonly string[]): Promise<number> {
     .version(version, '-V, --version')
     .option('--config <file>', 'configuration file', configPath)
     .showSuggestionAfterError()
+    .showHelpAfterError('(walkaway --help shows what there is)')
     .exitOverride()
     .addHelpText(
       'after',

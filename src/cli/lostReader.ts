@@ -5,8 +5,6 @@ import { within } from '../linux/within.ts'
 
 /** Of a stream, what is needed here. */
 export interface Written extends EventEmitter {
-  readonly writableLength: number
-  readonly destroyed: boolean
   write(text: string, written: () => void): unknown
 }
 
@@ -20,15 +18,18 @@ export interface Reader {
   caughtUp(): Promise<void>
 }
 
-/** `leave` is called when stdout cannot be written to any more. */
+/**
+ * `leave` is called when stdout cannot be written to any more, with what to exit with: that its reader went away
+ * (`walkaway status | head -1`) is not a failure of ours, a file that has no room for the answer is one.
+ */
 export function watchReader(
   streams: { readonly stdout: Written; readonly stderr: Written },
-  leave: () => void,
+  leave: (exitCode: 0 | 1) => void,
 ): Reader {
   let outlived = false
   let lastWordsMs: number | null = null
-  streams.stdout.on('error', () => {
-    if (!outlived) leave()
+  streams.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (!outlived) leave(error.code === 'EPIPE' ? 0 : 1)
   })
   // Without a listener the process would end of it.
   streams.stderr.on('error', () => undefined)
@@ -44,9 +45,8 @@ export function watchReader(
   }
 }
 
-/** What is written is called back when all before it was taken, and also when it failed. */
+/** What is written is called back when all before it was taken or has failed, and also of a stream that is closed. */
 function taken(stream: Written): Promise<void> {
-  if (stream.writableLength === 0 || stream.destroyed) return Promise.resolve()
   return new Promise((resolve) => {
     stream.once('close', resolve)
     stream.write('', resolve)

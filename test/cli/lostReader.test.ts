@@ -9,14 +9,16 @@ const epipe = () => Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })
 
 test('what only shows something leaves; what has begun something goes on', () => {
   const streams = { stdout: new PassThrough(), stderr: new PassThrough() }
-  let left = 0
-  const reader = watchReader(streams, () => left++)
+  const left: number[] = []
+  const reader = watchReader(streams, (exitCode) => left.push(exitCode))
   streams.stdout.emit('error', epipe())
-  expect(left).toBe(1)
+  expect(left).toEqual([0])
+  streams.stdout.emit('error', Object.assign(new Error('write ENOSPC'), { code: 'ENOSPC' }))
+  expect(left).toEqual([0, 1])
   reader.outlive()
   streams.stdout.emit('error', epipe())
   streams.stderr.emit('error', epipe())
-  expect(left).toBe(1)
+  expect(left).toEqual([0, 1])
 })
 
 test('what was written is waited for, until it was taken or its reader is gone', async () => {

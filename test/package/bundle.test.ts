@@ -43,6 +43,14 @@ test('bad usage ends with 2', () => {
   expect(start('stauts')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('status') })
 })
 
+test('an empty WALKAWAY_CONFIG is none', () => {
+  const { stdout } = spawnSync(process.execPath, [join(folder, 'main.cjs'), '--help'], {
+    encoding: 'utf8',
+    env: { WALKAWAY_CONFIG: '' },
+  })
+  expect(stdout).toContain('/etc/walkaway/config.yaml')
+})
+
 test('a mistake that a command in another file notices ends with 2', () => {
   const { exitCode, stderr } = start('plan', 'ofsite-1', '--config', join(root, 'config.example.yaml'))
   expect(exitCode).toBe(2)

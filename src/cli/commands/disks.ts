@@ -32,8 +32,7 @@ export function addDiskCommands(program: Command, { file, streams, reader, end }
     .option(
       '--yes-erase <serial>',
       'erase this disk without asking, for scripts; once for each disk',
-      (serial: string, before: readonly string[]) => [...before, serial],
-      [],
+      (serial: string, before: readonly string[] = []) => [...before, serial],
     )
     .description('make a backup disk of a new one, and add it to the configuration; ERASES THE DISK')
     .addHelpText(
@@ -51,7 +50,7 @@ code 4).`,
     .action(
       async (
         devices: string[],
-        options: { name?: string; encrypt?: boolean; yesErase: readonly string[] },
+        options: { name?: string; encrypt?: boolean; yesErase?: readonly string[] },
       ) => {
         reader.outlive()
         const { runInit } = await import('../init.ts')
@@ -59,7 +58,7 @@ code 4).`,
           await runInit({
             devices,
             name: options.name ?? null,
-            yesErase: options.yesErase,
+            yesErase: options.yesErase ?? [],
             encrypt: options.encrypt === true,
             configFile: file(),
             stdin: process.stdin,
