@@ -16,6 +16,7 @@ import { addMachineCommands } from './cli/commands/machine.ts'
 import { addServiceCommands } from './cli/commands/service.ts'
 import { watchReader } from './cli/lostReader.ts'
 import { messageOf } from './errors.ts'
+import { oneLine } from './linux/oneLine.ts'
 import { version } from './version.ts'
 
 const configPath = process.env['WALKAWAY_CONFIG'] || '/etc/walkaway/config.yaml'
@@ -31,6 +32,7 @@ async function main(argv: readonly string[]): Promise<number> {
     .version(version, '-V, --version')
     .option('--config <file>', 'configuration file', configPath)
     .showSuggestionAfterError()
+    .configureOutput({ outputError: (text, write) => write(harmless(text)) })
     .showHelpAfterError('(walkaway --help shows what there is)')
     .exitOverride()
     .addHelpText(
@@ -66,12 +68,15 @@ Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 the daemon is not ru
   return exitCode
 }
 
+/** Names and words of others may hold what a terminal would obey. */
+const harmless = (text: string): string => text.split('\n').map(oneLine).join('\n')
+
 function exitCodeOf(error: unknown): number {
   // commander has written its message already; asking for help or the version is no mistake.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-  streams.stderr.write(`walkaway: ${messageOf(error)}\n`)
+  streams.stderr.write(`walkaway: ${harmless(messageOf(error))}\n`)
   const hint = error instanceof Error && 'hint' in error ? error.hint : undefined
-  if (typeof hint === 'string') streams.stderr.write(`${hint}\n`)
+  if (typeof hint === 'string') streams.stderr.write(`${harmless(hint)}\n`)
   return error instanceof Error && 'exitsWith' in error && error.exitsWith === 2 ? 2 : 1
 }
 

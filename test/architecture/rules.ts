@@ -141,7 +141,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'metrics.ts',
     'metricsFile.ts',
   ],
-  'main.ts': ['errors.ts', 'version.ts', 'cli'],
+  'main.ts': ['errors.ts', 'version.ts', 'linux', 'cli'],
   package: ['errors.ts', 'eventKinds.ts', 'config', 'cli'],
 }
 /** Besides linux/run.ts: what lives as long as a visit or the service does is no command with a deadline. */

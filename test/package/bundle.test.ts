@@ -43,6 +43,18 @@ test('bad usage ends with 2', () => {
   expect(start('stauts')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('status') })
 })
 
+test('what is typed is not repeated to the terminal as it is', () => {
+  for (const args of [
+    ['\x1b[31mstatus'],
+    ['plan', '\x1b[31mx', '--config', join(root, 'config.example.yaml')],
+  ]) {
+    const { exitCode, stderr } = start(...args)
+    expect(exitCode).toBe(2)
+    expect(stderr).toContain('\\x1b[31m')
+    expect(stderr).not.toContain('\x1b')
+  }
+})
+
 test('an empty WALKAWAY_CONFIG is none', () => {
   const { stdout } = spawnSync(process.execPath, [join(folder, 'main.cjs'), '--help'], {
     encoding: 'utf8',
