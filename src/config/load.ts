@@ -4,7 +4,7 @@
 import type { Stats } from 'node:fs'
 import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { open, stat } from 'node:fs/promises'
+import { open, realpath, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Mistake, ParsedConfig } from '../config.ts'
@@ -33,7 +33,7 @@ export async function loadConfig({
   const reading = await readConfigFile(file)
   if (reading.kind === 'refused') return reject(file, [reading.message])
   const parsed = parseConfig(reading.text, { file, host, ...(credentials !== undefined && { credentials }) })
-  const fileMistakes = findFileMistakes(reading.stats, reading.parent).map((message) =>
+  const fileMistakes = findFileMistakes(reading.stats, reading.parents).map((message) =>
     wholeFile(file, message),
   )
   const secretMistakes: Mistake[] = []
@@ -59,7 +59,13 @@ function reject(file: string, messages: readonly string[]): ConfigResult {
 const wholeFile = (file: string, message: string): Mistake => ({ file, line: 1, column: 1, message })
 
 type FileReading =
-  | { readonly kind: 'text'; readonly text: string; readonly stats: Stats; readonly parent: Stats }
+  | {
+      readonly kind: 'text'
+      readonly text: string
+      readonly stats: Stats
+      /** The directory of the path, and that of what a symbolic link in it leads to. */
+      readonly parents: readonly Stats[]
+    }
   | { readonly kind: 'refused'; readonly message: string }
 
 async function readConfigFile(file: string): Promise<FileReading> {
@@ -67,7 +73,8 @@ async function readConfigFile(file: string): Promise<FileReading> {
     // One descriptor for the look and the reading, so that both are of one file; a FIFO must not block.
     const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
     try {
-      return await readRegularFile(handle, await stat(dirname(file)))
+      const folders = [dirname(file), dirname(await realpath(file))]
+      return await readRegularFile(handle, await Promise.all(folders.map((folder) => stat(folder))))
     } finally {
       await handle.close()
     }
@@ -76,7 +83,7 @@ async function readConfigFile(file: string): Promise<FileReading> {
   }
 }
 
-async function readRegularFile(handle: FileHandle, parent: Stats): Promise<FileReading> {
+async function readRegularFile(handle: FileHandle, parents: readonly Stats[]): Promise<FileReading> {
   const stats = await handle.stat()
   if (stats.isDirectory()) return refuse('this is a directory; a file was expected')
   if (!stats.isFile()) return refuse('this is no regular file; a file was expected')
@@ -85,7 +92,7 @@ async function readRegularFile(handle: FileHandle, parent: Stats): Promise<FileR
   const text = decodeUtf8(await handle.readFile())
   return text === null
     ? refuse('the file is not UTF-8; text in UTF-8 was expected')
-    : { kind: 'text', text, stats, parent }
+    : { kind: 'text', text, stats, parents }
 }
 
 const refuse = (message: string): FileReading => ({ kind: 'refused', message })
@@ -118,7 +125,7 @@ function codeOf(error: unknown): unknown {
 }
 
 /** What is wrong with the file itself, whatever is in it. */
-function findFileMistakes(stats: Stats, parent: Stats): readonly string[] {
+function findFileMistakes(stats: Stats, parents: readonly Stats[]): readonly string[] {
   const me = process.getuid?.() ?? 0
   const mistakes: string[] = []
   if (stats.uid !== 0 && stats.uid !== me)
@@ -127,8 +134,7 @@ function findFileMistakes(stats: Stats, parent: Stats): readonly string[] {
     )
   if ((stats.mode & 0o022) !== 0)
     mistakes.push('others than its owner can write the file; its owner alone was expected (chmod go-w)')
-  const isSticky = (parent.mode & 0o1000) !== 0
-  if ((parent.mode & 0o002) !== 0 && !isSticky)
+  if (parents.some(({ mode }) => (mode & 0o002) !== 0 && (mode & 0o1000) === 0))
     mistakes.push('everybody can replace the file; a directory that its owner alone can write was expected')
   return mistakes
 }

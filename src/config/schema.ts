@@ -235,7 +235,7 @@ export const written = section(
           group: z.optional(
             scalar(read.readGroupName, {
               expected: 'the name of a group',
-              describe: 'Members of this group may use `walkaway status`.',
+              describe: 'Members of this group may use `walkaway status`, `check`, `metrics`, `run`, `eject` and `history`.',
             }),
           ),
         },

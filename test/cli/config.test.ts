@@ -1,6 +1,6 @@
 // `walkaway config check` on real files: who may write them, who may read their secrets, and the exit code.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -98,6 +98,15 @@ test('a directory where everybody can put another file', async () => {
   )
   chmodSync(open, 0o1777)
   expect((await check(join(open, 'config.yaml'))).exitCode).toBe(0)
+})
+
+test('a link to a file in such a directory', async () => {
+  const open = join(folder, 'open')
+  mkdirSync(open)
+  chmodSync(open, 0o777)
+  write(join(open, 'config.yaml'), good)
+  symlinkSync(join(open, 'config.yaml'), file)
+  expect((await check()).stderr).toMatch(/:1:1: everybody can replace the file/)
 })
 
 test.runIf(isRoot)('a file of another user is refused', async () => {
