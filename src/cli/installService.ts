@@ -3,7 +3,7 @@
 
 import { access, mkdir, readFile, realpath, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { BadInput, messageOf } from '../errors.ts'
 import { isOfRootAlone } from '../linux/programs.ts'
 import { replaceFile } from '../linux/replaceFile.ts'
