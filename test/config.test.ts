@@ -710,13 +710,90 @@ describe('what ships', () => {
         disks: { additionalProperties: { required: ['serial', 'pool', 'poolGuid'] } },
         backup: {
           properties: {
-            parallel: { type: 'integer', minimum: 1, default: 2 },
-            snapshots: { enum: ['all', 'own'], default: 'all' },
+            parallel: { type: ['integer', 'null'], minimum: 1, default: 2 },
+            snapshots: { enum: ['all', 'own', null], default: 'all' },
           },
         },
-        finish: { properties: { spinDown: { type: 'boolean', default: true } } },
+        finish: { properties: { spinDown: { type: ['boolean', 'null'], default: true } } },
         remind: { properties: { overdue: { default: '30d' } } },
       },
+    })
+  })
+
+  describe('the schema for editors is as strict as the program', () => {
+    const at = (path: string): Record<string, unknown> =>
+      path
+        .split('.')
+        .reduce<Record<string, unknown>>(
+          (node, step) =>
+            Object(
+              Object(step === '*' ? node : node['properties'])[step === '*' ? 'additionalProperties' : step],
+            ),
+          Object(makeConfigSchema()),
+        )
+    const disk = (key: string, value: string): string => {
+      const keys = { serial: 'S', pool: 'a', poolGuid: '1', [key]: JSON.stringify(value) }
+      return `sources: [dataset: tank]\ndisks: { a: { ${Object.entries(keys)
+        .map((pair) => pair.join(': '))
+        .join(', ')} } }\n`
+    }
+    const below = (section: string, key: string) => (value: string) =>
+      `${good}${section}: { ${key}: ${JSON.stringify(value)} }\n`
+    const inDisk = (key: string) => (value: string) => disk(key, value)
+
+    test.each<[string, (value: string) => string, readonly string[]]>([
+      ['disks.*.poolGuid', inDisk('poolGuid'), ['1', '18446744073709551615', '0', '00123', '1e3', '-1', 'x']],
+      ['disks.*.pool', inDisk('pool'), ['a', 'off site-1', 'a/b', '1a', 'a@b', '']],
+      [
+        'disks.*.keyFile',
+        inDisk('keyFile'),
+        ['/etc/a.key', 'credential:a', 'a.key', '/etc/', 'credential:', 'credential:a/b'],
+      ],
+      ['disks.*.overdue', inDisk('overdue'), ['30d', 'never', '30', '5y', '-1d', '1.5h']],
+      [
+        'remind.quiet',
+        below('remind', 'quiet'),
+        ['22:00-07:00', '9:00 - 10:00', '22-7', '22:60-07:00', 'night'],
+      ],
+      ['metrics.textfile', below('metrics', 'textfile'), ['/a/b.prom', 'b.prom', '/a/b.txt']],
+      ['control.group', below('control', 'group'), ['backup', '_x-1', '1x', 'a b', 'ü']],
+      ['backup.onConflict', below('backup', 'onConflict'), ['stop', 'set-aside', 'overwrite']],
+    ])('%s', (path, textWith, values) => {
+      const { pattern, enum: words } = at(path)
+      for (const value of values) {
+        const isFine = Array.isArray(words)
+          ? words.includes(value)
+          : new RegExp(String(pattern), 'u').test(value)
+        expect([value, isFine]).toEqual([value, parse(textWith(value)).kind === 'ok'])
+      }
+    })
+
+    test('names of disks', () => {
+      const { propertyNames } = at('disks')
+      const names = new RegExp(String(Object(propertyNames).pattern), 'u')
+      for (const name of ['offsite-1', 'das Alte ü', '-x', '../x', 'a/b', ' a'])
+        expect([name, names.test(name)]).toEqual([
+          name,
+          parse(`sources: [dataset: tank]\ndisks: { "${name}": { serial: S, pool: a, poolGuid: 1 } }\n`)
+            .kind === 'ok',
+        ])
+    })
+
+    test('a key that may be missing may be empty', () => {
+      for (const path of [
+        'keep',
+        'keep.disk',
+        'keep.disk.last',
+        'notify',
+        'finish.spinDown',
+        'backup.snapshots',
+      ])
+        expect(at(path)['type'], path).toContain('null')
+      expect(at('backup.snapshots')['enum']).toContain(null)
+      expect(at('sources')['type']).toBe('array')
+      expect(
+        parse(`${good}keep: { disk: }\nnotify:\nfinish: { spinDown: }\nbackup: { snapshots: }\n`).kind,
+      ).toBe('ok')
     })
   })
 

@@ -7,6 +7,9 @@ import * as read from './values.ts'
 
 type Json = Record<string, unknown>
 export const textOrNumber: Json = { type: ['string', 'number'] }
+/** Names of datasets: what an editor can know of it. The readers in values.ts know all, and why. */
+export const nameOfDataset: Json = { ...textOrNumber, pattern: '^[A-Za-z0-9_.:][A-Za-z0-9_.: /-]*$' }
+export const fileOrCredential: Json = { pattern: '^(/.*[^/]|credential:[A-Za-z0-9_-][A-Za-z0-9_.-]*)$' }
 
 /** What a custom issue carries beside its message, which always is what was expected. */
 export interface IssueParams {

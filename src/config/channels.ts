@@ -2,6 +2,7 @@
 
 import * as z from 'zod/mini'
 import {
+  fileOrCredential,
   httpAddress,
   list,
   oneOrMore,
@@ -26,6 +27,7 @@ const secretFile = (describe: string) =>
   scalar(read.readKeyFile, {
     expected: 'an absolute path of a file, or credential:NAME',
     describe: `${describe}, which only its owner may read; or a systemd credential.`,
+    json: fileOrCredential,
   })
 const token = {
   token: z.optional(secret('The access token. The configuration must then be readable by root alone.')),
@@ -35,6 +37,7 @@ const address = (describe: string) =>
   scalar(read.readMailAddress, {
     expected: 'a mail address such as me@example.org',
     describe,
+    json: { pattern: '^([^<>]*<)?[^ <>,;"@-][^ <>,;"@]*(@[^ <>,;"@]+)?>?$' },
   })
 
 const smtp = section(
@@ -42,6 +45,7 @@ const smtp = section(
     host: scalar(read.readHostName, {
       expected: 'the name of a mail server such as mail.example.org',
       describe: 'The mail server.',
+      json: { pattern: '^[A-Za-z0-9:][A-Za-z0-9.:-]*$' },
     }),
     port: z.prefault(wholeNumber(1, 65_535, '587 and 25: STARTTLS; 465: TLS from the first byte.'), '587'),
     user: z.optional(

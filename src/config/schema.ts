@@ -6,8 +6,10 @@ import { datasetName, luksUuid, poolGuid, poolName, serial } from '../core/model
 import type { KeepPolicy } from '../core/retention.ts'
 import {
   duration,
+  fileOrCredential,
   flag,
   list,
+  nameOfDataset,
   oneOrMore,
   scalar,
   section,
@@ -24,7 +26,7 @@ const source = section(
       scalar(read.readDatasetName, {
         expected: 'the name of a dataset such as tank or tank/data',
         describe: 'This dataset and everything below it is backed up.',
-        json: textOrNumber,
+        json: nameOfDataset,
       }),
       z.transform(datasetName),
     ),
@@ -33,7 +35,7 @@ const source = section(
         scalar(read.readExclude, {
           expected: 'a whole dataset name such as tank/scratch or tank/vm/*/swap',
           describe: 'A dataset that is left out, with all below it. * stands for any characters but /',
-          json: textOrNumber,
+          json: { ...textOrNumber, pattern: '^[A-Za-z0-9_.:*][A-Za-z0-9_.: */-]*$' },
         }),
         'a list of dataset names',
       ),
@@ -43,7 +45,7 @@ const source = section(
       scalar(read.readDatasetPath, {
         expected: 'a dataset path such as nas/tank',
         describe: 'Another name for it on the disk, below backup.into. Its own name when this is missing.',
-        json: textOrNumber,
+        json: nameOfDataset,
       }),
     ),
   },
@@ -54,6 +56,7 @@ const keyFile = (describe: string) =>
   scalar(read.readKeyFile, {
     expected: 'an absolute path of a file, or credential:NAME',
     describe: `${describe}, which only its owner may read; or a systemd credential.`,
+    json: fileOrCredential,
   })
 
 const disk = section(
@@ -74,7 +77,7 @@ const disk = section(
       scalar(read.readPoolName, {
         expected: "the name of the disk's pool such as offsite-1",
         describe: "The name of the disk's pool.",
-        json: textOrNumber,
+        json: { ...textOrNumber, pattern: '^[A-Za-z][A-Za-z0-9_.: -]*$' },
       }),
       z.transform(poolName),
     ),
@@ -82,7 +85,7 @@ const disk = section(
       scalar(read.readPoolGuid, {
         expected: "the pool's GUID, a decimal number as `zpool get guid` prints it",
         describe: "The pool's GUID as `walkaway disks` or `zpool get guid` prints it.",
-        json: { type: ['string', 'number'] },
+        json: { ...textOrNumber, pattern: '^[1-9][0-9]{0,19}$' },
       }),
       z.transform(poolGuid),
     ),
@@ -106,6 +109,11 @@ const disk = section(
   },
   'A known backup disk: it is touched only when serial and pool GUID are right together.',
 )
+
+/** `\p{L}` of values.ts without the classes of Unicode, which not every editor's regular expressions have. */
+const diskNames = z
+  .string()
+  .check(z.meta({ pattern: '^[^\\u0000-/:-@\\[-`{-\\u007f][^\\u0000-\\u001f!-,/:-@\\[-^`{-\\u007f]{0,63}$' }))
 
 const count = (of: string) => z.prefault(wholeNumber(0, 100_000, `How many ${of} are kept.`), '0')
 const policy = (describe: string) =>
@@ -135,7 +143,7 @@ export const written = section(
       z.meta({ description: 'What is backed up.' }),
     ),
     disks: z
-      .prefault(z.record(z.string(), disk, { error: 'a map of disks by their names' }), {})
+      .prefault(z.record(diskNames, disk, { error: 'a map of disks by their names' }), {})
       .check(z.meta({ description: 'The known backup disks, by the names you call them.' })),
     backup: z.prefault(
       section(
@@ -203,7 +211,10 @@ export const written = section(
             scalar(read.readQuietHours, {
               expected: 'two times of day such as 22:00-07:00',
               describe: 'No reminders between these times of day.',
-              json: { examples: ['22:00-07:00'] },
+              json: {
+                pattern: '^[0-2]?[0-9]:[0-5][0-9] *[-\u2013] *[0-2]?[0-9]:[0-5][0-9]$',
+                examples: ['22:00-07:00'],
+              },
             }),
           ),
         },
@@ -222,6 +233,7 @@ export const written = section(
               expected: 'an absolute path that ends with .prom',
               describe:
                 "Where metrics for node_exporter's textfile collector are written; elsewhere than in /var/lib/prometheus/node-exporter the service must be allowed to.",
+              json: { pattern: '^/.*\\.prom$' },
             }),
           ),
         },
@@ -235,7 +247,9 @@ export const written = section(
           group: z.optional(
             scalar(read.readGroupName, {
               expected: 'the name of a group',
-              describe: 'Members of this group may use `walkaway status`, `check`, `metrics`, `run`, `eject` and `history`.',
+              describe:
+                'Members of this group may use `walkaway status`, `check`, `metrics`, `run`, `eject` and `history`.',
+              json: { pattern: '^[A-Za-z_][A-Za-z0-9_.-]*\\$?$' },
             }),
           ),
         },

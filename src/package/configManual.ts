@@ -4,7 +4,7 @@ import * as z from 'zod/mini'
 interface Node {
   readonly description?: string | undefined
   readonly default?: unknown
-  readonly enum?: readonly string[] | undefined
+  readonly enum?: readonly (string | null)[] | undefined
   readonly const?: string | undefined
   readonly type?: string | readonly string[] | undefined
   readonly minimum?: number | undefined
@@ -21,7 +21,7 @@ const node: z.ZodMiniType<Node> = z.lazy(() =>
   z.object({
     description: z.optional(z.string()),
     default: z.optional(z.unknown()),
-    enum: z.optional(z.array(z.string())),
+    enum: z.optional(z.array(z.nullable(z.string()))),
     const: z.optional(z.string()),
     type: z.optional(z.union([z.string(), z.array(z.string())])),
     minimum: z.optional(z.number()),
@@ -112,13 +112,18 @@ function entry(path: string, value: Node, isRequired: boolean): readonly string[
 
 function kindOf({ enum: words, const: only, type, minimum, maximum, examples, items }: Node): string {
   if (only !== undefined) return `always ${only}`
-  if (words !== undefined) return `one of ${words.join(', ')}`
+  if (words !== undefined) return `one of ${written(words)}`
   if (items !== undefined)
-    return items.enum === undefined ? 'a list' : `a list of these: ${items.enum.join(', ')}`
-  if (type === 'boolean') return 'true or false'
-  if (type === 'integer') return `a number from ${minimum} to ${maximum}`
+    return items.enum === undefined ? 'a list' : `a list of these: ${written(items.enum)}`
+  const types = [type].flat()
+  if (types.includes('boolean')) return 'true or false'
+  if (types.includes('integer')) return `a number from ${minimum} to ${maximum}`
   return examples === undefined ? '' : `for example ${examples.join(', ')}`
 }
+
+/** That nothing can be written, too, goes without saying. */
+const written = (words: readonly (string | null)[]): string =>
+  words.filter((word) => word !== null).join(', ')
 
 /** A text as lines of roff, none of which is a request. */
 const paragraph = (text: string): readonly string[] => (text === '' ? [] : [escaped(text)])
