@@ -4,6 +4,7 @@
 import { byPosition, type Finding, parseTree } from './config/document.ts'
 import type { EventName } from './config/eventNames.ts'
 import { explainIssue, plainValue } from './config/findings.ts'
+import { findPlaces, type Places } from './config/places.ts'
 import { fillInto, judge } from './config/rules.ts'
 import type { Written, WrittenChannel } from './config/schema.ts'
 import { written } from './config/schema.ts'
@@ -103,7 +104,7 @@ interface Found {
   readonly secrets: readonly SecretUse[]
 }
 export type ParsedConfig =
-  | ({ readonly kind: 'ok'; readonly config: Config } & Found)
+  | ({ readonly kind: 'ok'; readonly config: Config; readonly places: Places } & Found)
   | ({ readonly kind: 'rejected'; readonly mistakes: readonly Mistake[] } & Found)
 
 export const renderMistake = ({ file, line, column, message }: Mistake): string =>
@@ -153,6 +154,7 @@ export function parseConfig(
   return {
     kind: 'ok',
     config: complete(shape.data, { host, credentials }),
+    places: findPlaces(tree),
     warnings: inFile(warnings),
     secrets,
   }

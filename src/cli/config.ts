@@ -1,13 +1,14 @@
 // `walkaway config check [FILE]`: every mistake of a configuration at once, nothing touched.
 
+import type { Position } from '../config/document.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config.ts'
 import { renderMistake } from '../config.ts'
 import { BadInput, CommandFailed } from '../errors.ts'
 import { groupId } from '../linux/groups.ts'
 import { createRun } from '../linux/run.ts'
-import { createZfs } from '../zfs/zfs.ts'
-import { describeUnmatchedExcludes } from './excludes.ts'
+import { createZfs, type Zfs } from '../zfs/zfs.ts'
+import { describeUnmatched, listUnmatchedExcludes } from './excludes.ts'
 
 interface Output {
   write(text: string): unknown
@@ -18,18 +19,26 @@ export async function runConfigCheck(options: {
   readonly file: string
   readonly stdout: Output
   readonly stderr: Output
+  readonly zfs?: Zfs
 }): Promise<0 | 2> {
-  const { file, stdout, stderr } = options
+  const { file, stdout, stderr, zfs = createZfs(createRun()) } = options
   const result = await loadConfig({ file })
   for (const warning of result.warnings)
     stderr.write(`${renderMistake({ ...warning, message: `warning: ${warning.message}` })}\n`)
   switch (result.kind) {
     case 'ok': {
-      for (const warning of await describeUnmatched(result.config))
-        stderr.write(`${file}: warning: ${warning}\n`)
-      const mistake = await findGroupMistake(result.config)
+      const { config, places } = result
+      const tell = (at: Position | null | undefined, message: string) =>
+        stderr.write(`${renderMistake({ file, ...(at ?? { line: 1, column: 1 }), message })}\n`)
+      for (const unmatched of await unmatchedExcludes(config, zfs)) {
+        const place = places.excludes.find(
+          ({ dataset, pattern }) => dataset === unmatched.source.dataset && pattern === unmatched.pattern,
+        )
+        tell(place?.at, `warning: ${describeUnmatched(unmatched)}`)
+      }
+      const mistake = await findGroupMistake(config)
       if (mistake !== null) {
-        stderr.write(`${file}: ${mistake}\n`)
+        tell(places.group, mistake)
         return 2
       }
       stdout.write(`${file}: ok: ${renderSize(result.config)}\n`)
@@ -52,9 +61,9 @@ async function findGroupMistake({ control }: Config): Promise<string | null> {
   }
 }
 
-async function describeUnmatched(config: Config): Promise<readonly string[]> {
+async function unmatchedExcludes(config: Config, zfs: Zfs): ReturnType<typeof listUnmatchedExcludes> {
   try {
-    return await describeUnmatchedExcludes(config, createZfs(createRun()))
+    return await listUnmatchedExcludes(config, zfs)
   } catch (error) {
     // A file may be checked on a machine, or by a user, without ZFS; what it says is right or wrong all the same.
     if (error instanceof CommandFailed) return []

@@ -35,7 +35,7 @@ import { version } from '../version.ts'
 import { createPools } from '../zfs/pool.ts'
 import { createTransfer } from '../zfs/transfer.ts'
 import { createZfs } from '../zfs/zfs.ts'
-import { describeUnmatchedExcludes } from './excludes.ts'
+import { describeUnmatched, listUnmatchedExcludes } from './excludes.ts'
 import { giveBackMemory } from './memory.ts'
 import { controlSocket, runtimeDirectory, stateDirectory } from './places.ts'
 
@@ -101,8 +101,8 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
   })
   dispatcher = notifications
   const warnOfExcludes = (config: Config): void => {
-    describeUnmatchedExcludes(config, zfs).then(
-      (warnings) => warnings.forEach(warn),
+    listUnmatchedExcludes(config, zfs).then(
+      (found) => found.map(describeUnmatched).forEach(warn),
       (error: unknown) => warn(`the sources could not be listed: ${messageOf(error)}`),
     )
   }

@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { runConfigCheck } from '../../src/cli/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
+import type { Zfs } from '../../src/zfs/zfs.ts'
+import { homeMachine } from '../fakes/visits.ts'
 
 const good = 'sources: [dataset: tank]\ndisks:\n  a: { serial: S1, pool: a, poolGuid: 1 }\n'
 const isRoot = process.getuid?.() === 0
@@ -24,13 +26,14 @@ function write(path: string, content: string | Uint8Array, mode = 0o600): string
   return path
 }
 
-async function check(path = file) {
+async function check(path = file, zfs?: Zfs) {
   let stdout = ''
   let stderr = ''
   const exitCode = await runConfigCheck({
     file: path,
     stdout: { write: (text) => (stdout += text) },
     stderr: { write: (text) => (stderr += text) },
+    ...(zfs !== undefined && { zfs }),
   })
   return { exitCode, stdout, stderr }
 }
@@ -44,7 +47,19 @@ test('a group that is not there keeps the daemon from starting: exit code 2', as
   write(file, `${good}control: { group: no-such-group }\n`)
   const { exitCode, stdout, stderr } = await check()
   expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
-  expect(stderr).toBe(`${file}: control.group: there is no group no-such-group on this machine\n`)
+  expect(stderr).toBe(`${file}:4:19: control.group: there is no group no-such-group on this machine\n`)
+})
+
+test('an exclude that matches nothing is a warning where it stands', async () => {
+  const machine = homeMachine()
+  write(file, 'sources:\n  - dataset: tank\n    exclude: [tank/home, tank/hmoe]\n')
+  const { exitCode, stderr } = await check(file, machine.zfs)
+  expect(exitCode).toBe(0)
+  expect(stderr.split('\n').filter((line) => line.includes('exclude'))).toEqual([
+    expect.stringMatching(
+      /^\S+config\.yaml:3:26: warning: exclude tank\/hmoe .*matches no dataset; .*expected$/,
+    ),
+  ])
 })
 
 test('a warning does not fail it', async () => {
