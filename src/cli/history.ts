@@ -15,6 +15,7 @@ export interface HistoryOptions {
   /** null: of all disks. */
   readonly disk: string | null
   readonly json: boolean
+  readonly configFile: string
   readonly stdout: Output
   readonly stderr: Output
   readonly socket?: string
@@ -36,11 +37,19 @@ export async function runHistory(options: HistoryOptions): Promise<number> {
   return 0
 }
 
-async function readHistory({ disk, stateFolder = stateDirectory }: HistoryOptions): Promise<HistoryAnswer> {
+async function readHistory({
+  disk,
+  configFile,
+  stateFolder = stateDirectory,
+}: HistoryOptions): Promise<HistoryAnswer> {
   const { visits } = await createHistory(stateFolder).read()
-  const known = [...new Set(visits.map((visit) => visit.disk))]
-  if (disk !== null && !known.some((name) => name === disk))
-    throw new BadInput(explainUnknownDisk(disk, known))
+  if (disk !== null && !visits.some((visit) => visit.disk === disk)) {
+    // What reads it is loaded late: as a rule it is not needed.
+    const { configuredDisks } = await import('./configuredDisks.ts')
+    const configured = (await configuredDisks(configFile)) ?? []
+    const known = [...new Set([...configured.map(({ name }) => name), ...visits.map((visit) => visit.disk)])]
+    if (!known.some((name) => name === disk)) throw new BadInput(explainUnknownDisk(disk, known))
+  }
   const wanted = visits.filter((visit) => disk === null || visit.disk === disk)
   return {
     version: 1,

@@ -1,5 +1,5 @@
 // What `walkaway history` shows, from the daemon and from the file.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -27,6 +27,7 @@ const run = ({ disk = null as string | null, json = false } = {}) =>
     stderr: { write: (text) => (said.err += text) },
     socket: join(folder, 'control.sock'),
     stateFolder: folder,
+    configFile: join(folder, 'config.yaml'),
   })
 
 const visitOf = (disk: string, day: number, fields = {}) => ({
@@ -126,4 +127,13 @@ test('no name or reason drives the terminal', () => {
   const instants = { startedAt: startedAt.toISOString(), finishedAt: finishedAt.toISOString() }
   const screen = renderHistory({ version: 1, visits: [{ ...rest, ...instants }] }, plain)
   expect(screen).not.toContain('\x1b')
+})
+
+test('without the daemon: a configured disk that was never visited has no visits yet, another one is none', async () => {
+  const configuration =
+    'sources: [dataset: tank]\ndisks: { new-one: { serial: S, pool: new, poolGuid: 1 } }\n'
+  writeFileSync(join(folder, 'config.yaml'), configuration, { mode: 0o600 })
+  expect(await run({ disk: 'new-one' })).toBe(0)
+  expect(said.out).toBe('no visits yet\n')
+  await expect(run({ disk: 'new-on' })).rejects.toThrow('did you mean new-one?')
 })

@@ -112,6 +112,13 @@ until the disk is plugged in again; to begin one: walkaway run.`,
     .addHelpText('after', examples('walkaway history', 'walkaway history offsite-1 --json'))
     .action(async (disk: string | undefined, options: { json?: boolean }) => {
       const { runHistory } = await import('../history.ts')
-      end(await runHistory({ disk: disk ?? null, json: options.json === true, ...streams }))
+      end(
+        await runHistory({
+          disk: disk ?? null,
+          json: options.json === true,
+          configFile: file(),
+          ...streams,
+        }),
+      )
     })
 }
