@@ -29,7 +29,7 @@ export interface ContainerDeps {
 export type Reached =
   /** What ZFS is given to find the pool by. */
   | { readonly kind: 'reached'; readonly links: readonly string[] }
-  /** What is inside is not what it has to be; what we had opened is closed again. A sentence for a person. */
+  /** What is inside is not what it has to be; what walkaway had opened is closed again. A sentence for a person. */
   | { readonly kind: 'refused'; readonly sentence: string }
 
 /** udev reads the labels of what was opened. */
@@ -67,7 +67,7 @@ export async function openContainer(request: OpenRequest, deps: ContainerDeps): 
   }, identifiedMs)
   const { link, sighting } = inside
   if (settled && link !== null && sighting.kind === 'present') return { kind: 'reached', links: [link] }
-  if (before.open === null) await closeContainer(vdevs, { others: false }, deps)
+  await closeContainer(vdevs, { others: false }, deps)
   return { kind: 'refused', sentence: explain(disk, vdev, sighting) }
 }
 
@@ -135,7 +135,7 @@ export async function closeContainer(
       return {
         by: 'opener',
         reason: `its LUKS container was opened by somebody else, as ${name}, and stays open`,
-        hint: `cryptsetup close ${name}`,
+        hint: `to close it: cryptsetup close ${name}, or walkaway eject`,
       }
     if ((await luks.close(name)) === 'closed') continue
     const holders = await block.holders({ disk: open.node })

@@ -92,8 +92,12 @@ describe('a disk in LUKS', () => {
     expect(openOf(machine)).toEqual([])
   })
 
-  test('with another pool inside: refused, and closed again', async () => {
+  test.each([
+    ['closed', false],
+    ['left open by a visit before', true],
+  ])('%s, with another pool inside: refused, and closed again', async (_, open) => {
     const machine = homeMachine(right)
+    if (open) openedBy(machine, {})
     machine.state.pools.delete(name)
     Object.assign(machine.disk(name).pool, { guid: '4711' })
     const result = await visitOf(machine, name)

@@ -68,6 +68,21 @@ export function createLuks({ run, sys = '/sys' }: { readonly run: Run; readonly 
   const isOpen = async (name: string): Promise<boolean> =>
     (await mapped()).some((device) => device.name === name)
 
+  /** Kernel names; without those of disks that were pulled out, of which a link stays behind. */
+  async function carriersOf(kernelName: string): Promise<readonly string[]> {
+    const folder = `${sys}/class/block/${kernelName}/slaves`
+    const names = await readdir(folder).catch((): string[] => [])
+    const there = await Promise.all(
+      names.map((name) =>
+        access(`${folder}/${name}`).then(
+          () => true,
+          () => false,
+        ),
+      ),
+    )
+    return names.filter((_, at) => there[at])
+  }
+
   /** Every device of the device mapper. */
   async function mapped() {
     const names = (await readdir(`${sys}/class/block`)).filter((kernelName) => kernelName.startsWith('dm-'))
@@ -76,7 +91,7 @@ export function createLuks({ run, sys = '/sys' }: { readonly run: Run; readonly 
         kernelName,
         uuid: (await readAttribute(`${sys}/class/block/${kernelName}/dm/uuid`)) ?? '',
         name: (await readAttribute(`${sys}/class/block/${kernelName}/dm/name`)) ?? '',
-        on: await readdir(`${sys}/class/block/${kernelName}/slaves`).catch((): string[] => []),
+        on: await carriersOf(kernelName),
       })),
     )
   }

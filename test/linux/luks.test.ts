@@ -120,6 +120,7 @@ describe('inside', () => {
   test.each([
     ['open on this device', dmUuid, 'sda1', '/dev/dm-0'],
     ['open on another one', dmUuid, 'sdb1', null],
+    ['open on one of that name that was pulled out', dmUuid, null, null],
     ['another container', dmUuid.replace('945b', '0000'), 'sda1', null],
     ['another kind of mapping', 'LVM-abc', 'sda1', null],
   ])('%s', async (_, dm, on, expected) => {

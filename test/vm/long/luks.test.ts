@@ -94,9 +94,9 @@ scenario('luks: a first visit, right on a second machine; a restore; a wrong key
     await fingerprintOf(nas, '/tank/docs'),
   )
   await nas.script('umount /mnt/copy; zfs destroy -r tank/back')
-  await nas.until(['walkaway', 'status'], {
+  await nas.until(['walkaway', 'status', '--json'], {
     deadlineMs: 60_000,
-    stdout: (text) => text.includes('removable'),
+    stdout: (text) => /"state":\s*"removable"/.test(text),
   })
   await takeAway(home, disk)
 
