@@ -48,9 +48,11 @@ export function renderStatus(answer: StatusAnswer, options: ScreenOptions): stri
     ]
   })
   const none = answer.disks.length === 0 ? ['  no disks are configured; see: walkaway disks'] : []
-  const untold = answer.undelivered.map((one) => paint(oneLine(undeliveredInWords(one, now)), 'yellow', look))
+  const untold = answer.undelivered
+    .flatMap((one) => indented(undeliveredInWords(one, now), { indent: 0, look }))
+    .map((line) => paint(line, 'yellow', look))
   const last = untold.length === 0 ? [] : ['', ...untold]
-  return `${[head, '', ...disks, ...none, ...last].join('\n')}\n`
+  return `${[...indented(head, { indent: 0, look }), '', ...disks, ...none, ...last].join('\n')}\n`
 }
 
 /** What there is to say first when there is no daemon. */

@@ -73,6 +73,24 @@ describe('a screen', () => {
     expect(renderStatus(statusOf(), plain)).toContain('walkaway disks')
   })
 
+  test('nothing is wider than a narrow terminal, names apart', () => {
+    const undelivered = [
+      {
+        channel: 'ntfy at ntfy.example.org',
+        waiting: 3,
+        givenUp: 1,
+        since: ago(24 * 60),
+        reason: 'no answer',
+      },
+    ]
+    const screen = renderStatus(
+      { ...statusOf({ ...away, name: 'a' }), undelivered },
+      { ...plain, columns: 40 },
+    )
+    expect(screen.split('\n').filter((line) => line.length > 40)).toEqual([])
+    expect(screen).toContain('walkaway 0.1.0 on')
+  })
+
   test('has aligned columns', () => {
     const lines = renderStatus(statusOf({ ...away, name: 'a' }, { ...away, state: 'removable' }), plain)
       .split('\n')
