@@ -39,6 +39,8 @@ const kinds: readonly (readonly [RegExp, FailureKind])[] = [
     'unsupported-feature',
   ],
   [/I\/O error|Input\/output error/, 'io-error'],
+  // An export that finds a dataset mounted. The sandbox of the service has no umount(2), and it is not ours to unmount.
+  [/cannot unmount .*: permission denied/, 'busy'],
   [/[Pp]ermission denied/, 'permission'],
   [/is read[- ]only/, 'read-only'],
   [/cannot resume send/, 'token-dead'],

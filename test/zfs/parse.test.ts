@@ -63,6 +63,7 @@ const kinds: { readonly [name: string]: FailureKind } = {
   'clear-missing': 'not-found',
   'export-missing': 'not-found',
   'export-busy': 'busy',
+  'export-not-allowed': 'busy',
   'import-no-such-pool': 'not-found',
   'import-imported': 'exists',
   'import-foreign': 'foreign-pool',
