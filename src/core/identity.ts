@@ -126,13 +126,14 @@ function sightContainer(
     readonly connected: readonly PhysicalDisk[]
   },
 ): Sighting {
-  const isInside = ({ mapping }: BlockDevice): boolean => mapping?.luksUuid === uuid
-  const bare = claiming
-    .flatMap((one) => claimsOf(disk, one))
-    .find((device) => device.luksUuid !== uuid && !isInside(device))
-  if (bare !== undefined) return refuse({ kind: 'not-in-luks', node: bare.node, expected: uuid }, claiming)
   const on = claiming.find((one) => one.all.some((device) => device.luksUuid === uuid))
   const container = on?.all.find((device) => device.luksUuid === uuid)
+  const isInside = ({ mapping }: BlockDevice): boolean =>
+    mapping !== null && mapping.luksUuid === uuid && mapping.on === container?.syspath
+  const bare = claiming
+    .flatMap((one) => claimsOf(disk, one))
+    .find((device) => device !== container && !isInside(device))
+  if (bare !== undefined) return refuse({ kind: 'not-in-luks', node: bare.node, expected: uuid }, claiming)
   if (on === undefined || container === undefined) return explainNoContainer(uuid, ofSerial)
 
   const inside = on.all.find(isInside)

@@ -1,5 +1,6 @@
 // Disks whose pool lies in a LUKS container, and disks that only look like one.
 
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { identify, type Sighting } from '../../src/core/identity.ts'
 import {
@@ -206,4 +207,91 @@ test('whether it is open or closed, a disk that is refused for something else is
     inLuks.name,
   )
   expect(closed).toEqual(opened)
+})
+
+describe('whatever is plugged in', () => {
+  const disks = ['sda', 'sdb', 'sdc'] as const
+  const contents = fc.constantFrom<Shape>(
+    {},
+    container,
+    { ...container, whole: true },
+    { container: otherUuid },
+    { pool: right },
+    { pool: '77/7' },
+  )
+  const shapes = fc.array(fc.tuple(contents, fc.constantFrom('SA', 'SB')), { maxLength: disks.length })
+  const mappings = fc.array(
+    fc.tuple(
+      fc.constantFrom('sda', 'sda1', 'sdb1', 'sdc', null),
+      fc.constantFrom(right, '77/7', undefined),
+      fc.constantFrom(uuid, otherUuid),
+      fc.boolean(),
+    ),
+    { maxLength: 2 },
+  )
+  const machines = fc
+    .tuple(shapes, mappings)
+    .map(([plugged, opened]) => [
+      ...plugged.flatMap(([shape, number], at) => plug(disks[at] ?? 'sda', { ...shape, serial: number })),
+      ...opened.flatMap(([on, pool, of, initialized], at) =>
+        open(at, on, { container: of, initialized, ...(pool !== undefined && { pool }) }),
+      ),
+    ])
+
+  test('the order of the devices does not matter', () => {
+    fc.assert(
+      fc.property(machines, (devices) => {
+        expect(identify([inLuks, { ...plain, name: diskName('b') }], devices.toReversed())).toEqual(
+          identify([inLuks, { ...plain, name: diskName('b') }], devices),
+        )
+      }),
+    )
+  })
+
+  test('present: under its serial, the one container of that UUID, and nothing else inside than its pool', () => {
+    let seenPresent = 0
+    fc.assert(
+      fc.property(machines, (devices) => {
+        const sighting = identify([inLuks], devices).get(inLuks.name)
+        if (sighting?.kind !== 'present') return
+        seenPresent++
+        const [vdev, ...others] = sighting.vdevs
+        expect(others).toEqual([])
+        const carrier = devices.find(({ node }) => node === vdev.node)
+        expect(devices.filter(({ luksUuid: found }) => found === uuid)).toEqual([carrier])
+        expect(carrier?.serials).toContain('SA')
+        expect(vdev).toMatchObject({ luks: uuid, vdevGuid: null, diskSeq: carrier?.diskSeq })
+        for (const device of devices) {
+          if (
+            device.mapping !== null &&
+            device.mapping.on === carrier?.syspath &&
+            device.mapping.luksUuid === uuid
+          )
+            expect([device.member?.poolGuid, device.initialized]).toEqual([guid, true])
+          // Its pool, if it is anywhere, is inside; or in what answers nothing any more.
+          else if (device.member?.poolGuid === guid)
+            expect(devices.some(({ syspath }) => syspath === device.mapping?.on)).toBe(false)
+        }
+      }),
+      { numRuns: 3000 },
+    )
+    expect(seenPresent).toBeGreaterThan(0)
+  })
+
+  test('a disk without a container in the configuration is never present in one', () => {
+    fc.assert(
+      fc.property(machines, (devices) => {
+        const sighting = identify([plain], devices).get(plain.name)
+        if (sighting?.kind !== 'present') return
+        for (const { node, luks } of sighting.vdevs) {
+          expect(luks).toBeNull()
+          expect(devices.find((device) => device.node === node)).toMatchObject({
+            mapping: null,
+            luksUuid: null,
+          })
+        }
+      }),
+      { numRuns: 2000 },
+    )
+  })
 })
