@@ -70,7 +70,8 @@ scenario(
       await nas.plug(copy, { serial })
       const { MESSAGE: message = '' } = await nas.journal.waitFor(
         { event: 'disk-refused', disk: disk.name },
-        { deadlineMs: soonMs, after: before },
+        // A disk without a pool may still get one, or its partitions, for a minute: an emulated one takes longer.
+        { deadlineMs: 3 * soonMs, after: before },
       )
       expect(message).toMatch(expected)
       expect(await statusOf(nas, disk)).toMatchObject({ state: 'refused' })
@@ -89,14 +90,14 @@ scenario(
     for (const name of ['tank', '-o x', '../x', 'a\nb\r', '\u001b[2J']) {
       const copy = await copyDisk(image, 'named')
       await replaceInLabels(copy, pool, name)
-      await refused(copy, /is called|is named|has another name|name/i)
+      await refused(copy, /its pool is named "[^"]{4}" where "qzxj" was expected/)
     }
     const unknown = await copyDisk(image, 'features')
     await replaceInLabels(unknown, 'com.delphix:hole_birth', 'com.evilone:hole_birth')
     await refused(unknown, /features that the OpenZFS of this machine does not know/)
     const rubbish = await copyDisk(image, 'rubbish')
     await spoilLabels(rubbish)
-    await refused(rubbish, /no pool|cannot be/)
+    await refused(rubbish, /no ZFS pool on it/)
 
     expect(await mountsOf(nas)).toEqual(mounts)
     await nothingShared(nas)
