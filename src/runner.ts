@@ -19,12 +19,14 @@ import { defaultTiming, transition } from './core/lifecycle.ts'
 import type { Disk, PoolName, Progress } from './core/model.ts'
 import { type Alarm, describeAlarm, describeRefusal } from './core/refusal.ts'
 import { describe, refusalOf } from './diskAnswer.ts'
+import { EndVisit, isEjected } from './endVisit.ts'
 import { messageOf } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
 import type { HistoryRecord } from './linux/history.ts'
 import type { Inhibitor } from './linux/systemd.ts'
 import { within } from './linux/within.ts'
-import { EndVisit, isEjected, leftToOthers, tryRelease, type VisitDeps, visit } from './visit.ts'
+import { leftToOthers, tryRelease } from './release.ts'
+import { type VisitDeps, visit } from './visit.ts'
 import { createVisitLog, type VisitLogDeps } from './visitLog.ts'
 
 export interface RunnerDeps extends Omit<VisitDeps, 'onPhase' | 'onProgress'>, VisitLogDeps {
@@ -182,7 +184,7 @@ export function createRunner(
     if (report === undefined) throw new Error('no visit to release the disk of')
     const result = await tryRelease(
       { disk, vdevs, config: config(), report, signal },
-      { ...deps, onPhase: ignore, onProgress: ignore },
+      { ...deps, onPhase: ignore },
     )
     // Said again of the same visit, which counts once: now its disk is released.
     return result.kind === 'released' ? noted(result, vdevs, signal) : result

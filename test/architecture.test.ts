@@ -18,7 +18,7 @@ describe('a broken rule is noticed', () => {
     'core/model.ts': "// Nouns.\nexport type A = 'from'\n",
     'core/plan.ts': "// Plans.\nimport type { A } from './model.ts'\nexport const plan = (a: A): A => a\n",
     'linux/run.ts': "// Runs.\nimport { execa } from 'execa'\nexport const run = execa\n",
-    'visit.ts': "// Visits.\nimport { run } from './linux/run.ts'\nexport const visit = run\n",
+    'visit.ts': "// Visits.\nimport { plan } from './core/plan.ts'\nexport const visit = plan\n",
     'main.ts': '// Main.\nprocess.exit(0)\n',
   }
   const withFile = (path: string, text: string) =>

@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { datasetName, type Outcome } from '../src/core/model.ts'
 import type { KeepPolicy } from '../src/core/retention.ts'
+import { EndVisit } from '../src/endVisit.ts'
 import { DeadlineExceeded } from '../src/errors.ts'
-import { EndVisit } from '../src/visit.ts'
 import { type Machine, none } from './fakes/machine.ts'
 import {
   datasetOf,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { datasetName } from '../src/core/model.ts'
+import { EndVisit } from '../src/endVisit.ts'
 import { TransferFailed } from '../src/errors.ts'
-import { EndVisit } from '../src/visit.ts'
 import { ZfsFailed } from '../src/zfs/failure.ts'
 import type { Machine } from './fakes/machine.ts'
 import {

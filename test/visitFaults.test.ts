@@ -3,8 +3,8 @@
 
 import { describe, expect, test } from 'vitest'
 import type { VisitResult } from '../src/core/diskState.ts'
+import { EndVisit } from '../src/endVisit.ts'
 import { DeadlineExceeded } from '../src/errors.ts'
-import { EndVisit } from '../src/visit.ts'
 import { type Machine, none, turn } from './fakes/machine.ts'
 import { expectBackedUp, expectHonest, expectTidy, homeMachine, sources, visitOf } from './fakes/visits.ts'
 import { addDataset, type FakeCall, failed } from './fakes/zfsState.ts'

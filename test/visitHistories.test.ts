@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { datasetName } from '../src/core/model.ts'
-import { EndVisit } from '../src/visit.ts'
+import { EndVisit } from '../src/endVisit.ts'
 import type { Machine } from './fakes/machine.ts'
 import { datasetOf, expectHonest, homeMachine, visitOf } from './fakes/visits.ts'
 import {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { EndVisit } from '../src/endVisit.ts'
 import { DeadlineExceeded } from '../src/errors.ts'
-import { EndVisit, visit } from '../src/visit.ts'
+import { visit } from '../src/visit.ts'
 import { ZfsFailed } from '../src/zfs/failure.ts'
 import type { Machine } from './fakes/machine.ts'
 import { expectBackedUp, expectHonest, homeMachine, releaseOf, snapshotsOf, visitOf } from './fakes/visits.ts'

@@ -1,7 +1,7 @@
 // Scrubs at the end of a visit: when they run, how they end, what is made of what they find.
 
 import { describe, expect, test } from 'vitest'
-import { EndVisit } from '../src/visit.ts'
+import { EndVisit } from '../src/endVisit.ts'
 import type { Machine } from './fakes/machine.ts'
 import { expectHonest, homeMachine, visitOf } from './fakes/visits.ts'
 

@@ -1,6 +1,6 @@
 // A disk that has too little room: said before anything is sent where it is certain, and clearly where it was not.
 import { describe, expect, test } from 'vitest'
-import { EndVisit } from '../src/visit.ts'
+import { EndVisit } from '../src/endVisit.ts'
 import { report as nothing } from './core/sightings.ts'
 import { type Machine, none } from './fakes/machine.ts'
 import {
