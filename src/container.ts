@@ -3,6 +3,7 @@
 
 import {
   firstNameOf,
+  handName,
   leftOverName,
   mapperPath,
   mappingName,
@@ -96,7 +97,7 @@ async function bringUp(
   if (open === null) {
     if (keyFile === null)
       throw new KeyRefused(`the LUKS container on ${vdev.node} is closed, and no key file of it is known`, {
-        hint: `open it: cryptsetup open ${vdev.node} ${mappingName(uuid)}`,
+        hint: `open it: cryptsetup open ${vdev.node} ${handName(uuid)}`,
       })
     if (!(await block.isSameDevice(vdev))) throw new DiskVanished(`${vdev.node} is gone`)
     await luks.open({ node: vdev.node, name, keyFile })

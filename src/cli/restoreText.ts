@@ -1,6 +1,6 @@
 // How `walkaway restore` speaks: what there is, the commands of a dry run, progress, the verdict. Pure.
 import { bytesInWords } from '../core/bytes.ts'
-import { mapperPath, mappingName } from '../core/container.ts'
+import { handName, mapperPath } from '../core/container.ts'
 import type { DatasetName } from '../core/model.ts'
 import { type Backup, keysFor, type LeftOut, type ReadyStep } from '../core/restore.ts'
 import { closeLine, exportLine, importLine, lineOf, loadKeyLine, openLine } from '../core/restoreCommands.ts'
@@ -73,14 +73,14 @@ export function renderDryRun(
   const keys = keysFor(steps).map((root) => loadKeyLine(root, keyFile))
   const lines = [...keys, ...steps.map((step) => lineOf(step))]
   if (disk.kind === 'imported') return `${lines.join('\n')}\n`
-  const links = disk.vdevs.map(({ link, luks }) => (luks === null ? link : mapperPath(mappingName(luks))))
+  const links = disk.vdevs.map(({ link, luks }) => (luks === null ? link : mapperPath(handName(luks))))
   const containers = disk.vdevs.flatMap(({ link, luks }) => (luks === null ? [] : [{ link, luks }]))
   const all = [
-    ...containers.map(({ link, luks }) => openLine(link, mappingName(luks))),
+    ...containers.map(({ link, luks }) => openLine(link, handName(luks))),
     importLine(disk.guid, links, [READ_ONLY_ALTROOT]),
     ...lines,
     exportLine(disk.pool),
-    ...containers.map(({ luks }) => closeLine(mappingName(luks))),
+    ...containers.map(({ luks }) => closeLine(handName(luks))),
   ]
   return `${all.join('\n')}\n`
 }

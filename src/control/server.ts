@@ -57,9 +57,15 @@ export async function createControlServer(options: ControlServerOptions): Promis
   if ((await mkdir(dirname(path), { recursive: true })) !== undefined) await chmod(dirname(path), 0o755)
   await occupy(server, path)
   server.on('error', onProblem)
-  if (options.group !== undefined && options.group !== null) await giveTo(path, options.group)
+  let group = options.group ?? null
+  if (group !== null)
+    await giveTo(path, group).catch((error: unknown) => {
+      // Backups do not depend on who may ask for the status.
+      group = null
+      onProblem(error)
+    })
   await chmod(path, 0o660)
-  await checkAccess(path, options.group ?? null).catch((error: unknown) => {
+  await checkAccess(path, group).catch((error: unknown) => {
     server.close()
     throw error
   })

@@ -20,7 +20,7 @@ export interface PhysicalDisk {
 export function physicalDisks(devices: readonly BlockDevice[]): readonly PhysicalDisk[] {
   const families = new Map<string, BlockDevice[]>()
   for (const device of devices) {
-    if (isLeftOver(device, devices)) continue
+    if (isLeftOver(device)) continue
     const syspath = (carrierOf(device, devices) ?? device).diskSyspath
     const family = families.get(syspath)
     if (family === undefined) families.set(syspath, [device])
@@ -29,7 +29,7 @@ export function physicalDisks(devices: readonly BlockDevice[]): readonly Physica
   return [...families]
     .map(([syspath, unordered]): PhysicalDisk => {
       const all = unordered.toSorted((a, b) => compare(a.node, b.node))
-      const disk = all.find(({ kind, mapping }) => kind === 'disk' && mapping === null) ?? null
+      const disk = all.find((device) => device.kind === 'disk' && device.syspath === syspath) ?? null
       return {
         syspath,
         disk,
@@ -46,9 +46,11 @@ export function physicalDisks(devices: readonly BlockDevice[]): readonly Physica
 const carrierOf = ({ mapping }: BlockDevice, devices: readonly BlockDevice[]): BlockDevice | undefined =>
   mapping === null ? undefined : devices.find(({ syspath }) => syspath === mapping.on)
 
-/** The inside of a container that is not there any more: it answers nothing, and what udev says of it was true once. */
-const isLeftOver = (device: BlockDevice, devices: readonly BlockDevice[]): boolean =>
-  device.mapping !== null && carrierOf(device, devices) === undefined
+/**
+ * The inside of a container that is not there any more: it answers nothing, and what udev says of it was true once. One on a
+ * device that is there and cannot be a disk (a loop device with a copy of a disk) is none of that.
+ */
+const isLeftOver = ({ mapping }: BlockDevice): boolean => mapping !== null && mapping.on === null
 
 /**
  * The last labels of a partition near the end of a disk can be read as labels of the whole disk, too: the same vdev

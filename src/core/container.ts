@@ -7,6 +7,9 @@ import type { BlockDevice, LuksUuid, Mapping } from './model.ts'
 /** Of `/dev/mapper/NAME`: the same for every visit, because ZFS finds its device again by it. */
 export const mappingName = (uuid: LuksUuid): string => `walkaway-${uuid}`
 
+/** Under which a person is told to open it: what walkaway has opened itself it also closes. */
+export const handName = (uuid: LuksUuid): string => `backup-${uuid}`
+
 export const mapperPath = (name: string): string => `/dev/mapper/${name}`
 
 /** Out of the way, so that the container, opened on the disk that is back, gets the name that this one had. */
@@ -30,7 +33,7 @@ export interface Standing {
   readonly leftOver: readonly OpenContainer[]
 }
 
-/** What is open of the container of this vdev. On another disk that is connected, it is a copy's: neither of the two. */
+/** What is open of the container of this vdev. On another device that is there, it is a copy's: neither of the two. */
 export function standingOf({ node, diskSeq, luks }: VdevDevice, devices: readonly BlockDevice[]): Standing {
   const all = devices.flatMap((device): readonly OpenContainer[] =>
     device.mapping !== null && device.mapping.luksUuid === luks
@@ -40,6 +43,6 @@ export function standingOf({ node, diskSeq, luks }: VdevDevice, devices: readonl
   const carrier = devices.find((device) => device.node === node && device.diskSeq === diskSeq)
   return {
     open: all.find(({ mapping }) => carrier !== undefined && mapping.on === carrier.syspath) ?? null,
-    leftOver: all.filter(({ mapping }) => !devices.some(({ syspath }) => syspath === mapping.on)),
+    leftOver: all.filter(({ mapping }) => mapping.on === null),
   }
 }

@@ -1,7 +1,7 @@
 // What a backup disk carries for the day when there is no walkaway: the exact commands that restore this very disk, cut
 // into values that a user property can hold, and the short comment that `zpool import` shows. Pure.
 
-import { mappingName } from './container.ts'
+import { handName } from './container.ts'
 import { assignmentsOf, type Copy, hostRoots, isRaw, keyNeededFor, mark } from './marks.ts'
 import { type DatasetName, datasetName, type LuksUuid, type PoolGuid, type PoolName } from './model.ts'
 import { rawFunction, rawLine } from './rawRestore.ts'
@@ -91,7 +91,7 @@ const introduction = ({ pool, guid, luks, copies }: TextRequest): readonly strin
       ? []
       : [
           `# The pool lies in the LUKS container ${luks}. It has to be open:`,
-          `# ${openLine(`/dev/disk/by-uuid/${luks}`, mappingName(luks))}`,
+          `# ${openLine(`/dev/disk/by-uuid/${luks}`, handName(luks))}`,
         ]),
     `# 1. Import the pool of this disk (${pool}, GUID ${guid}): read-only, nothing mounted. Where ZFS says that`,
     '#    another machine used it last, and that machine is gone for good, add -f. Where it finds no pool: -d /dev.',
@@ -133,7 +133,7 @@ const ending = ({ pool, luks, copies }: TextRequest): readonly string[] => [
     ? ['#    One that did not change since its key did (zfs change-key) wants the key that it had before.']
     : []),
   exportLine(pool),
-  ...(luks === null ? [] : [`# and close its LUKS container: ${closeLine(mappingName(luks))}`]),
+  ...(luks === null ? [] : [`# and close its LUKS container: ${closeLine(handName(luks))}`]),
   'zfs get -r -t filesystem -o name,value,source mountpoint,canmount "$TO"',
 ]
 

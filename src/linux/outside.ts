@@ -45,7 +45,6 @@ export const onlyNetwork = [
   'InaccessiblePaths=-/etc/walkaway -/run/walkaway -/var/lib/walkaway',
   'PrivateTmp=yes',
   'PrivateDevices=yes',
-  'PrivateUsers=yes',
   'PrivateIPC=yes',
   'ProtectProc=invisible',
   'ProtectClock=yes',

@@ -1,7 +1,7 @@
 // Whether the folders that the service keeps things in are its own: what others can put there, it would take for what it wrote.
 
 import type { Stats } from 'node:fs'
-import { lstat, readdir } from 'node:fs/promises'
+import { lstat, readdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isGone } from './sysfs.ts'
 
@@ -27,13 +27,12 @@ export function judgeOwn(
   me: number,
 ): FolderFaults {
   const one = (refused: string): FolderFaults => ({ refused: [refused], warned: [] })
-  if (stats.isSymbolicLink())
-    return one(`${path} is a link, and where it leads can change: a ${kind} was expected`)
   if (kind === 'folder' && !stats.isDirectory()) return one(`${path} is no folder: a folder was expected`)
   if (stats.uid !== me && stats.uid !== 0)
     return one(`${path} belongs to the user with number ${stats.uid}: chown root ${path}`)
-  if ((stats.mode & 0o022) !== 0)
-    return one(`${path} can be written to by others than its owner: chmod go-w ${path}`)
+  if ((stats.mode & 0o002) !== 0) return one(`${path} can be written to by everybody: chmod go-w ${path}`)
+  if ((stats.mode & 0o020) !== 0)
+    return { refused: [], warned: [`${path} can be written to by its group: chmod go-w ${path}`] }
   const isOpen = !isPublic && (stats.mode & 0o077) !== 0
   return {
     refused: [],
@@ -41,7 +40,10 @@ export function judgeOwn(
   }
 }
 
-/** Looks at folders and at what is in them. A folder that is not there yet is fine. Throws what looking throws. */
+/**
+ * Looks at folders and at what is in them; of a folder that a link leads to, at that. A folder that is not there yet is fine.
+ * Throws what looking throws.
+ */
 export async function inspectOwnFolders(
   folders: readonly OwnFolder[],
   me: number = process.getuid?.() ?? 0,
@@ -50,19 +52,21 @@ export async function inspectOwnFolders(
   return { refused: found.flatMap(({ refused }) => refused), warned: found.flatMap(({ warned }) => warned) }
 }
 
-async function inspect({ path, isPublic }: OwnFolder, me: number): Promise<readonly FolderFaults[]> {
+async function inspect(folder: OwnFolder, me: number): Promise<readonly FolderFaults[]> {
+  const { isPublic } = folder
+  const path = await realpath(folder.path).catch(() => folder.path)
   const stats = await statsOf(path)
   if (stats === null) return []
-  const folder = judgeOwn(path, { stats, isPublic, kind: 'folder' }, me)
+  const judged = judgeOwn(path, { stats, isPublic, kind: 'folder' }, me)
   // In a folder of ours alone nobody can put anything; files that were there before are looked at all the same.
-  if (folder.refused.length > 0) return [folder]
+  if (judged.refused.length > 0) return [judged]
   const files = (await readdir(path)).map(async (name): Promise<readonly FolderFaults[]> => {
     const file = join(path, name)
     const its = await statsOf(file)
     // Sockets are for whom their mode lets in; in a folder that nobody looks into, a file may be as it is.
     return its?.isFile() ? [judgeOwn(file, { stats: its, isPublic: true, kind: 'file' }, me)] : []
   })
-  return [folder, ...(await Promise.all(files)).flat()]
+  return [judged, ...(await Promise.all(files)).flat()]
 }
 
 async function statsOf(path: string): Promise<Stats | null> {

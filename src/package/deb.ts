@@ -123,6 +123,8 @@ function dependencies(udevModule: Uint8Array | null): string {
     'nodejs (>= 20.19)',
     'zfsutils-linux | openzfs-zfsutils',
     'udev',
+    // systemd-run --wait asks the service manager over it.
+    'default-dbus-system-bus | dbus-system-bus',
     'systemd (>= 254)',
     'sg3-utils',
   ]

@@ -106,6 +106,16 @@ test.runIf(process.getuid?.() === 0)('the socket is given to a group', async () 
   expect(statSync(path)).toMatchObject({ uid: 0, gid: 12 })
 })
 
+test("without the way to give it to a group the socket is root's alone, and that is told", async () => {
+  const problems: unknown[] = []
+  const giveTo = () => Promise.reject(new Error('no bus'))
+  const onProblem = (problem: unknown) => void problems.push(problem)
+  open.push(await createControlServer({ path, group: 12, giveTo, answer: () => good, onProblem }))
+  const { mode, gid } = statSync(path)
+  expect([mode & 0o777, gid]).toEqual([0o660, process.getgid?.()])
+  expect(problems).toEqual([new Error('no bus')])
+})
+
 test('a socket that did not get its group is not listened on with a good conscience', async () => {
   const nothing = async (): Promise<void> => undefined
   await expect(

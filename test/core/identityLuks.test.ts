@@ -129,6 +129,18 @@ describe('a disk whose pool is configured in a container', () => {
       'settling udev',
     ],
     ['open, nothing inside', [plug('sda', container), open(0, 'sda1')], 'settling no-pool'],
+    // A copy of the disk in a file: a loop device is no disk, but it is there.
+    [
+      'closed, and a copy is open',
+      [plug('sda', container), open(0, 'loop0', { pool: right })],
+      'refused foreign-serial',
+    ],
+    ['away, and a copy is open', [open(0, 'loop0', { pool: right })], 'refused foreign-serial'],
+    [
+      'closed, and open when it was pulled out',
+      [plug('sda', container), open(0, null, { pool: right })],
+      present,
+    ],
     [
       'open, another pool inside',
       [plug('sda', container), open(0, 'sda1', { pool: '77/7' })],

@@ -22,11 +22,16 @@ test('as systemd makes them they are fine, and so is one that is not there yet',
   expect(await look()).toEqual({ refused: [], warned: [] })
 })
 
-test('one that others can write to is refused', async () => {
+test('one that everybody can write to is refused, one that its group can is told', async () => {
+  chmodSync(state, 0o777)
+  expect(await look()).toEqual({
+    refused: [`${state} can be written to by everybody: chmod go-w ${state}`],
+    warned: [],
+  })
   chmodSync(state, 0o770)
   expect(await look()).toEqual({
-    refused: [`${state} can be written to by others than its owner: chmod go-w ${state}`],
-    warned: [],
+    refused: [],
+    warned: [`${state} can be written to by its group: chmod go-w ${state}`],
   })
 })
 
@@ -39,15 +44,17 @@ test('one that others can read is told, unless it is meant to be read', async ()
   expect(await look(true)).toEqual({ refused: [], warned: [] })
 })
 
-test('a link is refused, whatever it leads to', async () => {
+test('of a link, what it leads to is looked at', async () => {
   const elsewhere = join(root, 'elsewhere')
   mkdirSync(elsewhere, { mode: 0o700 })
   rmSync(state, { recursive: true })
   symlinkSync(elsewhere, state)
-  expect((await look()).refused).toEqual([expect.stringContaining('is a link')])
+  expect(await look()).toEqual({ refused: [], warned: [] })
+  chmodSync(elsewhere, 0o777)
+  expect((await look()).refused).toEqual([expect.stringContaining(`${elsewhere} can be written`)])
 })
 
-test('a file in it that others can write is refused', async () => {
+test('a file in it that everybody can write is refused', async () => {
   const file = join(state, 'history.jsonl')
   writeFileSync(file, '')
   chmodSync(file, 0o666)
