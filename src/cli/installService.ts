@@ -16,6 +16,7 @@ import {
   type ServiceFile,
   type ServiceParts,
   whyNotAService,
+  whyNotThisSystemd,
 } from './serviceFiles.ts'
 import type { Output } from './words.ts'
 
@@ -51,6 +52,9 @@ export async function runInstallService(options: InstallServiceOptions): Promise
   if (!uninstall && root === null) {
     const reason = whyNotAService(program, openPaths(program))
     if (reason !== null) throw new BadInput(reason, { hint: 'sudo npm install -g walkaway' })
+    const { stdout: said } = await createRun()('systemctl', ['--version'], { deadlineMs: 30_000 })
+    const tooOld = whyNotThisSystemd(said)
+    if (tooOld !== null) throw new BadInput(tooOld)
   }
 
   const word = uninstall ? 'removed' : 'written'

@@ -59,6 +59,16 @@ function quoted(argument: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `"${text.replaceAll(/[\\"]/g, '\\$&')}"`
 }
 
+const oldestSystemd = 254
+
+/** Why the service cannot run under this machine's systemd; null: it can. `said` is what `systemctl --version` says. */
+export function whyNotThisSystemd(said: string): string | null {
+  const [name, version = ''] = said.split(/\s+/)
+  if (name === 'systemd' && Number.parseInt(version, 10) >= oldestSystemd) return null
+  const found = name === 'systemd' ? `systemd ${version}` : 'something else'
+  return `systemd ${oldestSystemd} or newer was expected; this machine has ${found}`
+}
+
 /** Why this program cannot be a service of the machine; null: it can. `others` are the paths in it that others can write to. */
 export function whyNotAService(program: readonly string[], others: readonly string[]): string | null {
   const athome = program.find((path) => /^\/(home|root|run|tmp|var\/tmp)\//.test(path))

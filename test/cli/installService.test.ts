@@ -4,7 +4,12 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
-import { planServiceFiles, type ServiceParts, whyNotAService } from '../../src/cli/serviceFiles.ts'
+import {
+  planServiceFiles,
+  type ServiceParts,
+  whyNotAService,
+  whyNotThisSystemd,
+} from '../../src/cli/serviceFiles.ts'
 import { writeNpmFiles } from '../../src/package/npm.ts'
 import { gatherParts } from '../../src/package/parts.ts'
 
@@ -131,4 +136,11 @@ test('what others can change is no service', () => {
   expect(whyNotAService(['/usr/bin/node', '/opt/w/main.cjs'], [])).toBeNull()
   expect(whyNotAService(['/root/.nvm/node', '/opt/w/main.cjs'], [])).toContain('/root/.nvm/node')
   expect(whyNotAService(['/usr/bin/node', '/opt/w/main.cjs'], ['/opt'])).toContain('/opt can be changed')
+})
+
+test('a systemd that does not know what the unit asks of it is named', () => {
+  expect(whyNotThisSystemd('systemd 257 (257.9-1~deb13u1)\n+PAM +AUDIT\n')).toBeNull()
+  expect(whyNotThisSystemd('systemd 254.26\n')).toBeNull()
+  expect(whyNotThisSystemd('systemd 252 (252.39-1~deb12u1)\n')).toContain('this machine has systemd 252')
+  expect(whyNotThisSystemd('')).toContain('something else')
 })
