@@ -105,7 +105,7 @@ test('whatever it is called and however the others are written: they stay, it is
       ([name = 'x', ...others], styles, serials, sourcesFirst) => {
         const written = others.map((other, at) => {
           const [how, said] = styles[at] ?? ['block', '']
-          const fields = [`serial: S${at}`, `pool: p${at}`, `poolGuid: ${at + 1}`]
+          const fields = [`serial: longer-than-those-${at}`, `pool: p${at}`, `poolGuid: ${at + 1}`]
           const key = how === 'quoted' ? JSON.stringify(other) : other
           return how === 'flow'
             ? `  ${key}: { ${fields.join(', ')} }${said}\n`
