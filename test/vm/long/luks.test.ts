@@ -88,7 +88,7 @@ async function openElsewhere(
 
 scenario('luks: a first visit, right on a second machine; a restore; a wrong key and none', async (s) => {
   const home = await setUpLuksHome(s)
-  const { nas, disk, name } = home
+  const { nas, disk } = home
   const { before } = await visitWith(home, disk)
   await expectNothingLeft(home)
   const expected = travelled(await snapshotsUnder(nas, 'tank'), nas, before)
@@ -122,7 +122,7 @@ scenario('luks: a first visit, right on a second machine; a restore; a wrong key
   const files = await fingerprintOf(nas, '/tank')
   const rescue = await openElsewhere(s, home, '/root/right')
   const text = await rescue.script(`zfs get -H -o value walkaway:restore ${pool}`)
-  expect(text).toContain(`cryptsetup open /dev/disk/by-uuid/${home.uuid} ${name}`)
+  expect(text).toContain(`cryptsetup open /dev/disk/by-uuid/${home.uuid} backup-${home.uuid}`)
   expect(await snapshotsUnder(rescue, `${pool}/nas/tank`)).toEqual(expected)
   expect(await fingerprintOf(rescue, await mountCopy(rescue, `${pool}/nas/tank`))).toBe(files)
 })
@@ -149,10 +149,15 @@ scenario('luks: pulled out in mid-transfer and plugged in again, it goes on wher
   // Idle, while the service is killed and does not see it: its pool does not know either.
   await takeAway(home, disk)
   await nas.script('echo more > /tank/docs/more.txt')
-  const killed = nas.journal.mark()
+  // Before anything is on its way: a receive would hang, and systemd wait for it as long as it waits for a stop, twice.
+  const killer = nas.start([
+    'sh',
+    '-c',
+    `until [ -e /proc/spl/kstat/zfs/${pool} ]; do sleep 0.05; done
+     systemctl kill --signal=KILL walkaway; systemctl mask --runtime walkaway`,
+  ])
   await plugSlowly(home, disk)
-  await nas.journal.waitFor({ event: 'pool-imported', disk: pool }, { deadlineMs: 120_000, after: killed })
-  await nas.script('systemctl mask --runtime walkaway; systemctl kill --signal=KILL walkaway')
+  await killer.wait({ deadlineMs: 120_000 })
   expect(await openOn(nas)).toEqual([home.name])
   await nas.pull(disk.image)
   await nas.until(['test', '!', '-e', partition], { deadlineMs: 30_000 })
