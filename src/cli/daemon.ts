@@ -36,7 +36,7 @@ import { createPools } from '../zfs/pool.ts'
 import { createTransfer } from '../zfs/transfer.ts'
 import { createZfs } from '../zfs/zfs.ts'
 import { describeUnmatched, listUnmatchedExcludes } from './excludes.ts'
-import { giveBackMemory } from './memory.ts'
+import { compileWhatIsHot, giveBackMemory } from './memory.ts'
 import { controlSocket, runtimeDirectory, stateDirectory } from './places.ts'
 
 export interface DaemonOptions {
@@ -123,7 +123,10 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
     until,
     // A disk may lose its power in sleep. By itself `sleep` would not keep a lid from being closed (logind.conf(5),
     // LidSwitchIgnoreInhibited=). Shutting down is not held up: the manager waits for the visit's clean stop.
-    inhibit: (why) => inhibit({ what: 'sleep:handle-lid-switch', why }),
+    inhibit: (why) => {
+      compileWhatIsHot()
+      return inhibit({ what: 'sleep:handle-lid-switch', why })
+    },
     bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
     reload: async () => {
       const reloaded = await reload(file, log, warn)

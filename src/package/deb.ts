@@ -46,8 +46,12 @@ export interface PackageParts {
 /** The pages for whoever runs it; those for whoever changes it stay in the repository. */
 const guides = ['comparison.md', 'restore.md', 'threat-model.md', 'troubleshooting.md'] as const
 
+/** The service starts without compilers (src/cli/memory.ts), and with few threads and a small nursery. */
 const launcher = `#!/bin/sh
-exec /usr/bin/node --max-semi-space-size=2 --v8-pool-size=1 /usr/lib/walkaway/main.cjs "$@"
+if [ "$1" = daemon ]; then
+  exec /usr/bin/node --no-opt --no-sparkplug --max-semi-space-size=2 --v8-pool-size=1 /usr/lib/walkaway/main.cjs "$@"
+fi
+exec /usr/bin/node /usr/lib/walkaway/main.cjs "$@"
 `
 
 /** Everything in the package but its control files. */

@@ -58,6 +58,6 @@ test.each([
 ])('%s is not left half done, because it says so before it is loaded', (command, family) => {
   const commands = readFileSync(join(import.meta.dirname, `../../src/cli/commands/${family}.ts`), 'utf8')
   expect(commands).toMatch(
-    new RegExp(`reader\\.outlive\\([^\\n]*\\)\\n([^\\n]*compileLate[^\\n]*\\n)*[^\\n]*/${command}\\.ts'`),
+    new RegExp(`reader\\.outlive\\([^\\n]*\\)\\n([^\\n]*compileNothing[^\\n]*\\n)*[^\\n]*/${command}\\.ts'`),
   )
 })

@@ -19,8 +19,8 @@ export function addServiceCommands(program: Command, { file, streams, reader, en
     .action(async (options: { logFormat?: 'journal' | 'json' | 'plain' }) => {
       // Whoever stops the service waits for it; a journal that takes nothing any more is not waited for.
       reader.outlive({ lastWordsMs: 2000 })
-      const { compileLate } = await import('../memory.ts')
-      compileLate()
+      const { compileNothing } = await import('../memory.ts')
+      compileNothing()
       const { runDaemon } = await import('../daemon.ts')
       end(await runDaemon({ file: file(), logFormat: options.logFormat ?? null }))
     })
