@@ -4,7 +4,7 @@
 import * as z from 'zod/mini'
 import type { PoolName } from '../core/model.ts'
 import { findHolders } from './holders.ts'
-import { createOutside } from './outside.ts'
+import { closed, createOutside } from './outside.ts'
 import type { Run } from './run.ts'
 
 export interface HeldThing {
@@ -18,27 +18,12 @@ const phrases = z.array(z.string())
 
 /** It sees the processes of everybody, writes nothing and reaches nobody. */
 const onlyLooking = [
+  ...closed,
   'CapabilityBoundingSet=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH',
-  'NoNewPrivileges=yes',
-  'ProtectSystem=strict',
   'ProtectHome=read-only',
   'PrivateNetwork=yes',
   'DevicePolicy=closed',
-  'ProtectClock=yes',
-  'ProtectControlGroups=yes',
-  'ProtectKernelLogs=yes',
-  'ProtectKernelModules=yes',
-  'ProtectKernelTunables=yes',
-  'LockPersonality=yes',
   'RestrictAddressFamilies=AF_UNIX',
-  'RestrictNamespaces=yes',
-  'RestrictRealtime=yes',
-  'RestrictSUIDSGID=yes',
-  'SystemCallArchitectures=native',
-  'SystemCallErrorNumber=EPERM',
-  'SystemCallFilter=@system-service',
-  'SystemCallFilter=~@privileged @resources',
-  'LimitCORE=0',
 ] as const
 
 /**

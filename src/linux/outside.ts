@@ -35,27 +35,16 @@ export function createOutside(run: Run, { description, limitMs, properties = [] 
   }
 }
 
-/** Of a unit that needs the network and nothing else of this machine: a user of its own, no rights, nothing to write to. */
-export const onlyNetwork = [
-  'DynamicUser=yes',
-  'CapabilityBoundingSet=',
+/** What no such unit needs. */
+export const closed = [
   'NoNewPrivileges=yes',
   'ProtectSystem=strict',
-  'ProtectHome=yes',
-  'InaccessiblePaths=-/etc/walkaway -/run/walkaway -/var/lib/walkaway',
-  'PrivateTmp=yes',
-  'PrivateDevices=yes',
-  'PrivateIPC=yes',
-  'ProtectProc=invisible',
   'ProtectClock=yes',
   'ProtectControlGroups=yes',
-  'ProtectHostname=yes',
   'ProtectKernelLogs=yes',
   'ProtectKernelModules=yes',
   'ProtectKernelTunables=yes',
   'LockPersonality=yes',
-  // Netlink is how a program finds out whether there is IPv6 here.
-  'RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6',
   'RestrictNamespaces=yes',
   'RestrictRealtime=yes',
   'RestrictSUIDSGID=yes',
@@ -63,8 +52,24 @@ export const onlyNetwork = [
   'SystemCallErrorNumber=EPERM',
   'SystemCallFilter=@system-service',
   'SystemCallFilter=~@privileged @resources',
-  'UMask=0077',
   'LimitCORE=0',
+] as const
+
+/** Of a unit that needs the network and nothing else of this machine: a user of its own, no rights, nothing to write to. */
+export const onlyNetwork = [
+  ...closed,
+  'DynamicUser=yes',
+  'CapabilityBoundingSet=',
+  'ProtectHome=yes',
+  'InaccessiblePaths=-/etc/walkaway -/run/walkaway -/var/lib/walkaway',
+  'PrivateTmp=yes',
+  'PrivateDevices=yes',
+  'PrivateIPC=yes',
+  'ProtectProc=invisible',
+  'ProtectHostname=yes',
+  // Netlink is how a program finds out whether there is IPv6 here.
+  'RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6',
+  'UMask=0077',
   'MemoryMax=256M',
   'TasksMax=64',
 ] as const
