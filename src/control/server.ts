@@ -1,7 +1,8 @@
 // The daemon's end of the control socket. One request a line, one reply a line, in turn. Whatever a client does (hang,
 // flood, half a line, a huge one) costs only that client. Being the one who listens here is also what makes a daemon
 // the only one of its machine.
-import { chmod, chown, lstat, mkdir, rm, stat, unlink, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { chmod, chown, lstat, mkdir, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { AlreadyRunning, BadInput, messageOf } from '../errors.ts'
@@ -109,10 +110,11 @@ async function occupy(server: Server, path: string): Promise<void> {
   }
 }
 
+/** How long a lock that is held for milliseconds can be there before its daemon must have died at it. */
+const lockAgeMs = 60_000
+
 async function takeLock(lock: string, path: string): Promise<void> {
-  const young = (await mtimeMs(lock)) > Date.now() - 60_000
-  // The lock is held for milliseconds: an old one is of a daemon that died at it.
-  if (!young) await rm(lock, { force: true })
+  if (await isOld(lock)) await setAside(lock, path)
   try {
     await writeFile(lock, '', { flag: 'wx', mode: 0o600 })
   } catch (error) {
@@ -120,12 +122,26 @@ async function takeLock(lock: string, path: string): Promise<void> {
   }
 }
 
-/** 0 when there is no such file. */
-async function mtimeMs(path: string): Promise<number> {
+/** By another name, which one daemon alone can give it: what is removed is the old one, and not one that came meanwhile. */
+async function setAside(lock: string, path: string): Promise<void> {
+  const aside = `${lock}-${randomUUID()}`
   try {
-    return (await stat(path)).mtimeMs
+    await rename(lock, aside)
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return 0
+    if (isErrno(error, 'ENOENT')) return
+    throw error
+  }
+  const wasOld = await isOld(aside)
+  await rm(aside, { force: true })
+  if (!wasOld) throw anotherOne(path)
+}
+
+/** False when there is no such file. */
+async function isOld(lock: string): Promise<boolean> {
+  try {
+    return (await stat(lock)).mtimeMs <= Date.now() - lockAgeMs
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false
     throw error
   }
 }

@@ -1,9 +1,9 @@
 // The control socket with real sockets: what an honest client gets, and that a dishonest one harms nobody.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ask } from '../../src/control/client.ts'
 import { formatReply, maxRequestBytes, type Reply, type StatusAnswer } from '../../src/control/protocol.ts'
@@ -258,11 +258,26 @@ test('a second daemon is refused, and the first goes on', async () => {
   expect(await ask(path, request, soon)).toEqual(good)
 })
 
-test('of many daemons that start at once over a stale socket, exactly one wins', async () => {
-  leaveStaleSocket()
-  const starts = await Promise.allSettled(Array.from({ length: 8 }, () => serve()))
-  expect(starts.filter((start) => start.status === 'fulfilled')).toHaveLength(1)
-  expect(await ask(path, request, soon)).toEqual(good)
+function leaveOldLock(): void {
+  const longAgo = new Date(Date.now() - 3_600_000)
+  writeFileSync(`${path}.lock`, '')
+  utimesSync(`${path}.lock`, longAgo, longAgo)
+}
+
+test.each([
+  ['and no lock', () => undefined],
+  ['and the lock of a daemon that died at it', leaveOldLock],
+])('of many daemons that start at once over a stale socket %s, exactly one wins', async (_what, prepare) => {
+  for (let round = 0; round < 25; round++) {
+    leaveStaleSocket()
+    prepare()
+    const starts = await Promise.allSettled(Array.from({ length: 24 }, () => serve()))
+    const [winner, ...others] = starts.filter((start) => start.status === 'fulfilled')
+    expect(others).toEqual([])
+    expect(await ask(path, request, soon)).toEqual(good)
+    await winner?.value.close()
+    expect(readdirSync(dirname(path)).filter((name) => name.includes('.lock'))).toEqual([])
+  }
 })
 
 test('a daemon that hangs is still a daemon', async () => {
