@@ -1,5 +1,6 @@
 // What the kernel shows of each pool it holds, a small file each: to read one never blocks, whatever its disk does.
 
+import { readdir } from 'node:fs/promises'
 import { readAttribute } from '../linux/sysfs.ts'
 
 /** Where the kernel shows its pools, a folder each. */
@@ -18,4 +19,17 @@ export async function readKstat(path: string, read = readAttribute): Promise<str
     if (error instanceof Error && 'code' in error && error.code === 'EIO') return await read(path)
     throw error
   }
+}
+
+/**
+ * Whether it is what the kernel calls a pool that `zpool import` only looks at (OpenZFS, spa.c: spa_tryimport; `$import`,
+ * with an address and the pool's name after it from 2.3 on). It holds the GUID of that pool for a moment, and nothing
+ * is imported.
+ */
+export const isLook = (name: string): boolean => name.startsWith('$')
+
+/** The names of the pools that the kernel holds; none where there is no module. */
+export async function kernelPools(root: string): Promise<readonly string[]> {
+  const names = await readdir(root).catch((): string[] => [])
+  return names.filter((name) => !isLook(name))
 }

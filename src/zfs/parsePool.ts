@@ -2,13 +2,15 @@
 import { type PoolGuid, type PoolName, poolGuid, poolName } from '../core/model.ts'
 import type { Scan } from '../core/scrub.ts'
 import { digits, fields, linesOf, unreadable, unsigned } from './columns.ts'
+import { isLook } from './kstat.ts'
 import { parseScan } from './scan.ts'
 
-/** `zpool list -Hp -o name,guid,altroot`. No pool at all is a normal answer. */
+/** `zpool list -Hp -o name,guid,altroot`. No pool at all is a normal answer, and one only looked at is none. */
 export function parseImported(
   stdout: string,
 ): readonly { readonly name: PoolName; readonly guid: PoolGuid; readonly altroot: string | null }[] {
-  return linesOf(stdout).map((line) => {
+  const lines = linesOf(stdout).filter((line) => !isLook(line))
+  return lines.map((line) => {
     const [name = '', guid, altroot] = fields(line, 3, 'zpool list')
     return {
       name: poolName(name),

@@ -1,6 +1,5 @@
 // Pools: import by GUID from exact partitions, what the kernel says of them, the guarded export, and the recovery of a
 // suspended pool. What must never be run when a disk is gone is refused here, whoever asks.
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type PoolGuid, type PoolName, poolName } from '../core/model.ts'
 import type { NewPool } from '../core/newPool.ts'
@@ -19,7 +18,7 @@ import { classified } from './complaint.ts'
 import { createArguments } from './create.ts'
 import { failureKind, ZfsFailed } from './failure.ts'
 import { importRefused, thenAgain } from './importRefused.ts'
-import { KSTAT_ROOT, readKstat } from './kstat.ts'
+import { KSTAT_ROOT, kernelPools, readKstat } from './kstat.ts'
 import { checkComment, checkDevices, checkPool, checkPoolGuid } from './names.ts'
 import {
   type KernelState,
@@ -202,7 +201,7 @@ export function createPools({
     if (found === guid) return expected
     // Where GUIDs are not shown, the name is all there is to go by.
     if (found === null && (await kernelState(expected)) !== null) return expected
-    for (const name of await readdir(kstatRoot).catch(() => []))
+    for (const name of await kernelPools(kstatRoot))
       if ((await kernelGuid(name)) === guid) return poolName(name)
     return null
   }

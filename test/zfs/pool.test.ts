@@ -222,3 +222,13 @@ test('a pool is known by its GUID, whatever its name; where the kernel shows non
   writeFileSync(join(kstatRoot, 'blue', 'guid'), `${guid}\n`)
   expect(await pools.nameOf(guid, pool)).toBe('blue')
 })
+
+test('a pool that somebody’s zpool import only looks at is not imported, under whatever name it passes by', async () => {
+  const guid = poolGuid('17000000000000000001')
+  const look = '$import-ff34256401a38000-offsite-1'
+  mkdirSync(join(kstatRoot, look))
+  writeFileSync(join(kstatRoot, look, 'guid'), `${guid}\n`)
+  const { pools } = poolsOn(() => `${look}\t${guid}\t-\ntank\t12\t-\n`)
+  expect(await pools.nameOf(guid, pool)).toBe(null)
+  expect((await pools.imported()).map(({ name }) => name)).toEqual(['tank'])
+})

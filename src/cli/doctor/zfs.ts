@@ -1,8 +1,8 @@
 // Is ZFS there, does it answer, and are all programs there? Pools are looked at in the kernel's own files, which never
 // block; no zpool command is run while a pool is suspended.
-import { access, constants, readdir } from 'node:fs/promises'
+import { access, constants } from 'node:fs/promises'
 import { CommandFailed, messageOf } from '../../errors.ts'
-import { KSTAT_ROOT, readKstat } from '../../zfs/kstat.ts'
+import { KSTAT_ROOT, kernelPools, readKstat } from '../../zfs/kstat.ts'
 import {
   type Check,
   ok,
@@ -16,8 +16,7 @@ import {
 /** Looks for suspended pools, then asks ZFS for a sign of life. Never throws. */
 export async function findZfsAccess({ root, pools }: Surroundings): Promise<ZfsAccess> {
   const suspended: string[] = []
-  // Without the module there is no such folder.
-  for (const name of await readdir(`${root}${KSTAT_ROOT}`).catch(() => []))
+  for (const name of await kernelPools(`${root}${KSTAT_ROOT}`))
     if ((await readKstat(`${root}${KSTAT_ROOT}/${name}/state`).catch(() => null)) === 'SUSPENDED')
       suspended.push(name)
   if (suspended.length > 0)
