@@ -137,7 +137,7 @@ export function createRunner(
     allEnded = Promise.all([earlier, ended]).then(ignore)
   }
 
-  /** A transfer reports every second; the line in `systemctl status` costs a process each time. */
+  /** A transfer reports every second; the line in `systemctl status` costs a process each time, beside the transfer. */
   const showProgress = (): void => {
     if (Math.abs(deps.now().getTime() - shownAt) < progressEveryMs) return
     shownAt = deps.now().getTime()
@@ -158,6 +158,7 @@ export function createRunner(
           ...deps,
           onPhase: (phase) => {
             if (!isCurrent(signal)) return
+            shownAt = deps.now().getTime()
             progress = { phase, dataset: null, sentBytes: 0, totalBytes: 0, bytesPerSecond: 0, readyAt: null }
             apply({ kind: 'phase', phase })
           },

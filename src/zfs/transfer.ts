@@ -1,8 +1,5 @@
 // One stream from `zfs send` to `zfs receive` through a pipe of the kernel: what is sent, how it is received safely, how
 // far it is, and whose fault it was. No byte of it passes through JavaScript. What to send is decided elsewhere.
-import { randomUUID } from 'node:crypto'
-import { closeSync, constants, openSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 import {
   type Bookmark,
   bookmarkPath,
@@ -17,6 +14,7 @@ import { type Child, commandFailed, type Ending, launch, type Run } from '../lin
 import { classified, saysBrokenPipe } from './complaint.ts'
 import { failureKind } from './failure.ts'
 import { checkAssignments, checkBookmark, checkDatasets, checkSnapshots, checkToken } from './names.ts'
+import { createPipes } from './pipes.ts'
 import {
   parseReceivedBytes,
   parseToken,
@@ -94,7 +92,6 @@ export interface TransferOptions {
 
 /** An estimate may walk much metadata before it answers. */
 const TOKEN_MS = 5 * 60_000
-const PIPE_MS = 10_000
 
 export function createTransfer({
   run,
@@ -103,6 +100,8 @@ export function createTransfer({
   senderEndMs = 20_000,
   receiverEndMs = 30_000,
 }: TransferOptions): Transfer {
+  const openPipe = createPipes(run, runtimeDir)
+
   async function transfer(request: TransferRequest): Promise<TransferResult> {
     const { signal, onProgress } = request
     const sendArgs = sendArguments(request)
@@ -120,11 +119,17 @@ export function createTransfer({
         },
       })
       sender = launch(zfsProgram, sendArgs, { stdout: pipe.writeEnd, onStderr: readProgress(onProgress) })
+    } catch (error) {
+      pipe.discard()
+      throw error
     } finally {
       // Only the children may hold it: an end of the stream is seen when the last writer is gone.
       pipe.close()
     }
-    judge(await attend(sender, receiver, request), { sendArgs, receiveArgs, signal })
+    const endings = await attend(sender, receiver, request)
+    if (endings.send.kind === 'abandoned' || endings.receive.kind === 'abandoned') pipe.discard()
+    else pipe.giveBack()
+    judge(endings, { sendArgs, receiveArgs, signal })
     return { receivedBytes: parseReceivedBytes(stdout) }
   }
 
@@ -181,35 +186,6 @@ export function createTransfer({
     throw new TransferFailed('receive', messageOf(refusal), { cause: refusal })
   }
 
-  /** A pipe of the kernel with a name for the moment that it takes to open it twice. */
-  async function openPipe(): Promise<Pipe> {
-    const path = join(runtimeDir, `stream-${randomUUID()}`)
-    await run('mkfifo', ['-m', '600', path], { deadlineMs: PIPE_MS })
-    const opened: number[] = []
-    const open = (flags: number): number => {
-      const fd = openSync(path, flags)
-      opened.push(fd)
-      return fd
-    }
-    const close = () => {
-      for (const fd of opened.splice(0)) closeSync(fd)
-    }
-    try {
-      // Opened for both first: opening one end alone would wait for the other.
-      const both = open(constants.O_RDWR)
-      const readEnd = open(constants.O_RDONLY)
-      const writeEnd = open(constants.O_WRONLY)
-      closeSync(both)
-      opened.shift()
-      return { readEnd, writeEnd, close }
-    } catch (error) {
-      close()
-      throw error
-    } finally {
-      rmSync(path, { force: true })
-    }
-  }
-
   async function readToken(token: ResumeToken): Promise<TokenContent> {
     checkToken(token)
     try {
@@ -225,11 +201,6 @@ export function createTransfer({
   return { transfer, readToken }
 }
 
-interface Pipe {
-  readonly readEnd: number
-  readonly writeEnd: number
-  readonly close: () => void
-}
 interface Endings {
   readonly send: Ending
   readonly receive: Ending

@@ -1,0 +1,63 @@
+// Pipes that are used again: what one stream left, or may still hold, never reaches the next.
+import { mkdtempSync, readdirSync, readSync, rmSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { createRun, type Run } from '../../src/linux/run.ts'
+import { createPipes } from '../../src/zfs/pipes.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'walkaway-pipes-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+function counted(): { readonly open: ReturnType<typeof createPipes>; readonly made: () => number } {
+  let made = 0
+  const run: Run = (...args) => {
+    made++
+    return createRun()(...args)
+  }
+  return { open: createPipes(run, folder), made: () => made }
+}
+const readAll = (fd: number): string => {
+  const buffer = Buffer.alloc(100)
+  return buffer.toString('utf8', 0, readSync(fd, buffer))
+}
+const descriptors = (): number => readdirSync('/proc/self/fd').length
+
+test('one pipe serves streams one after the other, and each begins empty and ends', async () => {
+  const { open, made } = counted()
+  for (const text of ['first', 'second']) {
+    const pipe = await open()
+    expect(readdirSync(folder)).toEqual([])
+    // More than is read: the rest goes when the last of both ends is closed.
+    writeSync(pipe.writeEnd, text + 'x'.repeat(200))
+    expect(readAll(pipe.readEnd).slice(0, 7)).toBe(`${text}xx`.slice(0, 7))
+    pipe.close()
+    pipe.giveBack()
+  }
+  const last = await open()
+  writeSync(last.writeEnd, 'end')
+  expect(readAll(last.readEnd)).toBe('end')
+  last.close()
+  last.discard()
+  expect(made()).toBe(1)
+})
+
+test('streams side by side have a pipe each; one that is thrown away serves nobody else and leaves no descriptor', async () => {
+  const { open, made } = counted()
+  const before = descriptors()
+  const [one, two] = await Promise.all([open(), open()])
+  writeSync(one.writeEnd, 'one')
+  writeSync(two.writeEnd, 'two')
+  expect([readAll(two.readEnd), readAll(one.readEnd)]).toEqual(['two', 'one'])
+  for (const pipe of [one, two]) {
+    pipe.close()
+    pipe.close()
+    pipe.discard()
+  }
+  expect(descriptors()).toBe(before)
+  await open().then((pipe) => {
+    pipe.close()
+    pipe.discard()
+  })
+  expect(made()).toBe(3)
+})
