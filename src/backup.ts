@@ -116,6 +116,7 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     deps,
   )
   const toSend = new Set(tasks.filter((task) => task.plan.kind === 'steps'))
+  if (toSend.size > 0) deps.transfer.prepare()
   const unheld = await holdWhatTravels([...toSend], request, deps)
   const { unmarked, outdated } = await bookmarkStates(tasks, request, deps)
   for (const task of tasks) if (outdated.has(task.source.name)) toSend.add(task)

@@ -16,13 +16,20 @@ export interface Pipe {
   discard(): void
 }
 
+export interface Pipes {
+  /** Makes one beside other work, so that a stream need not wait for it. Never throws: the stream will. */
+  prepare(): void
+  open(): Promise<Pipe>
+}
+
 const MKFIFO_MS = 10_000
 /** A descriptor that is neither a reader nor a writer (open(2), O_PATH); of Linux alone, and so not among Node's. */
 const O_PATH = 0o10000000
 
 /** Only root may write in `runtimeDir`: a pipe has a name there for the moment that it takes to open it. */
-export function createPipes(run: Run, runtimeDir: string): () => Promise<Pipe> {
+export function createPipes(run: Run, runtimeDir: string): Pipes {
   const free: number[] = []
+  let preparing: Promise<void> | null = null
 
   async function make(): Promise<number> {
     const path = join(runtimeDir, `stream-${randomUUID()}`)
@@ -34,10 +41,23 @@ export function createPipes(run: Run, runtimeDir: string): () => Promise<Pipe> {
     }
   }
 
-  return async () => {
+  function prepare(): void {
+    if (preparing !== null || free.length > 0) return
+    preparing = make()
+      .then(
+        (pipe) => void free.push(pipe),
+        () => undefined,
+      )
+      .finally(() => {
+        preparing = null
+      })
+  }
+
+  async function open(): Promise<Pipe> {
+    await preparing
     const pipe = free.pop() ?? (await make())
     const opened: number[] = []
-    const open = (flags: number): number => {
+    const openAs = (flags: number): number => {
       const fd = openSync(`/proc/self/fd/${pipe}`, flags)
       opened.push(fd)
       return fd
@@ -47,9 +67,9 @@ export function createPipes(run: Run, runtimeDir: string): () => Promise<Pipe> {
     }
     try {
       // Opened for both first: opening one end alone would wait for the other.
-      const both = open(constants.O_RDWR)
-      const readEnd = open(constants.O_RDONLY)
-      const writeEnd = open(constants.O_WRONLY)
+      const both = openAs(constants.O_RDWR)
+      const readEnd = openAs(constants.O_RDONLY)
+      const writeEnd = openAs(constants.O_WRONLY)
       closeSync(both)
       opened.shift()
       return {
@@ -65,4 +85,5 @@ export function createPipes(run: Run, runtimeDir: string): () => Promise<Pipe> {
       throw error
     }
   }
+  return { prepare, open }
 }

@@ -69,6 +69,8 @@ export interface TransferResult {
 }
 
 export interface Transfer {
+  /** Something will be sent soon: what its stream needs is made beside other work. Never throws. */
+  prepare(): void
   /**
    * Resolves when both sides ended with exit code 0. That is not proof: read the target's GUIDs back.
    * Throws `TransferFailed` with the side whose fault it was (`failureKind` of it tells why), the signal's reason
@@ -100,25 +102,26 @@ export function createTransfer({
   senderEndMs = 20_000,
   receiverEndMs = 30_000,
 }: TransferOptions): Transfer {
-  const openPipe = createPipes(run, runtimeDir)
+  const pipes = createPipes(run, runtimeDir)
 
   async function transfer(request: TransferRequest): Promise<TransferResult> {
     const { signal, onProgress } = request
     const sendArgs = sendArguments(request)
     const receiveArgs = receiveArguments(request)
     signal.throwIfAborted()
-    const pipe = await openPipe()
+    const pipe = await pipes.open()
     let stdout = ''
     let receiver: Child
     let sender: Child
     try {
+      // First: it has to look through the dataset before it sends.
+      sender = launch(zfsProgram, sendArgs, { stdout: pipe.writeEnd, onStderr: readProgress(onProgress) })
       receiver = launch(zfsProgram, receiveArgs, {
         stdin: pipe.readEnd,
         stdout: (text) => {
           stdout += text
         },
       })
-      sender = launch(zfsProgram, sendArgs, { stdout: pipe.writeEnd, onStderr: readProgress(onProgress) })
     } catch (error) {
       pipe.discard()
       throw error
@@ -198,7 +201,7 @@ export function createTransfer({
     }
   }
 
-  return { transfer, readToken }
+  return { prepare: pipes.prepare, transfer, readToken }
 }
 
 interface Endings {

@@ -334,6 +334,7 @@ export function createFakeTransfer(state: FakeState): Transfer {
         return { receivedBytes }
       })
     },
+    prepare: () => undefined,
     async readToken(token): Promise<TokenContent> {
       checkToken(token)
       return verb(state, { verb: 'transfer.readToken', about: token }, () => {

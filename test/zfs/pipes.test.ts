@@ -4,18 +4,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { createRun, type Run } from '../../src/linux/run.ts'
-import { createPipes } from '../../src/zfs/pipes.ts'
+import { createPipes, type Pipes } from '../../src/zfs/pipes.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'walkaway-pipes-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-function counted(): { readonly open: ReturnType<typeof createPipes>; readonly made: () => number } {
+function counted(): {
+  readonly open: Pipes['open']
+  readonly prepare: Pipes['prepare']
+  readonly made: () => number
+} {
   let made = 0
   const run: Run = (...args) => {
     made++
     return createRun()(...args)
   }
-  return { open: createPipes(run, folder), made: () => made }
+  return { ...createPipes(run, folder), made: () => made }
 }
 const readAll = (fd: number): string => {
   const buffer = Buffer.alloc(100)
@@ -60,4 +64,26 @@ test('streams side by side have a pipe each; one that is thrown away serves nobo
     pipe.discard()
   })
   expect(made()).toBe(3)
+})
+
+test('one that is prepared is waited for, and is made once', async () => {
+  const { open, prepare, made } = counted()
+  prepare()
+  prepare()
+  const pipe = await open()
+  expect(made()).toBe(1)
+  pipe.close()
+  pipe.giveBack()
+  prepare()
+  await open().then((again) => {
+    again.close()
+    again.discard()
+  })
+  expect(made()).toBe(1)
+})
+
+test('one that cannot be made is said to the stream, not to whoever prepared', async () => {
+  const { open, prepare } = createPipes(createRun(), join(folder, 'none'))
+  prepare()
+  await expect(open()).rejects.toThrow('mkfifo')
 })
