@@ -7,6 +7,11 @@ import { commandsSince, millisOf } from './commands.ts'
 import { median, print, printSpread } from './figures.ts'
 
 const pairs = 7
+/**
+ * A processor that is emulated is tens of times slower than a real one, its disk is not: the start of a program weighs in as
+ * it does nowhere else. On a disk that is slow, too, the parts are nearer to those of a real computer.
+ */
+const usbBytesPerSecond = 40_000_000
 const serial = 'WDBENCH0001'
 const pool = 'bench-disk'
 const disk = { name: 'bench', serial, pool }
@@ -15,7 +20,6 @@ const datasetMb = 300
 type VisitFigures = { readonly sendMs: number; readonly beforeMs: number; readonly afterMs: number }
 
 export async function measureVisits(machine: Machine, image: Disk): Promise<void> {
-  print(`throughput: ${datasetMb} MB, ${pairs} pairs in turn`)
   await machine.script(
     `zfs create tank/bench && head -c ${datasetMb}M /dev/urandom > /tank/bench/file && zpool sync tank`,
     { deadlineMs: 300_000 },
@@ -25,34 +29,12 @@ export async function measureVisits(machine: Machine, image: Disk): Promise<void
   await configure(machine, [place], { sources: [{ dataset: 'tank/bench' }], log: { level: 'debug' } })
   await startService(machine)
 
-  const visits: VisitFigures[] = []
-  const shells: number[] = []
-  // The first of each warms the caches and does not count. Always in this order: the shell removes what the visit left.
-  for (let pair = 0; pair <= pairs; pair++) {
-    const visit = await visitOnce(machine, image)
-    const shellMs = await shellOnce(machine, image, poolGuid)
-    if (pair === 0) continue
-    visits.push(visit)
-    shells.push(shellMs)
-  }
-  await machine.run(['systemctl', 'stop', 'walkaway'], { deadlineMs: 120_000 })
-  await machine.script('zfs destroy -r tank/bench')
-
-  const ratios = visits.map(({ sendMs }, index) => (shells[index] ?? Number.NaN) / sendMs)
-  printSpread(
-    'through a visit',
-    visits.map(({ sendMs }) => sendMs / 1000),
-    2,
-    ' s',
-  )
-  printSpread(
-    'zfs send | zfs recv in a shell',
-    shells.map((ms) => ms / 1000),
-    2,
-    ' s',
-  )
-  printSpread('throughput of the visit / of the shell', ratios, 3)
+  print(`throughput: ${datasetMb} MB, ${pairs} pairs in turn, to a disk of ${usbBytesPerSecond / 1e6} MB/s`)
+  const { ratios } = await measurePairs(machine, { image, poolGuid, bytesPerSecond: usbBytesPerSecond })
   print(`  target: median at least 0.97: ${median(ratios) >= 0.97 ? 'met' : 'NOT met'}`)
+
+  print('throughput: the same to a disk that is as fast as the memory of this computer')
+  const { visits } = await measurePairs(machine, { image, poolGuid })
   printSpread(
     'last udev event of the disk to the first byte, import taken out',
     visits.map(({ beforeMs }) => beforeMs / 1000),
@@ -65,14 +47,45 @@ export async function measureVisits(machine: Machine, image: Disk): Promise<void
     2,
     ' s',
   )
+  await machine.run(['systemctl', 'stop', 'walkaway'], { deadlineMs: 120_000 })
+  await machine.script('zfs destroy -r tank/bench')
+}
+
+interface Place {
+  readonly image: Disk
+  readonly poolGuid: string
+  /** Left out: as fast as it goes. */
+  readonly bytesPerSecond?: number
+}
+
+async function measurePairs(
+  machine: Machine,
+  place: Place,
+): Promise<{ readonly visits: readonly VisitFigures[]; readonly ratios: readonly number[] }> {
+  const visits: VisitFigures[] = []
+  const shells: number[] = []
+  // The first of each warms the caches and does not count. Always in this order: the shell removes what the visit left.
+  for (let pair = 0; pair <= pairs; pair++) {
+    const visit = await visitOnce(machine, place)
+    const shellMs = await shellOnce(machine, place)
+    if (pair === 0) continue
+    visits.push(visit)
+    shells.push(shellMs)
+  }
+  const ratios = visits.map(({ sendMs }, index) => (shells[index] ?? Number.NaN) / sendMs)
+  const inSeconds = (all: readonly number[]) => all.map((ms) => ms / 1000)
+  printSpread('through a visit', inSeconds(visits.map(({ sendMs }) => sendMs)), 2, ' s')
+  printSpread('zfs send | zfs recv in a shell', inSeconds(shells), 2, ' s')
+  printSpread('throughput of the visit / of the shell', ratios, 3)
+  return { visits, ratios }
 }
 
 /** A full send of the dataset in a whole visit, from plugging in to safe-to-remove. */
-async function visitOnce(machine: Machine, image: Disk): Promise<VisitFigures> {
+async function visitOnce(machine: Machine, { image, poolGuid, ...speed }: Place): Promise<VisitFigures> {
   const before = machine.journal.mark()
   const udev = machine.start(['udevadm', 'monitor', '--udev', '--subsystem-match=block'])
-  await machine.plug(image, { serial })
-  const safe = await expectSafe(machine, { ...disk, poolGuid: '', image }, before)
+  await machine.plug(image, { serial, ...speed })
+  const safe = await expectSafe(machine, { ...disk, poolGuid, image }, before)
   await machine.settleJournal()
   const [sent] = machine.journal.events({ event: 'dataset-sent', after: before })
   const [imported] = machine.journal.events({ event: 'pool-imported', after: before })
@@ -94,15 +107,21 @@ async function visitOnce(machine: Machine, image: Disk): Promise<VisitFigures> {
   return figures
 }
 
-/** The same stream into the same pool by hand; leaves nothing on either side. */
-async function shellOnce(machine: Machine, image: Disk, poolGuid: string): Promise<number> {
+/**
+ * The same stream into the same pool by hand; leaves nothing on either side. As in a visit the pool was imported just before
+ * and has freed nothing since: space maps that are loaded already make a receive faster.
+ */
+async function shellOnce(machine: Machine, { image, poolGuid, ...speed }: Place): Promise<number> {
   await machine.run(['systemctl', 'stop', 'walkaway'], { deadlineMs: 120_000 })
-  await machine.plug(image, { serial })
+  await machine.plug(image, { serial, ...speed })
   const output = await machine.script(
     `
-    zpool import -N -o cachefile=none -d ${diskLink(serial, 1)} ${poolGuid}
-    zfs destroy -r ${pool}/nas 2> /dev/null || true
+    import="zpool import -N -o cachefile=none -d ${diskLink(serial, 1)} ${poolGuid}"
+    $import
+    zfs destroy -r ${pool}/nas
     zpool sync ${pool}; zpool wait -t free ${pool}
+    zpool export ${pool}
+    $import
     zfs snapshot tank/bench@shell
     begin=$(date +%s%N)
     zfs send -L -c -p tank/bench@shell | zfs recv -s -u -o readonly=on -o canmount=noauto -x mountpoint ${pool}/shell
