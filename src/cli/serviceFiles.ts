@@ -59,7 +59,8 @@ function quoted(argument: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `"${text.replaceAll(/[\\"]/g, '\\$&')}"`
 }
 
-const oldestSystemd = 254
+/** Debian 12's; older ones were not tried. */
+const oldestSystemd = 252
 
 /** Why the service cannot run under this machine's systemd; null: it can. `said` is what `systemctl --version` says. */
 export function whyNotThisSystemd(said: string): string | null {

@@ -1,10 +1,10 @@
 // The daemon's end of the control socket. One request a line, one reply a line, in turn. Whatever a client does (hang,
 // flood, half a line, a huge one) costs only that client. Being the one who listens here is also what makes a daemon
 // the only one of its machine.
-import { randomUUID } from 'node:crypto'
-import { chmod, chown, lstat, mkdir, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
+import { setTimeout as after } from 'node:timers/promises'
 import { AlreadyRunning, BadInput, messageOf } from '../errors.ts'
 import { formatReply, maxRequestBytes, parseRequest, type Reply, type Request, refusal } from './protocol.ts'
 
@@ -26,8 +26,10 @@ export interface Limits {
   readonly patienceMs: number
   /** For `answer` to settle. */
   readonly answerMs: number
+  /** For another daemon that is just starting. */
+  readonly lockMs: number
 }
-const defaultLimits: Limits = { clients: 200, patienceMs: 5_000, answerMs: 10_000 }
+const defaultLimits: Limits = { clients: 200, patienceMs: 5_000, answerMs: 10_000, lockMs: 10_000 }
 
 export interface ControlServer {
   /** Hangs up on everybody and removes the socket. Twice is once. */
@@ -56,7 +58,7 @@ export async function createControlServer(options: ControlServerOptions): Promis
 
   // Who may use the socket has to reach it, whatever the umask is.
   if ((await mkdir(dirname(path), { recursive: true })) !== undefined) await chmod(dirname(path), 0o755)
-  await occupy(server, path)
+  await occupy(server, path, limits)
   server.on('error', onProblem)
   let group = options.group ?? null
   if (group !== null)
@@ -97,53 +99,32 @@ async function checkAccess(path: string, group: number | null): Promise<void> {
 }
 
 /** Binds the path, or finds out that a living daemon has it. Of daemons that start at once, one wins. */
-async function occupy(server: Server, path: string): Promise<void> {
-  if (await listen(server, path)) return
-  // Under the lock nobody else removes the socket, and nobody can bind while it is there: what is asked is what is removed.
-  const lock = `${path}.lock`
-  await takeLock(lock, path)
+async function occupy(server: Server, path: string, { lockMs }: Limits): Promise<void> {
+  // Under the lock nobody else removes the socket, and nobody binds it: what is asked is what is removed.
+  const letGo = await lock(path, lockMs)
   try {
+    if (await listen(server, path)) return
     await removeDead(path)
     if (!(await listen(server, path))) throw anotherOne(path)
   } finally {
-    await rm(lock, { force: true })
+    await letGo()
   }
 }
 
-/** How long a lock that is held for milliseconds can be there before its daemon must have died at it. */
-const lockAgeMs = 60_000
+const lockPollMs = 5
 
-async function takeLock(lock: string, path: string): Promise<void> {
-  if (await isOld(lock)) await setAside(lock, path)
-  try {
-    await writeFile(lock, '', { flag: 'wx', mode: 0o600 })
-  } catch (error) {
-    throw isErrno(error, 'EEXIST') ? anotherOne(path) : error
+/**
+ * An abstract socket (unix(7)): of one process at a time, and gone with it, so that none is left behind by a crash. Everybody
+ * can take such a name: whoever keeps it for longer than a daemon needs is not waited for.
+ */
+async function lock(path: string, limitMs: number): Promise<() => Promise<void>> {
+  const until = performance.now() + limitMs
+  const held = createServer((socket) => socket.destroy())
+  while (!(await listen(held, `\0${path}`))) {
+    if (performance.now() > until) return async () => undefined
+    await after(lockPollMs)
   }
-}
-
-/** By another name, which one daemon alone can give it: what is removed is the old one, and not one that came meanwhile. */
-async function setAside(lock: string, path: string): Promise<void> {
-  const aside = `${lock}-${randomUUID()}`
-  try {
-    await rename(lock, aside)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return
-    throw error
-  }
-  const wasOld = await isOld(aside)
-  await rm(aside, { force: true })
-  if (!wasOld) throw anotherOne(path)
-}
-
-/** False when there is no such file. */
-async function isOld(lock: string): Promise<boolean> {
-  try {
-    return (await stat(lock)).mtimeMs <= Date.now() - lockAgeMs
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return false
-    throw error
-  }
+  return () => new Promise((resolve) => held.close(() => resolve()))
 }
 
 /** Removes a socket that nobody listens on. Throws `AlreadyRunning` when somebody does. */

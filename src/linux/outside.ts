@@ -19,8 +19,6 @@ export interface OutsideOptions {
 export function createOutside(run: Run, { description, limitMs, properties = [] }: OutsideOptions): Run {
   const unit = [
     ...['--quiet', '--collect', '--wait', '--pipe'],
-    // A dollar sign in an argument would be looked up; systemd 254 knows this.
-    '--expand-environment=no',
     `--description=${description}`,
     ...[
       // A message must get out while the machine is shut down, too.
@@ -31,9 +29,12 @@ export function createOutside(run: Run, { description, limitMs, properties = [] 
   ]
   return async (file, args, { user, ...options }) => {
     const as = user === undefined ? [] : [`--uid=${user.uid}`, `--gid=${user.gid}`]
-    return run('systemd-run', [...unit, ...as, '--', file, ...args], options)
+    return run('systemd-run', [...unit, ...as, '--', file, ...args.map(literally)], options)
   }
 }
+
+/** The manager looks up what a dollar sign names, but not after two (systemd.service(5), "Command lines"). */
+const literally = (argument: string): string => argument.replaceAll('$', '$$$$')
 
 /** What no such unit needs. */
 export const closed = [

@@ -119,8 +119,8 @@ const debianChangelog = (version: string, epochSeconds: number): string =>
 `
 
 /**
- * util-linux, bsdutils and init-system-helpers are on every Debian and need not be named. systemd 254: systemd-run
- * --expand-environment. Node below 20.19, as in Ubuntu 24.04, cannot run it, and apt says so.
+ * util-linux, bsdutils and init-system-helpers are on every Debian and need not be named. systemd: the oldest that the matrix
+ * of versions has. Node below 20.19, as in Ubuntu 24.04, cannot run it, and apt says so.
  */
 function dependencies(udevModule: Uint8Array | null): string {
   const always = [
@@ -129,7 +129,7 @@ function dependencies(udevModule: Uint8Array | null): string {
     'udev',
     // systemd-run --wait asks the service manager over it.
     'default-dbus-system-bus | dbus-system-bus',
-    'systemd (>= 254)',
+    'systemd (>= 252)',
     'sg3-utils',
   ]
   const native = udevModule === null ? [] : [`libc6${sinceOf(udevModule)}`, 'libudev1', 'libstdc++6']

@@ -1,9 +1,9 @@
 // The control socket with real sockets: what an honest client gets, and that a dishonest one harms nobody.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ask } from '../../src/control/client.ts'
 import { formatReply, maxRequestBytes, type Reply, type StatusAnswer } from '../../src/control/protocol.ts'
@@ -258,26 +258,34 @@ test('a second daemon is refused, and the first goes on', async () => {
   expect(await ask(path, request, soon)).toEqual(good)
 })
 
-function leaveOldLock(): void {
-  const longAgo = new Date(Date.now() - 3_600_000)
-  writeFileSync(`${path}.lock`, '')
-  utimesSync(`${path}.lock`, longAgo, longAgo)
-}
-
 test.each([
-  ['and no lock', () => undefined],
-  ['and the lock of a daemon that died at it', leaveOldLock],
-])('of many daemons that start at once over a stale socket %s, exactly one wins', async (_what, prepare) => {
+  ['over no socket', () => undefined],
+  ['over a stale socket', leaveStaleSocket],
+])('of many daemons that start at once %s, exactly one wins', async (_what, prepare) => {
   for (let round = 0; round < 25; round++) {
-    leaveStaleSocket()
     prepare()
     const starts = await Promise.allSettled(Array.from({ length: 24 }, () => serve()))
     const [winner, ...others] = starts.filter((start) => start.status === 'fulfilled')
     expect(others).toEqual([])
     expect(await ask(path, request, soon)).toEqual(good)
     await winner?.value.close()
-    expect(readdirSync(dirname(path)).filter((name) => name.includes('.lock'))).toEqual([])
+    expect(existsSync(path)).toBe(false)
   }
+})
+
+test('whoever is in the middle of it is waited for; a stranger who keeps the name of the lock, not for ever', async () => {
+  const stranger = createServer()
+  await new Promise<void>((resolve) => stranger.listen(`\0${path}`, resolve))
+  leaveStaleSocket()
+  let served = false
+  const serving = serve(undefined, { lockMs: 600 }).then(() => {
+    served = true
+  })
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  expect(served).toBe(false)
+  await serving
+  expect(await ask(path, request, soon)).toEqual(good)
+  stranger.close()
 })
 
 test('a daemon that hangs is still a daemon', async () => {

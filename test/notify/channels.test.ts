@@ -227,14 +227,13 @@ describe('a command', () => {
       started.push([file, ...args])
       return { stdout: '', stderr: '', durationMs: 0 }
     }
-    await send({ type: 'command', on: null, run: ['/bin/x', '{event}'] }, noticeOf(safe()), {
+    await send({ type: 'command', on: null, run: ['/bin/x', '{event}', '$HOME a$b $'] }, noticeOf(safe()), {
       ...deps,
       ...waysFromSandbox(run, ['/usr/bin/node', '/usr/lib/walkaway/main.cjs']),
     })
     const [argv = []] = started
     expect(argv[0]).toBe('systemd-run')
-    expect(argv.slice(argv.indexOf('--'))).toEqual(['--', '/bin/x', 'safe-to-remove'])
-    expect(argv).toContain('--expand-environment=no')
+    expect(argv.slice(argv.indexOf('--'))).toEqual(['--', '/bin/x', 'safe-to-remove', '$$HOME a$$b $$'])
   })
 })
 
