@@ -5,8 +5,9 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { makeOnce, say } from '../vm/cache.ts'
-import { debianMirror, suite } from '../vm/image.ts'
+import { debianMirror } from '../vm/image.ts'
 import type { Machine } from '../vm/machine.ts'
+import { chosenVariant } from '../vm/variant.ts'
 
 const execute = promisify(execFile)
 
@@ -15,7 +16,7 @@ export async function unpackPackages(machine: Machine, names: readonly string[])
   const installed = await machine.readFile('/var/lib/dpkg/status')
   const { folder } = await makeOnce({
     kind: 'bench-packages',
-    ingredients: [suite, installed, ...names],
+    ingredients: [chosenVariant().suite, installed, ...names],
     make: (place) => download(names, installed, place),
   })
   const debs = readdirSync(folder).filter((name) => name.endsWith('.deb'))
@@ -37,7 +38,10 @@ async function download(names: readonly string[], installed: string, folder: str
     mkdirSync(inFolder(name), { recursive: true })
   writeFileSync(inFolder('status'), installed)
   const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
-  writeFileSync(inFolder('sources.list'), `deb [signed-by=${keyring}] ${mirror} ${suite} main\n`)
+  writeFileSync(
+    inFolder('sources.list'),
+    `deb [signed-by=${keyring}] ${mirror} ${chosenVariant().suite} main\n`,
+  )
   const options = {
     'Dir::State': inFolder('.'),
     'Dir::State::lists': inFolder('lists'),

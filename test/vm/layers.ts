@@ -7,7 +7,7 @@ import { basename, join } from 'node:path'
 import { accelerator } from './accelerator.ts'
 import { hashOf, type Made, makeOnce, markUsed, say } from './cache.ts'
 import { type Guest, openGuest } from './guest.ts'
-import { type Image, makeImage } from './image.ts'
+import { type Image, kindOf, makeImage } from './image.ts'
 import { machineShape, type Qemu, type QemuOptions, saveState, startQemu } from './qemu.ts'
 
 export type LayerName = 'ready' | 'installed'
@@ -36,7 +36,7 @@ async function makeReady(): Promise<Layer> {
   const image = await makeImage()
   const accel = await accelerator(image)
   const made = await makeOnce({
-    kind: 'ready',
+    kind: kindOf('ready'),
     ingredients: [image.id, readFileSync(setUp, 'utf8'), JSON.stringify(machineShape), accel, qemuVersion()],
     make: async (folder) => {
       say(
@@ -65,7 +65,7 @@ async function makeInstalled(deb: string | undefined): Promise<Layer> {
   const ready = await makeLayer('ready')
   const accel = await accelerator(ready.image)
   const made = await makeOnce({
-    kind: 'installed',
+    kind: kindOf('installed'),
     // Several working copies on one computer have a package each.
     keep: 4,
     ingredients: [ready.id, hashOf([readFileSync(deb).toString('base64')]), 'install-3'],

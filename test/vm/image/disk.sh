@@ -1,6 +1,7 @@
 #!/bin/sh
 # The fast half of the image: the archive of packages.sh, our own files on top, and what is not wanted masked, as an
-# ext4 file system. Usage: disk.sh ROOT.tar FILES OUTDIR; writes root.img, vmlinuz and initrd into OUTDIR.
+# ext4 file system. Usage: disk.sh ROOT.tar FILES OUTDIR; writes root.img, vmlinuz, initrd
+# and what versions it has into OUTDIR.
 set -eu
 archive=$1 files=$2 out=$3
 root=$out/root
@@ -27,5 +28,6 @@ printf '\001\252\000\001' > "$root/etc/hostid"
 
 cp "$root"/boot/vmlinuz-* "$out/vmlinuz"
 cp "$root"/boot/initrd.img-* "$out/initrd"
+mv "$root/etc/machine-versions" "$out/versions"
 mke2fs -q -t ext4 -O ^metadata_csum_seed -E lazy_itable_init=0,lazy_journal_init=0 -d "$root" "$out/root.img" 6G
 rm -rf "$root"

@@ -7,19 +7,36 @@ test -n "$(find "/lib/modules/$kernel" -name 'zfs.ko*')" || dkms autoinstall -k 
 mkdir -p "/lib/modules/$kernel/extra"
 cp -a "/lib/modules/$kernel/updates/dkms/." "/lib/modules/$kernel/extra/"
 
+# Installs a package that is made here: its files are below /tmp/made, what is said of it comes from standard input.
+install_made() {
+  mkdir -p /tmp/made/DEBIAN
+  { cat; printf 'Maintainer: nobody <nobody@localhost>\n'; } > /tmp/made/DEBIAN/control
+  dpkg-deb --build /tmp/made /tmp/made.deb
+  dpkg --install /tmp/made.deb
+  rm -r /tmp/made /tmp/made.deb
+}
+
 # zfs-zed insists on a package that provides the modules.
-mkdir -p /tmp/modules/DEBIAN
-cat > /tmp/modules/DEBIAN/control <<'CONTROL'
+install_made <<'CONTROL'
 Package: machine-zfs-modules
 Version: 1
 Architecture: all
-Maintainer: nobody <nobody@localhost>
 Provides: zfs-modules
 Description: stands for the modules in /lib/modules/*/extra
 CONTROL
-dpkg-deb --build /tmp/modules /tmp/modules.deb
-dpkg --install /tmp/modules.deb
-rm -r /tmp/modules /tmp/modules.deb
+
+# Another Node than Debian's, as people install it.
+if test -e /tmp/node; then
+  mkdir -p /tmp/made/usr/bin
+  install -m 755 /tmp/node /tmp/made/usr/bin/node
+  rm /tmp/node
+  install_made <<CONTROL
+Package: nodejs
+Version: $(/tmp/made/usr/bin/node --version | tr -d v)-1
+Architecture: $(dpkg --print-architecture)
+Description: Node from npm
+CONTROL
+fi
 
 # The headers are named one by one: apt protects those of the newest kernel, and with them the compilers.
 apt-get --yes --purge -o APT::AutoRemove::SuggestsImportant=0 -o APT::AutoRemove::RecommendsImportant=0 autoremove \
@@ -36,3 +53,8 @@ update-initramfs -u -k "$kernel"
 modinfo -k "$kernel" zfs
 dpkg-query --show zfs-zed zfsutils-linux nodejs
 ! command -v gcc
+
+# What the matrix of versions prints.
+printf '%s\n' "Debian $(cat /etc/debian_version)" "Linux $kernel" "OpenZFS $(modinfo -k "$kernel" -F version zfs)" \
+  "systemd $(dpkg-query --show --showformat '${Version}' systemd)" "Node $(node --version | tr -d v)" \
+  > /etc/machine-versions
