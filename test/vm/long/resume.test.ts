@@ -48,17 +48,20 @@ scenario('interrupted and resumed 10 times in one dataset that is sent raw', asy
   expect(resumedIn(nas, start)).toHaveLength(10)
   expect(streamsSince(nas, before)).toContain('tank/photos (resumed)')
   const key = await nas.run(['base64', '/root/key'])
-  const file = await nas.script('sha256sum < /tank/photos/film.mp4')
+  const file = await nas.script('sha256sum < /tank/photos/film.mp4', { deadlineMs: visitDeadlineMs })
   await lookElsewhere(s, home, disk, async (elsewhere, root) => {
     await elsewhere.run(['sh', '-c', 'base64 -d > /root/key'], { input: key.stdout })
     const copy = `${root}/tank/photos`
     expect(
-      await elsewhere.script(`
+      await elsewhere.script(
+        `
         zfs load-key -L file:///root/key ${copy} 2> /dev/null
         mount -t zfs -o ro,zfsutil ${copy} /mnt
         sha256sum < /mnt/film.mp4
         umount /mnt
-      `),
+        `,
+        { deadlineMs: visitDeadlineMs },
+      ),
     ).toBe(file)
   })
 })
