@@ -120,6 +120,8 @@ const lockPollMs = 5
 async function lock(path: string, limitMs: number): Promise<() => Promise<void>> {
   const until = performance.now() + limitMs
   const held = createServer((socket) => socket.destroy())
+  // Who connects to it is no business of ours, and must end nothing.
+  held.on('error', () => undefined)
   while (!(await listen(held, `\0${path}`))) {
     if (performance.now() > until) return async () => undefined
     await after(lockPollMs)

@@ -2,6 +2,7 @@
 
 import { readdir } from 'node:fs/promises'
 import { readAttribute } from '../linux/sysfs.ts'
+import { isLook } from './names.ts'
 
 /** Where the kernel shows its pools, a folder each. */
 export const KSTAT_ROOT = '/proc/spl/kstat/zfs'
@@ -20,13 +21,6 @@ export async function readKstat(path: string, read = readAttribute): Promise<str
     throw error
   }
 }
-
-/**
- * Whether it is what the kernel calls a pool that `zpool import` only looks at (OpenZFS, spa.c: spa_tryimport; `$import`,
- * with an address and the pool's name after it from 2.3 on). It holds the GUID of that pool for a moment, and nothing
- * is imported.
- */
-export const isLook = (name: string): boolean => name.startsWith('$')
 
 /** The names of the pools that the kernel holds; none where there is no module. */
 export async function kernelPools(root: string): Promise<readonly string[]> {

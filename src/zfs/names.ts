@@ -42,6 +42,13 @@ export function checkPool(name: string): void {
   if (!isDatasetName(name) || name.includes('/')) throw new BadInput(`not a pool's name: ${quote(name)}`)
 }
 
+/**
+ * Whether it is what the kernel calls a pool that `zpool import` only looks at (OpenZFS, spa.c: spa_tryimport; `$import`,
+ * with an address and the pool's name after it from 2.3 on). It holds the GUID of that pool for a moment, and nothing
+ * is imported.
+ */
+export const isLook = (name: string): boolean => name.startsWith('$')
+
 /** Throws `BadInput` unless it is a number of at most 64 bits. */
 export function checkPoolGuid(guid: string): void {
   if (!/^\d{1,20}$/.test(guid)) throw new BadInput(`not a pool's GUID: ${quote(guid)}`)

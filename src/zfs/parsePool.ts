@@ -2,7 +2,7 @@
 import { type PoolGuid, type PoolName, poolGuid, poolName } from '../core/model.ts'
 import type { Scan } from '../core/scrub.ts'
 import { digits, fields, linesOf, unreadable, unsigned } from './columns.ts'
-import { isLook } from './kstat.ts'
+import { isLook } from './names.ts'
 import { parseScan } from './scan.ts'
 
 /** `zpool list -Hp -o name,guid,altroot`. No pool at all is a normal answer, and one only looked at is none. */

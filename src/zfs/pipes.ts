@@ -1,7 +1,7 @@
 // Pipes of the kernel between two programs. Node makes none (the pipes of its children are sockets), mkfifo(1) does, at the
 // price of a process: so that a pipe serves one stream after the other.
 import { randomUUID } from 'node:crypto'
-import { closeSync, constants, openSync, rmSync } from 'node:fs'
+import { closeSync, constants, openSync, readSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Run } from '../linux/run.ts'
 
@@ -10,10 +10,8 @@ export interface Pipe {
   readonly writeEnd: number
   /** Closes our ends: the end of the stream is seen when its last writer is gone. Twice is not an error. */
   close(): void
-  /** Both programs have ended: nobody has it open any more, so that it is empty and serves the next stream. */
+  /** Its stream is over, however it ended. It serves the next one only if nobody has it open any more. Closes our ends. */
   giveBack(): void
-  /** Somebody may still have it open: it serves nobody else. */
-  discard(): void
 }
 
 export interface Pipes {
@@ -25,6 +23,33 @@ export interface Pipes {
 const MKFIFO_MS = 10_000
 /** A descriptor that is neither a reader nor a writer (open(2), O_PATH); of Linux alone, and so not among Node's. */
 const O_PATH = 0o10000000
+
+const reopen = (pipe: number, flags: number): number => openSync(`/proc/self/fd/${pipe}`, flags)
+
+/**
+ * Whether nobody reads or writes it, so that nothing is in it either (fifo(7)). That its programs have ended does not prove
+ * it: they may have left children.
+ */
+function isFree(pipe: number): boolean {
+  try {
+    closeSync(reopen(pipe, constants.O_WRONLY | constants.O_NONBLOCK))
+    return false
+  } catch (error) {
+    if (codeOf(error) !== 'ENXIO') return false
+  }
+  const end = reopen(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    return readSync(end, Buffer.alloc(1)) === 0
+  } catch {
+    // A writer is left.
+    return false
+  } finally {
+    closeSync(end)
+  }
+}
+
+const codeOf = (error: unknown): unknown =>
+  error instanceof Error && 'code' in error ? error.code : undefined
 
 /** Only root may write in `runtimeDir`: a pipe has a name there for the moment that it takes to open it. */
 export function createPipes(run: Run, runtimeDir: string): Pipes {
@@ -54,11 +79,11 @@ export function createPipes(run: Run, runtimeDir: string): Pipes {
   }
 
   async function open(): Promise<Pipe> {
-    await preparing
+    if (free.length === 0) await preparing
     const pipe = free.pop() ?? (await make())
     const opened: number[] = []
     const openAs = (flags: number): number => {
-      const fd = openSync(`/proc/self/fd/${pipe}`, flags)
+      const fd = reopen(pipe, flags)
       opened.push(fd)
       return fd
     }
@@ -76,8 +101,11 @@ export function createPipes(run: Run, runtimeDir: string): Pipes {
         readEnd,
         writeEnd,
         close,
-        giveBack: () => void free.push(pipe),
-        discard: () => closeSync(pipe),
+        giveBack: () => {
+          close()
+          if (isFree(pipe)) free.push(pipe)
+          else closeSync(pipe)
+        },
       }
     } catch (error) {
       close()

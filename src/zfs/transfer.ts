@@ -111,28 +111,24 @@ export function createTransfer({
     signal.throwIfAborted()
     const pipe = await pipes.open()
     let stdout = ''
-    let receiver: Child
-    let sender: Child
     try {
       // First: it has to look through the dataset before it sends.
-      sender = launch(zfsProgram, sendArgs, { stdout: pipe.writeEnd, onStderr: readProgress(onProgress) })
-      receiver = launch(zfsProgram, receiveArgs, {
+      const sender = launch(zfsProgram, sendArgs, {
+        stdout: pipe.writeEnd,
+        onStderr: readProgress(onProgress),
+      })
+      const receiver = launch(zfsProgram, receiveArgs, {
         stdin: pipe.readEnd,
         stdout: (text) => {
           stdout += text
         },
       })
-    } catch (error) {
-      pipe.discard()
-      throw error
-    } finally {
       // Only the children may hold it: an end of the stream is seen when the last writer is gone.
       pipe.close()
+      judge(await attend(sender, receiver, request), { sendArgs, receiveArgs, signal })
+    } finally {
+      pipe.giveBack()
     }
-    const endings = await attend(sender, receiver, request)
-    if (endings.send.kind === 'abandoned' || endings.receive.kind === 'abandoned') pipe.discard()
-    else pipe.giveBack()
-    judge(endings, { sendArgs, receiveArgs, signal })
     return { receivedBytes: parseReceivedBytes(stdout) }
   }
 

@@ -1,4 +1,5 @@
 // Pipes that are used again: what one stream left, or may still hold, never reaches the next.
+import { spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -42,29 +43,37 @@ test('one pipe serves streams one after the other, and each begins empty and end
   writeSync(last.writeEnd, 'end')
   expect(readAll(last.readEnd)).toBe('end')
   last.close()
-  last.discard()
+  last.giveBack()
   expect(made()).toBe(1)
 })
 
-test('streams side by side have a pipe each; one that is thrown away serves nobody else and leaves no descriptor', async () => {
+test('streams side by side have a pipe each', async () => {
   const { open, made } = counted()
-  const before = descriptors()
   const [one, two] = await Promise.all([open(), open()])
   writeSync(one.writeEnd, 'one')
   writeSync(two.writeEnd, 'two')
   expect([readAll(two.readEnd), readAll(one.readEnd)]).toEqual(['two', 'one'])
-  for (const pipe of [one, two]) {
-    pipe.close()
-    pipe.close()
-    pipe.discard()
-  }
-  expect(descriptors()).toBe(before)
-  await open().then((pipe) => {
-    pipe.close()
-    pipe.discard()
-  })
-  expect(made()).toBe(3)
+  for (const pipe of [one, two]) pipe.giveBack()
+  expect(made()).toBe(2)
 })
+
+test.each(['readEnd', 'writeEnd'] as const)(
+  'one of which a child is left that has the %s open serves nobody else, and leaves no descriptor',
+  async (end) => {
+    const { open, made } = counted()
+    const before = descriptors()
+    const pipe = await open()
+    const child = spawn('sleep', ['60'], { stdio: [pipe[end], 'ignore', 'ignore'] })
+    pipe.giveBack()
+    expect(descriptors()).toBe(before)
+    const next = await open()
+    expect(made()).toBe(2)
+    writeSync(next.writeEnd, 'next')
+    expect(readAll(next.readEnd)).toBe('next')
+    next.giveBack()
+    child.kill()
+  },
+)
 
 test('one that is prepared is waited for, and is made once', async () => {
   const { open, prepare, made } = counted()
@@ -72,12 +81,10 @@ test('one that is prepared is waited for, and is made once', async () => {
   prepare()
   const pipe = await open()
   expect(made()).toBe(1)
-  pipe.close()
   pipe.giveBack()
   prepare()
   await open().then((again) => {
-    again.close()
-    again.discard()
+    again.giveBack()
   })
   expect(made()).toBe(1)
 })
