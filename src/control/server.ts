@@ -131,9 +131,13 @@ async function lock(path: string, limitMs: number): Promise<() => Promise<void>>
 
 /** Removes a socket that nobody listens on. Throws `AlreadyRunning` when somebody does. */
 async function removeDead(path: string): Promise<void> {
-  if (await someoneListens(path)) throw anotherOne(path)
   try {
-    if (!(await lstat(path)).isSocket()) {
+    const asked = await lstat(path)
+    if (await someoneListens(path)) throw anotherOne(path)
+    const dead = await lstat(path)
+    // Whoever did not wait for the lock, because it was kept for long, has taken the place meanwhile.
+    if (dead.ino !== asked.ino) throw anotherOne(path)
+    if (!dead.isSocket()) {
       throw new BadInput(`${path} is in the way: it is not a socket`, {
         hint: 'move it away and start again',
       })
