@@ -4,7 +4,7 @@
 import { byPosition, type Finding, parseTree } from './config/document.ts'
 import type { EventName } from './config/eventNames.ts'
 import { explainIssue, plainValue } from './config/findings.ts'
-import { findPlaces, type Places } from './config/places.ts'
+import { findGroup, findPlaces, type GroupPlace, type Places } from './config/places.ts'
 import { fillInto, judge } from './config/rules.ts'
 import type { Written, WrittenChannel } from './config/schema.ts'
 import { written } from './config/schema.ts'
@@ -102,6 +102,8 @@ interface Found {
   readonly warnings: readonly Mistake[]
   /** Where the file holds or names secrets; whether others can read them is for config/load.ts to find out. */
   readonly secrets: readonly SecretUse[]
+  /** Whether there is such a group is for config/load.ts to find out, too. */
+  readonly group: GroupPlace | null
 }
 export type ParsedConfig =
   | ({ readonly kind: 'ok'; readonly config: Config; readonly places: Places } & Found)
@@ -130,16 +132,16 @@ export function parseConfig(
   // A byte order mark is no character of the first line.
   const parsed = parseTree(text.startsWith('\uFEFF') ? text.slice(1) : text)
   if (parsed.kind === 'broken')
-    return { kind: 'rejected', mistakes: inFile(parsed.findings), warnings: [], secrets: [] }
+    return { kind: 'rejected', mistakes: inFile(parsed.findings), warnings: [], secrets: [], group: null }
   const { tree } = parsed
-  const secrets = findSecrets(tree)
+  const asked = { secrets: findSecrets(tree), group: findGroup(tree) }
   if (tree.kind === 'empty') {
     const message = 'the file holds no configuration; `sources` and `disks` were expected'
     return {
       kind: 'rejected',
       mistakes: inFile([...parsed.findings, { ...tree.at, message }]),
       warnings: [],
-      secrets,
+      ...asked,
     }
   }
   const shape = written.safeParse(plainValue(tree))
@@ -150,13 +152,13 @@ export function parseConfig(
     ...mistakes,
   ]
   if (!shape.success || findings.length > 0)
-    return { kind: 'rejected', mistakes: inFile(findings), warnings: inFile(warnings), secrets }
+    return { kind: 'rejected', mistakes: inFile(findings), warnings: inFile(warnings), ...asked }
   return {
     kind: 'ok',
     config: complete(shape.data, { host, credentials }),
     places: findPlaces(tree),
     warnings: inFile(warnings),
-    secrets,
+    ...asked,
   }
 }
 

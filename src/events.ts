@@ -1,7 +1,7 @@
 // Everything that happens, as data. How it is told is sentences.ts; what the catalog says of each kind is eventKinds.ts.
 
 import type { HowSent } from './core/clones.ts'
-import type { DatasetName, DiskName, PoolName, VisitReport } from './core/model.ts'
+import type { DatasetName, DiskName, Outcome, PoolName, VisitReport } from './core/model.ts'
 import type { Reminder } from './core/reminders.ts'
 import type { ScrubReason } from './core/scrub.ts'
 
@@ -82,7 +82,13 @@ export type WalkawayEvent =
       readonly stopped: boolean
       readonly note: string | null
     } & OfDisk)
-  | ({ readonly kind: 'not-safe-to-remove'; readonly reason: string; readonly hint: string } & OfDisk)
+  | ({
+      readonly kind: 'not-safe-to-remove'
+      /** Of the visit that is over. */
+      readonly outcome: Outcome
+      readonly reason: string
+      readonly hint: string
+    } & OfDisk)
   | ({ readonly kind: 'disk-removed' } & OfDisk)
   | ({ readonly kind: 'disk-pulled' } & OfDisk)
   | ({ readonly kind: 'disk-stuck'; readonly reason: string } & OfDisk)

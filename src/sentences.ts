@@ -220,7 +220,11 @@ function describe(event: WalkawayEvent): Told {
       }
     }
     case 'not-safe-to-remove':
-      return { priority: 3, sentence: `DO NOT REMOVE it yet: ${event.reason}; ${event.hint}` }
+      return {
+        priority: 3,
+        sentence: `DO NOT REMOVE it yet: ${event.reason}; ${event.hint}`,
+        fields: { WALKAWAY_OUTCOME: event.outcome },
+      }
     case 'disk-removed':
       return { priority: 6, sentence: 'taken away' }
     case 'disk-pulled':
@@ -246,6 +250,7 @@ function describe(event: WalkawayEvent): Told {
       return {
         priority: 4,
         sentence: `still plugged in, ${longTime(event.finishedMs)} after its backup was complete; it is SAFE TO REMOVE: take it to its other place`,
+        fields: { WALKAWAY_OUTCOME: 'complete' },
       }
     case 'backup-incomplete': {
       const reason = event.reason === null ? '' : ` (${event.reason})`

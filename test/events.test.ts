@@ -168,7 +168,9 @@ describe('the outcome of a visit', () => {
       expect(safe({ outcome })).toMatch(/SAFE TO REMOVE/)
       expect(safe({ outcome })).not.toMatch(/backup complete/)
     }
-    expect(message({ kind: 'not-safe-to-remove', ...ofDisk, reason: 'x', hint: 'y' })).not.toMatch(/SAFE TO/)
+    expect(
+      message({ kind: 'not-safe-to-remove', ...ofDisk, outcome: 'complete', reason: 'x', hint: 'y' }),
+    ).not.toMatch(/SAFE TO/)
   })
   test('partial although no dataset failed says why', () => {
     const datasets = { total: 2, sent: 2, unchanged: 0, failed: 0 }

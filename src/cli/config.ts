@@ -1,11 +1,9 @@
 // `walkaway config check [FILE]`: every mistake of a configuration at once, nothing touched.
 
-import type { Position } from '../config/document.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config.ts'
 import { renderMistake } from '../config.ts'
-import { BadInput, CommandFailed } from '../errors.ts'
-import { groupId } from '../linux/groups.ts'
+import { CommandFailed } from '../errors.ts'
 import { createRun } from '../linux/run.ts'
 import { createZfs, type Zfs } from '../zfs/zfs.ts'
 import { describeUnmatched, listUnmatchedExcludes } from './excludes.ts'
@@ -28,18 +26,13 @@ export async function runConfigCheck(options: {
   switch (result.kind) {
     case 'ok': {
       const { config, places } = result
-      const tell = (at: Position | null | undefined, message: string) =>
-        stderr.write(`${renderMistake({ file, ...(at ?? { line: 1, column: 1 }), message })}\n`)
       for (const unmatched of await unmatchedExcludes(config, zfs)) {
         const place = places.excludes.find(
           ({ dataset, pattern }) => dataset === unmatched.source.dataset && pattern === unmatched.pattern,
         )
-        tell(place?.at, `warning: ${describeUnmatched(unmatched)}`)
-      }
-      const mistake = await findGroupMistake(config)
-      if (mistake !== null) {
-        tell(places.group, mistake)
-        return 2
+        const at = place?.at ?? { line: 1, column: 1 }
+        const message = `warning: ${describeUnmatched(unmatched)}`
+        stderr.write(`${renderMistake({ file, ...at, message })}\n`)
       }
       stdout.write(`${file}: ok: ${renderSize(result.config)}\n`)
       return 0
@@ -47,17 +40,6 @@ export async function runConfigCheck(options: {
     case 'rejected':
       for (const mistake of result.mistakes) stderr.write(`${renderMistake(mistake)}\n`)
       return 2
-  }
-}
-
-/** What keeps the daemon from starting on this machine alone. */
-async function findGroupMistake({ control }: Config): Promise<string | null> {
-  try {
-    await groupId(control.group)
-    return null
-  } catch (error) {
-    if (error instanceof BadInput) return error.message
-    throw error
   }
 }
 

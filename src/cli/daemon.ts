@@ -5,15 +5,15 @@ import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setTimeout as after } from 'node:timers/promises'
 import pLimit from 'p-limit'
+import { groupId } from '../config/groups.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config, Mistake } from '../config.ts'
 import { renderMistake } from '../config.ts'
-import { createControlServer } from '../control/server.ts'
+import { type ControlServer, createControlServer } from '../control/server.ts'
 import { createDaemon, type Reloaded } from '../daemon.ts'
 import { AlreadyRunning, messageOf } from '../errors.ts'
 import type { WalkawayEvent } from '../events.ts'
 import { createBlock } from '../linux/block.ts'
-import { groupId } from '../linux/groups.ts'
 import { createHistory, type HistoryRecord } from '../linux/history.ts'
 import { createHoldersOutside } from '../linux/holdersOutside.ts'
 import { chooseLogFormat, createLog, type Log, type LogFormat } from '../linux/journal.ts'
@@ -106,6 +106,7 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
       (error: unknown) => warn(`the sources could not be listed: ${messageOf(error)}`),
     )
   }
+  let server: ControlServer | null = null
   const daemon = createDaemon(loaded.config, await readPast(history, warn), {
     zfs,
     pools: createPools({ run }),
@@ -133,17 +134,20 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
       if (reloaded.kind === 'ok') {
         warnOfExcludes(reloaded.config)
         notifications.configure(reloaded.config)
+        await server?.admit(await groupId(reloaded.config.control.group))
       }
       return reloaded
     },
-    listen: async (answer) =>
-      createControlServer({
+    listen: async (answer) => {
+      server = await createControlServer({
         path: controlSocket,
         group: await groupId(loaded.config.control.group),
         ...(sandboxed && { giveTo: giveToGroup(run) }),
         answer,
         onProblem: (problem) => warn(`control socket: ${messageOf(problem)}`),
-      }),
+      })
+      return server
+    },
     rest: giveBackMemory,
     undelivered: () => notifications.undelivered().map((one) => ({ ...one, since: one.since.toISOString() })),
     metrics: createMetricsFile({ warn }),

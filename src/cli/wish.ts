@@ -26,7 +26,7 @@ export interface WishOptions {
 /** The daemon looks at every device before it answers. */
 const deadlineMs = 15_000
 
-/** Returns the exit code: 0 when what was asked for came about, 1 otherwise; 3 without a daemon; what it refuses with. */
+/** Returns the exit code: 0 when what was asked for came about, 1 otherwise; 3 without a daemon; 4 for a disk that is refused; what it refuses with. */
 export async function runWish(options: WishOptions): Promise<number> {
   const { wish, disk: name, stderr, interrupted, socket = controlSocket, pollMs = 500 } = options
   const screen = createScreen(options)
@@ -72,7 +72,7 @@ interface Screen {
   /** A line for each thing that changes; on a terminal the last line says how far it is. */
   show(disk: DiskAnswer): void
   end(): void
-  tellEnd(disk: DiskAnswer): 0 | 1
+  tellEnd(disk: DiskAnswer): 0 | 1 | 4
   tellInterrupted(): 1
 }
 
@@ -116,6 +116,7 @@ function createScreen({ wish, disk: name, stdout, now = () => new Date() }: Wish
         ...visit,
       ])
         say(line)
+      if (wish === 'run' && state === 'refused') return 4
       const backedUp =
         lastVisit?.outcome === 'complete' && (state === 'removable' || state === 'not-removable')
       return (wish === 'run' ? backedUp : state === 'removable') ? 0 : 1

@@ -28,6 +28,8 @@ const secretFile = (describe: string) =>
     expected: 'an absolute path of a file, or credential:NAME',
     describe: `${describe}, which only its owner may read; or a systemd credential.`,
     json: fileOrCredential,
+    // Whoever writes the secret itself in its place is not to find it in the journal.
+    params: { secret: true },
   })
 const token = {
   token: z.optional(secret('The access token. The configuration must then be readable by root alone.')),

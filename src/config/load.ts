@@ -11,6 +11,8 @@ import type { Mistake, ParsedConfig } from '../config.ts'
 import { parseConfig } from '../config.ts'
 import { messageOf } from '../errors.ts'
 import { explainTooLong, maxLength } from './document.ts'
+import { groupId } from './groups.ts'
+import type { GroupPlace } from './places.ts'
 import type { SecretUse } from './secrets.ts'
 import { quote } from './values.ts'
 
@@ -41,19 +43,30 @@ export async function loadConfig({
     const fault = await findSecretFault(use, reading.stats, credentials)
     if (fault !== null) secretMistakes.push({ file, ...use.at, message: fault })
   }
+  const groupMistakes = parsed.group === null ? [] : await findGroupMistakes(file, parsed.group)
   const mistakes = [
     ...fileMistakes,
-    ...[...(parsed.kind === 'rejected' ? parsed.mistakes : []), ...secretMistakes].toSorted(
+    ...[...(parsed.kind === 'rejected' ? parsed.mistakes : []), ...secretMistakes, ...groupMistakes].toSorted(
       (a, b) => a.line - b.line || a.column - b.column,
     ),
   ]
   if (mistakes.length === 0) return parsed
-  return { kind: 'rejected', mistakes, warnings: parsed.warnings, secrets: parsed.secrets }
+  return { ...parsed, kind: 'rejected', mistakes }
+}
+
+async function findGroupMistakes(file: string, { name, at }: GroupPlace): Promise<readonly Mistake[]> {
+  try {
+    await groupId(name)
+    return []
+  } catch (error) {
+    const message = `${messageOf(error)}; the name of a group of this machine was expected (groupadd ${name})`
+    return [{ file, ...at, message }]
+  }
 }
 
 function reject(file: string, messages: readonly string[]): ConfigResult {
   const mistakes = messages.map((message) => wholeFile(file, message))
-  return { kind: 'rejected', mistakes, warnings: [], secrets: [] }
+  return { kind: 'rejected', mistakes, warnings: [], secrets: [], group: null }
 }
 
 const wholeFile = (file: string, message: string): Mistake => ({ file, line: 1, column: 1, message })

@@ -3,12 +3,11 @@
 
 import type { Position, Tree } from './document.ts'
 import { child, itemsOf } from './document.ts'
+import { readGroupName } from './values.ts'
 
 export interface Places {
   /** Each `exclude` of each source. */
   readonly excludes: readonly ExcludePlace[]
-  /** Of `control.group`; null: there is none. */
-  readonly group: Position | null
 }
 export interface ExcludePlace {
   readonly dataset: string
@@ -26,6 +25,18 @@ export function findPlaces(tree: Tree): Places {
             item.kind === 'text' ? [{ dataset: dataset.text, pattern: item.text, at: item.at }] : [],
           )
     }),
-    group: child(child(tree, 'control'), 'group')?.at ?? null,
   }
+}
+
+export interface GroupPlace {
+  readonly name: string
+  readonly at: Position
+}
+
+/** `control.group`; null: there is none, or no group can have this name. */
+export function findGroup(tree: Tree): GroupPlace | null {
+  const node = child(child(tree, 'control'), 'group')
+  return node?.kind === 'text' && readGroupName(node.text).kind === 'value'
+    ? { name: node.text, at: node.at }
+    : null
 }

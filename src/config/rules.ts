@@ -2,7 +2,7 @@
 // Works on the tree, not on the finished Config, so that these are told together with every other mistake; what
 // is missing or malformed is skipped here, because the schema tells it. Pure.
 
-import { isExcluded, isPatternMatch, isWithin } from '../core/selection.ts'
+import { canMatchBelow, isExcluded, isPatternMatch, isWithin } from '../core/selection.ts'
 import type { Finding, Position, Tree } from './document.ts'
 import { child, entriesOf, has, itemsOf, keyAtOf } from './document.ts'
 import { maxSources } from './schema.ts'
@@ -30,13 +30,13 @@ export function judge(tree: Tree, host: string): Judgement {
   return {
     mistakes: [
       ...judgeDisks(tree, sources),
-      ...sources.flatMap(judgeExcludes),
+      ...sources.flatMap(judgeWholeExcludes),
       ...judgeOverlaps(sources),
       ...(into.kind === 'refused' ? [into.finding] : judgeLengths(tree, sources, into.path)),
       ...judgePolicies(tree),
       ...itemsOf(child(tree, 'notify')).flatMap(judgeChannel),
     ],
-    warnings: warn(tree),
+    warnings: [...warn(tree), ...sources.flatMap(warnOfExcludes)],
   }
 }
 
@@ -121,27 +121,31 @@ function listSources(tree: Tree): readonly WrittenSource[] {
     })
 }
 
-function judgeExcludes({ dataset, excludes }: WrittenSource): Finding[] {
-  return excludes.flatMap(({ text, at }) => {
-    if (isPatternMatch(text, dataset.text))
-      return [
-        {
-          ...at,
-          message: `${quote(text)} excludes the whole source ${quote(dataset.text)}; a dataset below it was expected`,
-        },
-      ]
-    const depth = dataset.text.split('/').length
-    const parts = text.split('/')
-    const isBelow = parts.length > depth && isPatternMatch(parts.slice(0, depth).join('/'), dataset.text)
-    return isBelow
+function judgeWholeExcludes({ dataset, excludes }: WrittenSource): Finding[] {
+  return excludes.flatMap(({ text, at }) =>
+    isPatternMatch(text, dataset.text)
+      ? [
+          finding(
+            at,
+            `${quote(text)} excludes the whole source ${quote(dataset.text)}; a dataset below it was expected`,
+          ),
+        ]
+      : [],
+  )
+}
+
+/** What matches nothing on any machine; what matches nothing on this one, only ZFS can tell. */
+function warnOfExcludes({ dataset, excludes }: WrittenSource): Finding[] {
+  return excludes.flatMap(({ text, at }) =>
+    isPatternMatch(text, dataset.text) || canMatchBelow(text, dataset.text)
       ? []
       : [
-          {
-            ...at,
-            message: `${quote(text)} is not below its source; a whole name such as ${quote(`${dataset.text}/scratch`)} was expected`,
-          },
-        ]
-  })
+          finding(
+            at,
+            `${quote(text)} is not below its source, so it excludes nothing; a whole name such as ${quote(`${dataset.text}/scratch`)} was expected`,
+          ),
+        ],
+  )
 }
 
 function judgeOverlaps(sources: readonly WrittenSource[]): Finding[] {

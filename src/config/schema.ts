@@ -57,6 +57,8 @@ const keyFile = (describe: string) =>
     expected: 'an absolute path of a file, or credential:NAME',
     describe: `${describe}, which only its owner may read; or a systemd credential.`,
     json: fileOrCredential,
+    // Whoever writes the passphrase itself in its place is not to find it in the journal.
+    params: { secret: true },
   })
 
 const disk = section(

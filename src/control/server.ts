@@ -32,6 +32,8 @@ export interface Limits {
 const defaultLimits: Limits = { clients: 200, patienceMs: 5_000, answerMs: 10_000, lockMs: 10_000 }
 
 export interface ControlServer {
+  /** The gid that may use the socket from here on; null: only root. Throws for a socket that is not there any more. */
+  admit(group: number | null): Promise<void>
   /** Hangs up on everybody and removes the socket. Twice is once. */
   close(): Promise<void>
 }
@@ -60,15 +62,19 @@ export async function createControlServer(options: ControlServerOptions): Promis
   if ((await mkdir(dirname(path), { recursive: true })) !== undefined) await chmod(dirname(path), 0o755)
   await occupy(server, path, limits)
   server.on('error', onProblem)
-  let group = options.group ?? null
-  if (group !== null)
-    await giveTo(path, group).catch((error: unknown) => {
-      // Backups do not depend on who may ask for the status.
-      group = null
-      onProblem(error)
-    })
+  const give = (group: number): Promise<boolean> =>
+    giveTo(path, group).then(
+      () => true,
+      (error: unknown) => {
+        // Backups do not depend on who may ask for the status.
+        onProblem(error)
+        return false
+      },
+    )
+  const group = options.group ?? null
+  const given = group !== null && (await give(group)) ? group : null
   await chmod(path, 0o660)
-  await checkAccess(path, group).catch((error: unknown) => {
+  await checkAccess(path, given).catch((error: unknown) => {
     server.close()
     throw error
   })
@@ -81,6 +87,10 @@ export async function createControlServer(options: ControlServerOptions): Promis
       for (const socket of clients) socket.destroy()
     })
   return {
+    async admit(next) {
+      const wanted = next ?? process.getgid?.() ?? 0
+      if ((await lstat(path)).gid !== wanted) await give(wanted)
+    },
     close() {
       closed ??= close()
       return closed

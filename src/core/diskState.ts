@@ -127,7 +127,12 @@ export type Tale =
       readonly stopped: boolean
       readonly note: string | null
     }
-  | { readonly kind: 'not-safe-to-remove'; readonly reason: string; readonly hint: string }
+  | {
+      readonly kind: 'not-safe-to-remove'
+      readonly outcome: Outcome
+      readonly reason: string
+      readonly hint: string
+    }
   | { readonly kind: 'disk-removed' }
   | { readonly kind: 'disk-pulled' }
   | { readonly kind: 'disk-stuck'; readonly reason: string }

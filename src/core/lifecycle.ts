@@ -211,7 +211,7 @@ function takeBack(
   return {
     state: { kind: 'not-removable', outcome, vdevs, reason, retryAt, retries: 0, imported: true },
     effects: [
-      tell({ kind: 'not-safe-to-remove', reason, hint }),
+      tell({ kind: 'not-safe-to-remove', outcome, reason, hint }),
       { kind: 'look-again', inMs: timing.retryReleaseMs },
     ],
   }
@@ -297,22 +297,24 @@ function afterVisit(state: DiskState, result: VisitResult, now: Date, timing: Ti
         ],
       }
     case 'not-released': {
-      const again = state.kind === 'not-removable' && state.reason === result.reason
+      const { reason, hint } = result
+      const { outcome } = result.report
+      const again = state.kind === 'not-removable' && state.reason === reason
       const retries = state.kind === 'not-removable' ? state.retries : 0
       const retryAt =
         state.kind === 'not-removable' ? state.retryAt : new Date(now.getTime() + timing.retryReleaseMs)
       return {
         state: {
           kind: 'not-removable',
-          outcome: result.report.outcome,
+          outcome,
           vdevs,
-          reason: result.reason,
+          reason,
           retries,
           retryAt,
           imported: state.kind === 'visiting' || state.imported,
         },
         effects: [
-          ...(again ? [] : [tell({ kind: 'not-safe-to-remove', reason: result.reason, hint: result.hint })]),
+          ...(again ? [] : [tell({ kind: 'not-safe-to-remove', outcome, reason, hint })]),
           { kind: 'look-again', inMs: timing.retryReleaseMs },
         ],
       }

@@ -45,7 +45,14 @@ export function selectDatasets(
   return names.filter((name) => chooseSource(sources, name) !== null)
 }
 
-/** The `exclude` patterns that match none of the datasets that exist: most likely spelled wrong. */
+/** Whether there can be a dataset below `dataset` that the pattern matches. */
+export function canMatchBelow(pattern: string, dataset: string): boolean {
+  const parts = pattern.split('/')
+  const depth = dataset.split('/').length
+  return parts.length > depth && isPatternMatch(parts.slice(0, depth).join('/'), dataset)
+}
+
+/** The `exclude` patterns that could match, and match none of the datasets that exist: most likely spelled wrong. */
 export function findUnmatchedExcludes(
   config: { readonly sources: readonly Source[] },
   datasets: readonly string[],
@@ -53,6 +60,7 @@ export function findUnmatchedExcludes(
   return config.sources.flatMap((source) => {
     const candidates = datasets.filter((dataset) => isWithin(dataset, source.dataset))
     return source.exclude
+      .filter((pattern) => canMatchBelow(pattern, source.dataset))
       .filter((pattern) => !candidates.some((dataset) => isPatternMatch(pattern, dataset)))
       .map((pattern) => ({ source, pattern }))
   })

@@ -1,5 +1,5 @@
-// One line per visit in history.jsonl, and another one of the same visit when its disk was released later, and when that was
-// said: what was, for reports and reminders only. It never decides what to do with a disk; a crash, a torn line or a full
+// One line per visit in history.jsonl; what is said of a visit later, such as that its disk was released after all, takes the
+// place of its line. For reports and reminders only. It never decides what to do with a disk; a crash, a torn line or a full
 // /var may lose lines of it and nothing else.
 
 import { constants } from 'node:fs'
@@ -63,12 +63,15 @@ export function createHistory(
 ): History {
   const file = join(directory, 'history.jsonl')
   let queue: Promise<unknown> = Promise.resolve()
+  /** The visits that have a line. */
+  const told = new Set<string>()
 
   async function append(record: HistoryRecord): Promise<AppendResult> {
     let size: number
     try {
       await mkdir(directory, { recursive: true, mode: 0o750 })
-      size = await appendLine(file, renderRecord(record))
+      size = await (told.has(visitKey(record)) ? replaceRecord : appendRecord)(file, record)
+      told.add(visitKey(record))
     } catch (error) {
       return { kind: 'failed', reason: `the visit could not be written to ${file}: ${messageOf(error)}` }
     }
@@ -90,8 +93,27 @@ export function createHistory(
     read: async () => {
       const parsed = (await readLines(file)).map(parseRecord)
       const known = parsed.filter((record) => record !== null)
+      for (const record of known) told.add(visitKey(record))
       return { visits: mergeVisits(known), brokenLines: parsed.length - known.length }
     },
+  }
+}
+
+/** Returns the size of the file after that. */
+async function replaceRecord(file: string, record: HistoryRecord): Promise<number> {
+  const startedAt = JSON.stringify(record.startedAt)
+  const isOfThisVisit = (text: string): boolean => {
+    const other = text.includes(startedAt) ? parseRecord(text) : null
+    return other !== null && visitKey(other) === visitKey(record)
+  }
+  try {
+    const others = (await readLines(file)).filter((text) => !isOfThisVisit(text))
+    const text = [...others, renderRecord(record)].map((line) => `${line}\n`).join('')
+    await replaceFile(file, text)
+    return Buffer.byteLength(text)
+  } catch {
+    // No room for a second file, perhaps; there may be room for a line, and of two of a visit the last one counts.
+    return appendRecord(file, record)
   }
 }
 
@@ -99,14 +121,14 @@ export function createHistory(
  * One write, flushed to the disk; a file that did not end with a line end (a crash tore its last line) gets one first.
  * Returns the size of the file after that. Throws, with the file as it was, when it did not fit.
  */
-async function appendLine(file: string, line: string): Promise<number> {
+async function appendRecord(file: string, record: HistoryRecord): Promise<number> {
   const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT
   const handle = await open(file, flags, 0o640)
   try {
     const { size } = await handle.stat()
     const last = Buffer.alloc(1, '\n')
     if (size > 0) await handle.read(last, 0, 1, size - 1)
-    const bytes = Buffer.from(`${last.toString() === '\n' ? '' : '\n'}${line}\n`)
+    const bytes = Buffer.from(`${last.toString() === '\n' ? '' : '\n'}${renderRecord(record)}\n`)
     const { bytesWritten } = await handle.write(bytes)
     if (bytesWritten < bytes.length) {
       await handle.truncate(size)
@@ -141,12 +163,14 @@ async function compact(file: string, keepBytes: number): Promise<void> {
 export function mergeVisits(records: readonly HistoryRecord[]): readonly HistoryRecord[] {
   const visits = new Map<string, HistoryRecord>()
   for (const record of records) {
-    const key = `${record.startedAt.getTime()} ${record.disk}`
+    const key = visitKey(record)
     visits.delete(key)
     visits.set(key, record)
   }
   return [...visits.values()]
 }
+
+const visitKey = ({ startedAt, disk }: HistoryRecord): string => `${startedAt.getTime()} ${disk}`
 
 /** Lines that are not empty. */
 async function readLines(file: string): Promise<readonly string[]> {

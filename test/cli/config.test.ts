@@ -47,7 +47,16 @@ test('a group that is not there keeps the daemon from starting: exit code 2', as
   write(file, `${good}control: { group: no-such-group }\n`)
   const { exitCode, stdout, stderr } = await check()
   expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
-  expect(stderr).toBe(`${file}:4:19: control.group: there is no group no-such-group on this machine\n`)
+  expect(stderr).toBe(
+    `${file}:4:19: there is no group no-such-group on this machine; the name of a group of this machine was expected (groupadd no-such-group)\n`,
+  )
+})
+
+test('a group that is not there is told together with every other mistake', async () => {
+  write(file, `${good}control: { group: no-such-group }\nbakcup: {}\n`)
+  const { exitCode, stderr } = await check()
+  expect(exitCode).toBe(2)
+  expect(stderr).toMatch(/:4:19: there is no group no-such-group.*\n.*:5:1: unknown key `bakcup`/)
 })
 
 test('an exclude that matches nothing is a warning where it stands', async () => {

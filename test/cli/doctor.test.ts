@@ -144,6 +144,20 @@ test('while a pool is suspended, nothing is asked of ZFS', async () => {
   expect(fake.state.calls).toEqual([])
 })
 
+test('without the programs of ZFS, or without its module, everything else is still looked at', async () => {
+  rmSync(join(root, 'sys/module/zfs'), { recursive: true })
+  const answersNot = async (): Promise<never> => {
+    throw new CommandFailed({ command: ['zpool', 'list'], exitCode: 1, signal: null, stderr: 'no module' })
+  }
+  changes = { pools: { ...fake.pools, answers: answersNot } }
+  const answer = await examine()
+  expect(answer.exitCode).toBe(1)
+  expect(bad(answer)).toEqual(['zfs: problem', 'pools: problem', 'sources: warning', 'holds: warning'])
+  expect(answer.checks.find(({ check }) => check === 'zfs')?.findings).toMatchObject([
+    { says: 'the zfs module is not loaded' },
+  ])
+})
+
 test('a ZFS that hangs holds up nothing but the checks that need it', async () => {
   fake.state.interference = { before: () => new Promise(() => undefined) }
   changes = { pools: { ...fake.pools, answers: async () => true } }

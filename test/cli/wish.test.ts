@@ -224,6 +224,13 @@ test('what the daemon refuses is passed on with its exit code', async () => {
   expect(await run('run')).toEqual({ exitCode: 4, out: '', err: 'walkaway: offsite-1: refused\n' })
 })
 
+test('a disk that turns out not to be the one it claims to be: 4', async () => {
+  await serve(importing, { ...idle, state: 'refused', reason: 'its pool is another one' })
+  const { exitCode, out } = await run('run')
+  expect(exitCode).toBe(4)
+  expect(out).toMatch(/refused, not touched: its pool is another one/)
+})
+
 test('without a daemon, also in the middle: 3', async () => {
   expect(await run('run')).toMatchObject({ exitCode: 3, out: '' })
   await serve(sending(1))

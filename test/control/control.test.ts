@@ -1,6 +1,6 @@
 // The control socket with real sockets: what an honest client gets, and that a dishonest one harms nobody.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -105,6 +105,22 @@ test.runIf(process.getuid?.() === 0)('the socket is given to a group', async () 
   open.push(await createControlServer({ path, group: 12, answer: () => good, onProblem: () => undefined }))
   expect(statSync(path)).toMatchObject({ uid: 0, gid: 12 })
 })
+
+test.runIf(process.getuid?.() === 0)(
+  'the group of a new configuration gets it from the one before',
+  async () => {
+    const given: number[] = []
+    const giveTo = async (to: string, group: number): Promise<void> => {
+      given.push(group)
+      chownSync(to, -1, group)
+    }
+    const server = await createControlServer({ path, giveTo, answer: () => good, onProblem: () => undefined })
+    open.push(server)
+    for (const group of [12, 12, 4, null]) await server.admit(group)
+    expect(given).toEqual([12, 4, process.getgid?.()])
+    expect(statSync(path)).toMatchObject({ uid: 0, gid: process.getgid?.() })
+  },
+)
 
 test("without the way to give it to a group the socket is root's alone, and that is told", async () => {
   const problems: unknown[] = []

@@ -93,7 +93,9 @@ export function examples(text: string): {
       { kind: 'safe-to-remove', ...ofDisk, report: report(), stopped: false, note: text },
       { kind: 'safe-to-remove', ...ofDisk, report: failedReport, stopped: false, note: null },
     ],
-    'not-safe-to-remove': [{ kind: 'not-safe-to-remove', ...ofDisk, reason: text, hint: 'HINT' }],
+    'not-safe-to-remove': [
+      { kind: 'not-safe-to-remove', ...ofDisk, outcome: 'complete', reason: text, hint: 'HINT' },
+    ],
     'disk-removed': [{ kind: 'disk-removed', ...ofDisk }],
     'disk-pulled': [{ kind: 'disk-pulled', ...ofDisk }],
     'disk-stuck': [{ kind: 'disk-stuck', ...ofDisk, reason: text }],

@@ -135,7 +135,7 @@ export async function startService(machine: Machine, options: ServiceOptions = {
     reload: options.reload ?? (async () => ({ kind: 'ok', config: options.config ?? machine.config() })),
     listen: async (reply) => {
       answer = reply
-      return { close: async () => undefined }
+      return { admit: async () => undefined, close: async () => undefined }
     },
     rest: () => void rests++,
     undelivered: () => [],

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -48,6 +48,22 @@ test('what is said again of a visit takes its place, and counts once', async () 
     await history.append(record)
   const { visits } = await history.read()
   expect(visits).toEqual([visit({ disk: diskName('b') }), visit(), visit(later)])
+  const lines = (await readFile(file, 'utf8')).trimEnd().split('\n')
+  expect(lines.map((line) => (JSON.parse(line) as { disk: string }).disk)).toEqual([
+    'b',
+    'offsite-1',
+    'offsite-1',
+  ])
+})
+
+test('where the file cannot be replaced, what is said again is a line more, and counts once all the same', async () => {
+  const history = createHistory(folder)
+  await history.append(visit({ device: null }))
+  // In the place of the temporary file.
+  await mkdir(join(`${file}.new`, 'full'), { recursive: true })
+  expect(await history.append(visit())).toEqual({ kind: 'written', warning: null })
+  expect((await readFile(file, 'utf8')).trimEnd().split('\n')).toHaveLength(2)
+  expect((await history.read()).visits).toEqual([visit()])
 })
 
 test('a visit is of the disk with that pool GUID; where none was noted, of the one with that pool name', () => {

@@ -19,6 +19,7 @@ export const safe = (fields: Partial<VisitReport> = {}): WalkawayEvent => ({
 export const notSafe: WalkawayEvent = {
   kind: 'not-safe-to-remove',
   ...ofDisk,
+  outcome: 'complete',
   reason: 'the pool is busy',
   hint: 'close what uses it',
 }

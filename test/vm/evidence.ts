@@ -10,6 +10,7 @@ const questions: Readonly<Record<string, readonly string[]>> = {
   'zpool-list': ['zpool', 'list', '-v'],
   'zpool-events': ['zpool', 'events', '-v'],
   'zpool-history': ['zpool', 'history', '-il'],
+  'zfs-debug': ['cat', '/proc/spl/kstat/zfs/dbgmsg'],
   'zfs-list': [
     'zfs',
     'list',

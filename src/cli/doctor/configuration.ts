@@ -2,8 +2,6 @@
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { renderMistake } from '../../config.ts'
-import { BadInput, messageOf } from '../../errors.ts'
-import { groupId } from '../../linux/groups.ts'
 import { isGone } from '../../linux/sysfs.ts'
 import { stateDirectory } from '../places.ts'
 import { plural } from '../words.ts'
@@ -30,15 +28,8 @@ export const configurationChecks: readonly Check[] = [
           ...warnings,
         ]
       }
-      const { sources, disks, control } = loaded.config
-      const group = await groupId(control.group).catch((error: unknown) => {
-        if (error instanceof BadInput) return error
-        throw error
-      })
+      const { sources, disks } = loaded.config
       return [
-        ...(group instanceof BadInput
-          ? [problem(messageOf(group), `groupadd ${control.group}; or name another group`)]
-          : []),
         ...(disks.length === 0
           ? [warning('no backup disk is configured', 'plug one in and run: walkaway disks')]
           : []),

@@ -2,8 +2,8 @@
 
 import type { Stats } from 'node:fs'
 import { lstat, stat } from 'node:fs/promises'
+import { groupId } from '../../config/groups.ts'
 import { BadInput, DeadlineExceeded, messageOf } from '../../errors.ts'
-import { groupId } from '../../linux/groups.ts'
 import { isGone } from '../../linux/sysfs.ts'
 import { controlSocket } from '../places.ts'
 import { type Check, ok, problem, type Verdict, warning } from './surroundings.ts'

@@ -21,9 +21,12 @@ export async function findZfsAccess({ root, pools }: Surroundings): Promise<ZfsA
       suspended.push(name)
   if (suspended.length > 0)
     return { kind: 'closed', suspended, why: `the pool ${suspended.join(', ')} is suspended` }
-  return (await pools.answers())
-    ? { kind: 'open' }
-    : { kind: 'closed', suspended, why: 'ZFS does not answer' }
+  const why = await pools.answers().then(
+    (answers) => (answers ? null : 'ZFS does not answer'),
+    // No program, or no module: each has a check of its own, which says what mends it.
+    (error: unknown) => `ZFS could not be asked: ${messageOf(error)}`,
+  )
+  return why === null ? { kind: 'open' } : { kind: 'closed', suspended, why }
 }
 
 /** `zfs version`: the tools' line and the module's, which ends the name in `-kmod`. */
