@@ -286,6 +286,7 @@ function tellPlan(
     toSend: plans.length,
     full: tasks.filter(({ plan, target }) => plan.kind === 'steps' && !target?.snapshots.length).length,
     upToDate: tasks.length - plans.length - conflicts,
+    conflicts,
     resumed: plans.filter((plan) => plan.steps[0]?.kind === 'resume').length,
     notes,
     estimatedBytes,

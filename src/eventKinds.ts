@@ -167,7 +167,7 @@ export const kinds = {
     messageId: 'ee81d78f83694f8aac10942d8376d1c5',
     subject: 'A backup disk hangs',
     explanation:
-      'A ZFS command on its pool did not end, or the disk does not answer although it is plugged in. Plug it out and in again: the backup goes on where it was. If that does not help, the machine needs a reboot. Other disks are served as far as the kernel allows.',
+      'A ZFS command on its pool did not end, or the disk does not answer although it is plugged in. Unplug it and plug it in again: the backup goes on where it was. If that does not help, the machine needs a reboot. Other disks are served as far as the kernel allows.',
   },
   'disk-overdue': {
     messageId: '78fc37a9a6da4139bdb7826696242bea',

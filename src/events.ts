@@ -10,6 +10,13 @@ interface OfDisk {
   readonly pool: PoolName
 }
 
+/**
+ * How a disk stands when its backup has ended, and with that what comes next. `in-use`: it is let go of now, and what came of
+ * that is said. `pulled`, `stuck` and `refused` are said as events of their own. `gone`: unplugged before its pool was imported.
+ * `stopping`: walkaway ends, and says nothing more of it.
+ */
+export type StandingAtTheEnd = 'in-use' | 'pulled' | 'stuck' | 'refused' | 'gone' | 'stopping'
+
 export type WalkawayEvent =
   | {
       readonly kind: 'daemon-started'
@@ -23,7 +30,12 @@ export type WalkawayEvent =
   | ({ readonly kind: 'disk-arrived' } & OfDisk)
   | ({ readonly kind: 'visit-asked' } & OfDisk)
   | ({ readonly kind: 'eject-asked' } & OfDisk)
-  | ({ readonly kind: 'disk-refused'; readonly reason: string } & OfDisk)
+  | ({
+      readonly kind: 'disk-refused'
+      readonly reason: string
+      /** Another device claims to be this disk, which itself is there and is served. */
+      readonly isAnotherDevice: boolean
+    } & OfDisk)
   | ({
       readonly kind: 'pool-imported'
       readonly how: 'imported' | 'left-by-us' | 'by-somebody-else' | 'came-back'
@@ -36,6 +48,8 @@ export type WalkawayEvent =
       /** Of these, how many from the beginning. */
       readonly full: number
       readonly upToDate: number
+      /** Datasets that are not sent, because their copies do not go with them; each is told as `dataset-failed`, too. */
+      readonly conflicts: number
       readonly resumed: number
       /** What else it does or leaves, in a few words each: renamed, set aside, gone from the source. */
       readonly notes: readonly string[]
@@ -74,7 +88,11 @@ export type WalkawayEvent =
       readonly damaged: number
     } & OfDisk)
   | ({ readonly kind: 'explain-failed'; readonly reason: string } & OfDisk)
-  | ({ readonly kind: 'backup-finished'; readonly report: VisitReport } & OfDisk)
+  | ({
+      readonly kind: 'backup-finished'
+      readonly report: VisitReport
+      readonly standing: StandingAtTheEnd
+    } & OfDisk)
   | ({ readonly kind: 'pool-exported' } & OfDisk)
   | ({
       readonly kind: 'safe-to-remove'
@@ -90,8 +108,12 @@ export type WalkawayEvent =
       readonly hint: string
     } & OfDisk)
   | ({ readonly kind: 'disk-removed' } & OfDisk)
-  | ({ readonly kind: 'disk-pulled' } & OfDisk)
-  | ({ readonly kind: 'disk-stuck'; readonly reason: string } & OfDisk)
+  | ({
+      readonly kind: 'disk-pulled'
+      /** null: its visit was not over. */
+      readonly outcome: Outcome | null
+    } & OfDisk)
+  | ({ readonly kind: 'disk-stuck'; readonly reason: string; readonly outcome: Outcome | null } & OfDisk)
   | Reminder
   | {
       readonly kind: 'notify-failed'

@@ -81,7 +81,7 @@ async function explainExport(
       kind: 'not-released',
       report,
       reason: 'it is plugged in but does not answer',
-      hint: `${hint}; if it stays so, plug it out and in again: the backup goes on where it was`,
+      hint: `${hint}; if it stays so, unplug it and plug it in again: the backup goes on where it was`,
     }
   if (error instanceof DeadlineExceeded) return { kind: 'stuck', report, reason: messageOf(error) }
   if (error instanceof PoolBusy) {

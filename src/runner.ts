@@ -247,6 +247,7 @@ export function createRunner(
         disk: disk.name,
         pool: disk.pool,
         reason: describeAlarm(disk, alarm),
+        isAnotherDevice: true,
       })
     }
   }
@@ -325,5 +326,5 @@ function eventOf(tale: Tale, { name: disk, pool, ...identity }: Disk): WalkawayE
     reason.kind === 'import-refused'
       ? reason.sentence
       : describeRefusal({ name: disk, pool, ...identity }, reason)
-  return { kind: 'disk-refused', disk, pool, reason: sentence }
+  return { kind: 'disk-refused', disk, pool, reason: sentence, isAnotherDevice: false }
 }

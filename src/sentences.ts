@@ -142,7 +142,8 @@ function describe(event: WalkawayEvent): Told {
         fields: { WALKAWAY_SNAPSHOT: event.snapshot },
       }
     case 'plan-made': {
-      const notes = event.notes.map((note) => `; ${note}`).join('')
+      const inConflict = event.conflicts === 0 ? [] : [`${plural(event.conflicts, 'dataset')} in conflict`]
+      const notes = [...inConflict, ...event.notes].map((note) => `; ${note}`).join('')
       if (event.toSend === 0)
         return {
           priority: 6,
@@ -231,12 +232,16 @@ function describe(event: WalkawayEvent): Told {
       return {
         priority: 3,
         sentence:
-          'was pulled out while in use; nothing on this machine is affected, plug it in again and the backup goes on where it was',
+          event.outcome === 'complete'
+            ? 'was pulled out after its backup was complete, but before it was released; nothing on this machine is affected, plug it in again'
+            : 'was pulled out while in use; nothing on this machine is affected, plug it in again and the backup goes on where it was',
+        ...(event.outcome !== null && { fields: { WALKAWAY_OUTCOME: event.outcome } }),
       }
     case 'disk-stuck':
       return {
         priority: 3,
-        sentence: `it hangs (${event.reason}); plug it out and in again, and if that does not help, reboot`,
+        sentence: `it hangs (${event.reason}); unplug it and plug it in again, and if that does not help, reboot`,
+        ...(event.outcome !== null && { fields: { WALKAWAY_OUTCOME: event.outcome } }),
       }
     case 'disk-overdue': {
       const first =

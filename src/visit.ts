@@ -6,7 +6,9 @@ import type { Config } from './config.ts'
 import { type ContainerDeps, openContainer } from './container.ts'
 import type { Vdevs, VisitResult } from './core/diskState.ts'
 import type { Disk, PoolName, VisitReport } from './core/model.ts'
+import { isStopping } from './endVisit.ts'
 import { DeadlineExceeded, DiskVanished, ImportRefused, KeyRefused, messageOf } from './errors.ts'
+import type { StandingAtTheEnd } from './events.ts'
 import {
   closeQuietly,
   freeDevices,
@@ -68,8 +70,10 @@ export async function visit(request: VisitRequest, deps: VisitDeps): Promise<Vis
   deps.onPhase('importing')
   const imported = await bringUp(request, deps, report)
   if (imported.kind === 'ended') {
-    deps.tell({ kind: 'backup-finished', disk: disk.name, pool: disk.pool, report: imported.result.report })
-    return imported.result
+    const { result } = imported
+    const standing = standingAfter(result)
+    deps.tell({ kind: 'backup-finished', disk: disk.name, pool: disk.pool, report: result.report, standing })
+    return result
   }
 
   const { pool, importedBy, fresh } = imported
@@ -97,12 +101,39 @@ export async function visit(request: VisitRequest, deps: VisitDeps): Promise<Vis
     const outcome = interrupted ? 'interrupted' : 'failed'
     finished = report({ ...tally.soFar(), outcome, reason: explain(error) })
     if (error instanceof DeadlineExceeded && !(await answersAtAll(deps))) {
-      deps.tell({ kind: 'backup-finished', disk: disk.name, pool, report: finished })
+      deps.tell({ kind: 'backup-finished', disk: disk.name, pool, report: finished, standing: 'stuck' })
       return { kind: 'stuck', report: finished, reason: `ZFS does not answer: ${messageOf(error)}` }
     }
   }
-  deps.tell({ kind: 'backup-finished', disk: disk.name, pool, report: finished })
+  const standing = await standingNow({ ...request, pool }, deps)
+  deps.tell({ kind: 'backup-finished', disk: disk.name, pool, report: finished, standing })
   return letGo({ ...request, pool, importedBy, report: finished }, deps)
+}
+
+/** Of a visit that ended before it had a pool to back up to. */
+function standingAfter({ kind }: VisitResult): StandingAtTheEnd {
+  switch (kind) {
+    case 'released':
+    case 'not-released':
+      return 'in-use'
+    case 'stopped':
+      return 'stopping'
+    case 'gone':
+    case 'pulled':
+    case 'stuck':
+    case 'refused':
+      return kind
+  }
+}
+
+/** Of one whose pool is still imported. */
+async function standingNow(
+  { vdevs, pool, signal }: Pick<VisitRequest, 'vdevs' | 'signal'> & { readonly pool: PoolName },
+  deps: VisitDeps,
+): Promise<StandingAtTheEnd> {
+  if (!(await isPluggedIn(vdevs, deps))) return 'pulled'
+  if ((await deps.pools.kernelState(pool)) === 'SUSPENDED') return 'stuck'
+  return isStopping(signal) ? 'stopping' : 'in-use'
 }
 
 /** What happened and, where that is known, what the person can do. */

@@ -32,6 +32,7 @@ const story: readonly WalkawayEvent[] = [
     toSend: 2,
     full: 0,
     upToDate: 10,
+    conflicts: 0,
     resumed: 0,
     notes: [],
     estimatedBytes: 84_000_000_000,
@@ -42,7 +43,7 @@ const story: readonly WalkawayEvent[] = [
   sent('tank/photos', 77_200_000_000, 2_211_000),
   { kind: 'verified', ...ofDisk, datasets: 12 },
   { kind: 'pruned', ...ofDisk, why: 'given-up', onDisk: 31, onSource: 12, left: [] },
-  { kind: 'backup-finished', ...ofDisk, report: visit },
+  { kind: 'backup-finished', ...ofDisk, report: visit, standing: 'in-use' },
   { kind: 'pool-exported', ...ofDisk },
   { kind: 'safe-to-remove', ...ofDisk, report: visit, stopped: true, note: null },
 ]

@@ -32,7 +32,11 @@ function findIn(map: Tree | undefined): readonly SecretUse[] {
       if (name !== null) return [{ kind: 'credential', at, key, name }]
       return text.startsWith('/') ? [{ kind: 'file', at, key, path: text }] : []
     }
-    const isInline = inlineKeys.includes(key) || (key === 'url' && /^\w+:\/\/[^/]*@/.test(text))
+    const isInline = inlineKeys.includes(key) || (key === 'url' && holdsSecret(text))
     return isInline ? [{ kind: 'inline', at, key }] : []
   })
 }
+
+/** Before the host, or in the query: `https://user:password@host/`, `https://host/topic?auth=...`. */
+const holdsSecret = (url: string): boolean =>
+  /^\w+:\/\/[^/]*@/.test(url) || /[?&](auth|\w*token|\w*key|\w*secret|passw\w*)=/i.test(url)

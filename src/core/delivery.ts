@@ -29,24 +29,40 @@ const giveUpAfterMs = 3 * 24 * 3_600_000
 const pauseMs = ({ why, tries }: DeliveryFailure): number =>
   Math.min(why === 'nobody' ? nobodyPauseMs : longestPauseMs, firstPauseMs * 2 ** (tries - 1))
 
+/** Something else got through since, so what was out of reach is not any more. */
+const isBack = ({ why, at }: DeliveryFailure, reachedAt: Date | null): boolean =>
+  why !== 'refused' && reachedAt !== null && reachedAt > at
+
 /** A clock that was set back ends the pause: better one try too many than none for a year. */
-function isInPause({ failure }: Waiting, now: Date): boolean {
-  if (failure === null) return false
+function isInPause({ failure }: Waiting, { now, reachedAt }: Pick<Moment, 'now' | 'reachedAt'>): boolean {
+  if (failure === null || isBack(failure, reachedAt)) return false
   const pastMs = now.getTime() - failure.at.getTime()
   return pastMs >= 0 && pastMs < pauseMs(failure)
 }
 
+export interface Moment {
+  readonly now: Date
+  readonly quiet: boolean
+  /** When something got through last; null: nothing yet. */
+  readonly reachedAt: Date | null
+}
+
+/** Somebody waits for what has just happened; a line that is down may be up again. */
+const freshPauseMs = 60_000
+
 /**
- * The one of a channel's messages, oldest first, that is tried now; null: none. One that is urgent and was not tried yet
- * does not wait for what is out of reach: an hour later it may come too late.
+ * The one of a channel's messages, oldest first, that is tried now; null: none. One that was not tried yet does not wait for
+ * as long as what is out of reach: an hour later it may come too late.
  */
 export function chooseNext<W extends Waiting>(
   waiting: readonly W[],
-  { now, quiet }: { readonly now: Date; readonly quiet: boolean },
+  { now, quiet, reachedAt }: Moment,
 ): W | null {
-  const fresh = waiting.find(({ urgent, failure }) => urgent && failure === null)
+  const tried = waiting.flatMap(({ failure }) => (failure === null ? [] : [failure.at.getTime()]))
+  const isRested = tried.every((at) => Math.abs(now.getTime() - at) >= freshPauseMs)
+  const fresh = waiting.find(({ urgent, failure }) => failure === null && (urgent || (isRested && !quiet)))
   if (fresh !== undefined) return fresh
-  const paused = waiting.filter((one) => isInPause(one, now))
+  const paused = waiting.filter((one) => isInPause(one, { now, reachedAt }))
   if (paused.some(({ failure }) => failure?.why !== 'refused')) return null
   return waiting.find((one) => !paused.includes(one) && (one.urgent || !quiet)) ?? null
 }

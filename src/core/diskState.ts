@@ -134,5 +134,5 @@ export type Tale =
       readonly hint: string
     }
   | { readonly kind: 'disk-removed' }
-  | { readonly kind: 'disk-pulled' }
-  | { readonly kind: 'disk-stuck'; readonly reason: string }
+  | { readonly kind: 'disk-pulled'; readonly outcome: Outcome | null }
+  | { readonly kind: 'disk-stuck'; readonly reason: string; readonly outcome: Outcome | null }

@@ -3,6 +3,7 @@
 
 import type { DiskState, Effect, Input, Look, Refusal, Told, Vdevs, VisitResult } from './diskState.ts'
 import type { Sighting } from './identity.ts'
+import type { Outcome } from './model.ts'
 import { afterWish, begin, type Transition, tell } from './wishes.ts'
 
 /** Why a disk is not released whose pool walkaway did not import. */
@@ -61,7 +62,7 @@ function afterLook(state: DiskState, look: Look, now: Date, timing: Timing): Tra
       return duringVisit(state, look, now, timing)
     case 'removable':
       if (!look.sameDevices)
-        return isImported(look) ? pulled(state.vdevs, look) : left(look.sighting, now, timing)
+        return isImported(look) ? pulled(state.vdevs, look, state.outcome) : left(look.sighting, now, timing)
       return isImported(look) ? takeBack(state, now, timing) : stay(state)
     case 'not-removable':
       return whileNotRemovable(state, look, now, timing)
@@ -126,12 +127,12 @@ const refuse = (fingerprint: string, reason: Refusal, told: Told): Transition =>
   effects: told.includes(fingerprint) ? [] : [tell({ kind: 'disk-refused', reason })],
 })
 
-/** Removed while its pool was imported, by whomever. */
-function pulled(vdevs: Vdevs, look: Look): Transition {
+/** Removed while its pool was imported, by whomever. `outcome`: of its visit; null: that was not over. */
+function pulled(vdevs: Vdevs, look: Look, outcome: Outcome | null): Transition {
   const reopened = mayReopen(look.sighting)
   return {
     state: { kind: 'pulled', vdevs, reopened, returning: null, told: [] },
-    effects: [...(reopened ? [reopenPool] : []), tell({ kind: 'disk-pulled' })],
+    effects: [...(reopened ? [reopenPool] : []), tell({ kind: 'disk-pulled', outcome })],
   }
 }
 
@@ -149,7 +150,7 @@ function duringVisit(
 ): Transition {
   if (look.sameDevices) return whilePluggedIn(state, look, now, timing)
   if (!isImported(look)) return { state, effects: [{ kind: 'end-visit', because: 'device-gone' }] }
-  const next = pulled(state.vdevs, look)
+  const next = pulled(state.vdevs, look, null)
   return { state: next.state, effects: [{ kind: 'end-visit', because: 'device-gone' }, ...next.effects] }
 }
 
@@ -173,7 +174,10 @@ function whilePluggedIn(
   const reason = 'it is plugged in but does not answer, and its pool is suspended'
   return {
     state: { kind: 'stuck', vdevs, reason, wasSuspended: true },
-    effects: [{ kind: 'end-visit', because: 'device-gone' }, tell({ kind: 'disk-stuck', reason })],
+    effects: [
+      { kind: 'end-visit', because: 'device-gone' },
+      tell({ kind: 'disk-stuck', reason, outcome: null }),
+    ],
   }
 }
 
@@ -186,7 +190,7 @@ function whileStuck(state: Extract<DiskState, { kind: 'stuck' }>, look: Look): T
     return begin(sighting.vdevs, 'disk-arrived')
   // The person did what was asked for. Of a pool that is not suspended, a command would only hang, too.
   if (!sameDevices && pool === 'suspended') {
-    const { state: away, effects } = pulled(state.vdevs, look)
+    const { state: away, effects } = pulled(state.vdevs, look, null)
     return { state: away, effects: effects.filter(({ kind }) => kind === 'reopen-pool') }
   }
   return stay({ ...state, wasSuspended: pool === 'suspended' })
@@ -224,7 +228,7 @@ function whileNotRemovable(
   timing: Timing,
 ): Transition {
   if (!look.sameDevices)
-    return isImported(look) ? pulled(state.vdevs, look) : left(look.sighting, now, timing)
+    return isImported(look) ? pulled(state.vdevs, look, state.outcome) : left(look.sighting, now, timing)
   const waitMs = state.retryAt.getTime() - now.getTime()
   // Longer than any pause: the clock was set back, and must not keep the disk for as long as it was wrong.
   const exported = state.imported && !isImported(look)
@@ -328,12 +332,15 @@ function afterVisit(state: DiskState, result: VisitResult, now: Date, timing: Ti
       // Reopened by the look that follows: it sees whether another device is in its place.
       return {
         state: { kind: 'pulled', vdevs, reopened: false, returning: null, told: [] },
-        effects: [tell({ kind: 'disk-pulled' }), { kind: 'look-again', inMs: 0 }],
+        effects: [
+          tell({ kind: 'disk-pulled', outcome: result.report.outcome }),
+          { kind: 'look-again', inMs: 0 },
+        ],
       }
     case 'stuck':
       return {
         state: { kind: 'stuck', vdevs, reason: result.reason, wasSuspended: false },
-        effects: [tell({ kind: 'disk-stuck', reason: result.reason })],
+        effects: [tell({ kind: 'disk-stuck', reason: result.reason, outcome: result.report.outcome })],
       }
     case 'refused':
       return refuse(fingerprintOfVdevs(vdevs), { kind: 'import-refused', sentence: result.sentence }, [])

@@ -88,9 +88,11 @@ export function planReminders(
   { takeAwayMs, now }: { readonly takeAwayMs: number | null; readonly now: Date },
 ): RemindersPlan {
   const known = new Map([...notes].map(([about, note]) => [about, correctClock(note, now)]))
+  const allAtHome = findAllAtHome(disks)
+  const take = allAtHome === null ? null : chooseToTake(allAtHome)
   const conditions = [
-    ...disks.flatMap((facts) => conditionsOf(facts, disks, takeAwayMs, now)),
-    ...nothingOffsite(disks, takeAwayMs, now),
+    ...disks.flatMap((facts) => conditionsOf(facts, disks, { takeAwayMs, offsiteNext: take }, now)),
+    ...(allAtHome === null || takeAwayMs === null ? [] : [nothingOffsite(allAtHome, take, takeAwayMs, now)]),
   ]
   const due: Reminder[] = []
   const next = new Map<string, Note>()
@@ -133,15 +135,20 @@ const daily =
   (since: Date, said: Date | null): Date =>
     said === null ? after(since, firstMs) : after(said, dayMs)
 
+/** A disk that is plugged in for longer than this and does not settle is no news any more: half of a mirror, perhaps. */
+const arrivingForMs = 3_600_000
 /** Not while it arrives or a visit is under way: that may be the end of what there is to be reminded of. */
-const isBusy = ({ kind }: DiskState): boolean => kind === 'arriving' || kind === 'visiting'
+const isBusy = (state: DiskState, now: Date): boolean =>
+  state.kind === 'visiting' ||
+  (state.kind === 'arriving' && now.getTime() - state.stableSince.getTime() < arrivingForMs)
 /** A disk that was pulled out is waited for, wherever it is. */
 const isAway = ({ kind }: DiskState): boolean => kind === 'absent' || kind === 'pulled'
 
+/** `offsiteNext`: the disk that `nothing-offsite` asks to take away; null: none. */
 function conditionsOf(
   facts: DiskFacts,
   disks: readonly DiskFacts[],
-  takeAwayMs: number | null,
+  { takeAwayMs, offsiteNext }: { readonly takeAwayMs: number | null; readonly offsiteNext: DiskName | null },
   now: Date,
 ): readonly Condition[] {
   const { disk, state, visits, overdueMs } = facts
@@ -153,7 +160,7 @@ function conditionsOf(
   if (overdue && dueBy !== null && overdueMs !== null)
     conditions.push({
       about: about('disk-overdue'),
-      certain: !isBusy(state),
+      certain: !isBusy(state, now),
       dueAt: (since, said) => (said === null ? since : repeatOverdue(said, after(dueBy, overdueMs))),
       reminder: () => ({
         kind: 'disk-overdue',
@@ -175,10 +182,11 @@ function conditionsOf(
 
   // After a restart of the service, a disk that was finished is so again once it has settled.
   const isFinished = state.kind === 'removable' && state.outcome === 'complete'
-  if ((isFinished || state.kind === 'arriving') && takeAwayMs !== null)
+  if ((isFinished || state.kind === 'arriving') && takeAwayMs !== null && !overdue)
     conditions.push({
       about: about('take-disk-away'),
-      certain: isFinished,
+      // Two messages with one request are one too many.
+      certain: isFinished && disk.name !== offsiteNext,
       dueAt: daily(takeAwayMs),
       reminder: (since) => ({ kind: 'take-disk-away', ...ofDisk, finishedMs: sinceThen(since, now) }),
     })
@@ -214,28 +222,33 @@ function chooseFirst(facts: DiskFacts, disks: readonly DiskFacts[], now: Date): 
   return oldest === facts ? null : oldest.disk.name
 }
 
-/** Every disk that was ever seen is plugged in, and there are several. */
-function nothingOffsite(
-  disks: readonly DiskFacts[],
-  takeAwayMs: number | null,
-  now: Date,
-): readonly Condition[] {
+/** Every disk that was ever seen, if they are several and none is away; null: that is not so. */
+function findAllAtHome(disks: readonly DiskFacts[]): readonly DiskFacts[] | null {
   const seen = disks.filter(({ visits, state }) => visits.length > 0 || !isAway(state))
-  if (takeAwayMs === null || seen.length < 2 || seen.some(({ state }) => isAway(state))) return []
-  const [newest] = seen
+  return seen.length < 2 || seen.some(({ state }) => isAway(state)) ? null : seen
+}
+
+/** The one with the newest backup, of those that can be taken. */
+function chooseToTake(disks: readonly DiskFacts[]): DiskName | null {
+  const [newest] = disks
     .filter(({ state }) => state.kind === 'removable' && state.outcome === 'complete')
     .sort((a, b) => lastCompleteOf(b) - lastCompleteOf(a))
-  return [
-    {
-      about: 'nothing-offsite',
-      certain: true,
-      dueAt: daily(takeAwayMs),
-      reminder: (since) => ({
-        kind: 'nothing-offsite',
-        disks: seen.map(({ disk }) => disk.name),
-        atHomeMs: sinceThen(since, now),
-        take: newest?.disk.name ?? null,
-      }),
-    },
-  ]
+  return newest?.disk.name ?? null
 }
+
+const nothingOffsite = (
+  disks: readonly DiskFacts[],
+  take: DiskName | null,
+  takeAwayMs: number,
+  now: Date,
+): Condition => ({
+  about: 'nothing-offsite',
+  certain: true,
+  dueAt: daily(takeAwayMs),
+  reminder: (since) => ({
+    kind: 'nothing-offsite',
+    disks: disks.map(({ disk }) => disk.name),
+    atHomeMs: sinceThen(since, now),
+    take,
+  }),
+})

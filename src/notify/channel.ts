@@ -20,7 +20,7 @@ export interface ChannelDeps {
   readonly run: Run
   readonly deliver: Deliver
   readonly now: () => Date
-  /** Certificates to trust besides the system's, in PEM; for tests. */
+  /** Certificates to trust in place of the machine's, in PEM; for tests. */
   readonly trust?: string
 }
 

@@ -6,6 +6,7 @@ import { chooseLeast, chooseNext, isGivenUp, isOvertaken, isQuiet, isStorm } fro
 import { messageOf, NotDelivered } from '../errors.ts'
 import type { WalkawayEvent } from '../events.ts'
 import { within } from '../linux/within.ts'
+import { plural } from '../sentences.ts'
 import { isForPeople, keyOf, labelOf, type Send } from './channel.ts'
 import { isWanted } from './choice.ts'
 import { createNotice, type Notice } from './notice.ts'
@@ -68,6 +69,8 @@ interface Line {
   send: Promise<Send> | null
   working: Promise<void> | null
   lost: Omit<Undelivered, 'channel' | 'waiting'> | null
+  /** When something got through last. */
+  reachedAt: Date | null
   /** When something got through, by event and disk. */
   readonly told: Map<string, readonly Date[]>
 }
@@ -108,6 +111,7 @@ export function createDispatcher(
           send: null,
           working: null,
           lost: null,
+          reachedAt: null,
           told: new Map(),
         }
       // The same one, so that what is being tried is not tried twice at once.
@@ -173,7 +177,7 @@ export function createDispatcher(
     const quiet = forPeople && isQuiet(quietHours, at.getHours() * 60 + at.getMinutes())
     const entry = chooseNext(
       line.waiting.filter((one) => !isHeld(one)),
-      { now: at, quiet },
+      { now: at, quiet, reachedAt: line.reachedAt },
     )
     if (entry === null) return
     line.working = deliver(line, entry).finally(() => {
@@ -190,6 +194,7 @@ export function createDispatcher(
     const problem = await attempt(line, entry.notice)
     if (problem === null) {
       line.lost = null
+      line.reachedAt = now()
       const subject = subjectOf(entry.notice)
       line.told.set(subject, [...(line.told.get(subject) ?? []), now()].slice(-mostRemembered))
       return forget(line, [entry])
@@ -201,8 +206,13 @@ export function createDispatcher(
     const wasWell = line.waiting.every(({ failure }) => failure === null || failure.why === 'nobody')
     line.waiting = line.waiting.map((one) => (one === entry ? tried : one))
     if (isGivenUp(tried)) {
-      const old = line.waiting.filter((one) => isGivenUp(one))
-      giveUp(line, old, reason)
+      const old = line.waiting.filter((one) => isGivenUp(one) && !isForNobody(one))
+      // That nobody sat at the machine for days is no fault.
+      forget(
+        line,
+        line.waiting.filter((one) => isGivenUp(one) && isForNobody(one)),
+      )
+      if (old.length > 0) giveUp(line, old, reason)
       // That it could not be said that something could not be said is not said again.
       const lost = old.filter(({ notice }) => notice.event !== 'notify-failed')
       if (lost.length > 0) tellFailure(line, reason, lost.length)
@@ -228,6 +238,8 @@ export function createDispatcher(
       const sent = await within(tryLimitMs + 5_000, send(notice, limit))
       return sent === 'late' ? new NotDelivered('unreachable', 'it did not answer in time') : null
     } catch (error) {
+      // Perhaps it could not even be opened: the next try begins with that.
+      line.send = null
       if (error instanceof NotDelivered) return error
       // What is thrown by libraries may quote anything.
       const name = error instanceof Error ? error.name : 'unknown'
@@ -250,7 +262,7 @@ export function createDispatcher(
         const found = await within(diskLimitMs, outbox.read())
         if (found === 'late') warn('the outbox of notifications: its folder does not answer')
         const { entries, broken } = found === 'late' ? { entries: [], broken: 0 } : found
-        if (broken > 0) warn(`${broken} messages in the outbox of notifications could not be read`)
+        if (broken > 0) warn(`${plural(broken, 'message')} in the outbox of notifications could not be read`)
         const known = new Set(lines.map(({ key }) => key))
         drop(entries.filter(({ channel }) => !known.has(channel)))
         for (const line of lines) {
@@ -305,8 +317,10 @@ function withKeys(channels: readonly Channel[]): readonly (readonly [key: string
   })
 }
 
+const isForNobody = ({ failure }: OutboxEntry): boolean => failure?.why === 'nobody'
+
 function undeliveredOf({ label, waiting, lost }: Line): Undelivered | null {
-  const failed = waiting.filter(({ failure }) => failure !== null)
+  const failed = waiting.filter((one) => one.failure !== null && !isForNobody(one))
   const since = lost?.since ?? failed[0]?.at
   const reason = failed.at(-1)?.failure?.reason ?? lost?.reason
   if (since === undefined || reason === undefined) return null

@@ -18,7 +18,7 @@ export function createHealthchecks({ url }: ChannelOf<'healthchecks'>, deliver: 
     )
 }
 
-function pingOf({ event, outcome }: Notice): '' | '/start' | '/fail' | '/log' {
+function pingOf({ event, outcome, data }: Notice): '' | '/start' | '/fail' | '/log' {
   switch (event) {
     case 'disk-arrived':
     case 'visit-asked':
@@ -26,6 +26,7 @@ function pingOf({ event, outcome }: Notice): '' | '/start' | '/fail' | '/log' {
     case 'backup-finished':
       return outcome === 'complete' ? '' : '/fail'
     case 'disk-refused':
+      return data['isAnotherDevice'] === true ? '/log' : '/fail'
     case 'disk-stuck':
       return '/fail'
     default:

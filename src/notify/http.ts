@@ -4,12 +4,19 @@
 import { request as requestPlain } from 'node:http'
 import { request as requestTls } from 'node:https'
 import { NotDelivered } from '../errors.ts'
+import { trustedCertificates } from './certificates.ts'
 import type { Post } from './letter.ts'
 
 /** Resolves when it was answered with 2xx. Throws `NotDelivered`. */
-export function post({ url, headers, body }: Post, signal: AbortSignal): Promise<void> {
+export async function post(
+  { url, headers, body }: Post,
+  signal: AbortSignal,
+  trusted = trustedCertificates,
+): Promise<void> {
   const to = new URL(url)
-  const request = to.protocol === 'https:' ? requestTls : requestPlain
+  const isTls = to.protocol === 'https:'
+  const request = isTls ? requestTls : requestPlain
+  const ca = isTls ? { ca: await trusted() } : {}
   const bytes = Buffer.from(body)
   return new Promise((resolve, reject) => {
     const fail = (reason: string): void => reject(new NotDelivered('unreachable', reason))
@@ -19,6 +26,7 @@ export function post({ url, headers, body }: Post, signal: AbortSignal): Promise
         method: 'POST',
         agent: false,
         signal,
+        ...ca,
         headers: { 'user-agent': 'walkaway', ...headers, 'content-length': String(bytes.length) },
       },
       (answer) => {

@@ -12,7 +12,7 @@ const mailSchema = z.object({
   kind: z.literal('mail'),
   server: z.object({ host: z.string(), port: z.number() }),
   login: z.nullable(z.object({ user: z.string(), password: z.string() })),
-  /** Certificates to trust besides the system's, in PEM. */
+  /** Certificates to trust in place of the machine's, in PEM. */
   trust: z.nullable(z.string()),
   from: z.string(),
   to: z.array(z.string()),

@@ -67,5 +67,5 @@ export function bodyAt(notice: Notice, now: Date): string {
     hour: '2-digit',
     minute: '2-digit',
   })
-  return `${notice.body}\n\nThis is from ${when}; it could not be delivered earlier.`
+  return `${notice.body}\n\nThis is from ${when}.`
 }

@@ -2,6 +2,7 @@
 
 import { createTransport } from 'nodemailer'
 import { NotDelivered } from '../errors.ts'
+import { trustedCertificates } from './certificates.ts'
 import type { Mail } from './letter.ts'
 
 const quietMs = 20_000
@@ -22,7 +23,7 @@ export async function mail(
     greetingTimeout: quietMs,
     socketTimeout: quietMs,
     dnsTimeout: quietMs,
-    ...(trust !== null && { tls: { ca: trust } }),
+    tls: { ca: trust ?? (await trustedCertificates()) },
     disableFileAccess: true,
     disableUrlAccess: true,
   })

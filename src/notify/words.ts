@@ -1,43 +1,18 @@
 // What a person reads on a phone or in a mail: which disk, may it be unplugged, is the backup complete, what to do next.
 // A title that calls a disk safe has no NOT in it, and one that does not, has. Pure; the line in the journal is sentences.ts.
 
-import { bytesInWords } from '../core/bytes.ts'
-import type { VisitReport } from '../core/model.ts'
 import type { WalkawayEvent } from '../events.ts'
-import { aboutVisit, clockTime, onOneLine, plural, render } from '../sentences.ts'
-
-export interface Message {
-  /** Fits a phone's lock screen as long as the disk's name is short. */
-  readonly title: string
-  readonly body: string
-  /** high: somebody must do something, at night too. */
-  readonly urgency: 'low' | 'normal' | 'high'
-  /** null: the event says nothing of that. */
-  readonly mayUnplug: boolean | null
-}
-
-const lines = (...parts: readonly (string | null)[]): string =>
-  parts.filter((part) => part !== null && part !== '').join('\n')
-/** One line of a few; whoever is quoted in it cannot add another one. Whole it is in the journal. */
-const longestLine = 400
-function line(text: string): string {
-  const whole = onOneLine(text)
-  return whole.length <= longestLine ? whole : `${onOneLine(whole.slice(0, longestLine))} ...`
-}
-function ended(text: string): string {
-  const whole = line(text)
-  return /[.!?]$/.test(whole) ? whole : `${whole}.`
-}
-const sentence = (text: string): string => ended(`${text.charAt(0).toUpperCase()}${text.slice(1)}`)
-/** The first of many, each as a line. */
-const mostListed = 5
-const listed = (all: readonly string[], before = ''): readonly string[] => [
-  ...all.slice(0, mostListed).map((text) => `${before}${line(text)}`),
-  ...(all.length > mostListed ? [`${before}and ${all.length - mostListed} more`] : []),
-]
-
-const waitForWord = 'You will be told when you can take it.'
-const inUse = 'Do not unplug it now: it is in use.'
+import { plural, render } from '../sentences.ts'
+import { ended, inUse, lines, listed, type Message, sentence, waitForWord } from './message.ts'
+import {
+  atTheEnd,
+  backupInBody,
+  comingInTitle,
+  outcomeInTitle,
+  pulled,
+  whatNext,
+  whetherComplete,
+} from './visitWords.ts'
 
 type Overdue = Extract<WalkawayEvent, { kind: 'disk-overdue' }>
 
@@ -71,7 +46,11 @@ export function composeMessage(event: WalkawayEvent, host: string): Message {
     case 'notify-failed':
       return {
         title: `${host}: no messages by ${event.channel}`,
-        body: lines(told, 'It is tried again. What waits is in: walkaway status'),
+        body: lines(
+          told,
+          event.waiting > 0 ? 'It is tried again.' : null,
+          'What waits, and for whom, is in: walkaway status',
+        ),
         urgency: 'normal',
         mayUnplug: null,
       }
@@ -96,28 +75,17 @@ export function composeMessage(event: WalkawayEvent, host: string): Message {
         urgency: event.kind === 'dataset-failed' ? 'normal' : 'low',
         mayUnplug: false,
       }
-    case 'plan-made': {
-      const { disk, toSend, estimatedBytes, readyAt, plannedAt } = event
-      const ready = readyAt === null ? '' : `, ready about ${clockTime(readyAt, plannedAt)}`
-      const coming =
-        toSend === 0 ? 'nothing new to back up' : `backing up about ${bytesInWords(estimatedBytes)}`
+    case 'plan-made':
       return {
-        title: `${disk}: ${coming}${ready}`,
+        title: `${event.disk}: do NOT unplug it, ${comingInTitle(event)}`,
         body: lines(told, inUse, waitForWord),
         urgency: 'low',
         mayUnplug: false,
       }
-    }
     case 'backup-finished':
       return {
-        title: `${event.disk}: ${outcomeInTitle(event.report)}, do NOT unplug it yet`,
-        body: lines(
-          'Do not unplug it now: the disk is still to be released.',
-          backupInBody(event.report),
-          waitForWord,
-        ),
+        ...atTheEnd(event),
         urgency: event.report.outcome === 'complete' ? 'low' : 'normal',
-        mayUnplug: false,
       }
     case 'safe-to-remove':
       return {
@@ -140,7 +108,8 @@ export function composeMessage(event: WalkawayEvent, host: string): Message {
         body: lines(
           `Do not unplug it yet: ${ended(event.reason)}`,
           sentence(event.hint),
-          'It is tried again. You will be told when you can take it.',
+          whetherComplete(event.outcome),
+          waitForWord,
         ),
         urgency: 'high',
         mayUnplug: false,
@@ -166,7 +135,7 @@ export function composeMessage(event: WalkawayEvent, host: string): Message {
           event.reason === null
             ? 'Its backup is not complete.'
             : `Its backup is not complete: ${ended(event.reason)}`,
-          'Plug it out and in again, and it is tried once more.',
+          'Unplug it and plug it in again, and it is tried once more.',
         ),
         urgency: 'normal',
         mayUnplug: true,
@@ -175,7 +144,7 @@ export function composeMessage(event: WalkawayEvent, host: string): Message {
       return {
         title:
           event.take === null
-            ? `${host}: all disks are at home`
+            ? `${host}: NOTHING IS OFFSITE, all disks are at home`
             : `${event.take}: take it away, all disks are at home`,
         body: lines(told, 'What happens to this place happens to all of them.'),
         urgency: 'normal',
@@ -196,32 +165,35 @@ export function composeMessage(event: WalkawayEvent, host: string): Message {
         mayUnplug: null,
       }
     case 'disk-refused':
-      return {
-        title: `${event.disk}: refused, NOT backed up`,
-        body: lines(
-          'A disk was plugged in that was not touched. Nothing was written to it.',
-          sentence(event.reason),
-        ),
-        urgency: 'high',
-        mayUnplug: null,
-      }
+      return event.isAnotherDevice
+        ? {
+            title: `another disk claims to be ${event.disk}, NOT touched`,
+            body: lines(
+              `Nothing was written to it. ${event.disk} itself is there, and is backed up to.`,
+              // It begins with what is the name of a device.
+              ended(event.reason),
+            ),
+            urgency: 'normal',
+            mayUnplug: null,
+          }
+        : {
+            title: `${event.disk}: refused, NOT backed up`,
+            body: lines(
+              'A disk was plugged in that was not touched. Nothing was written to it.',
+              ended(event.reason),
+            ),
+            urgency: 'high',
+            mayUnplug: null,
+          }
     case 'disk-pulled':
-      return {
-        title: `${event.disk}: PLUG IT IN AGAIN, backup NOT finished`,
-        body: lines(
-          'It was pulled out while it was in use. Nothing on this machine is affected.',
-          'Plug it in again, in any port: the backup goes on where it was.',
-          'Its backup is not complete.',
-        ),
-        urgency: 'high',
-        mayUnplug: false,
-      }
+      return { ...pulled(event), urgency: 'high', mayUnplug: false }
     case 'disk-stuck':
       return {
         title: `${event.disk}: it HANGS and needs you, NOT released`,
         body: lines(
           `It does not answer: ${ended(event.reason)}`,
-          'Plug it out and in again: the backup goes on where it was.',
+          whetherComplete(event.outcome),
+          'Unplug it and plug it in again: the backup goes on where it was.',
           'If that does not help, the machine needs a reboot.',
         ),
         urgency: 'high',
@@ -270,43 +242,3 @@ const shortly = {
   'scrub-finished': 'scrubbed',
   'pool-exported': 'nearly ready',
 } as const
-
-/** Without the word NOT, which is for disks that are in use. */
-function outcomeInTitle({ outcome }: VisitReport): string {
-  switch (outcome) {
-    case 'complete':
-      return 'backup complete'
-    case 'partial':
-      return 'backup INCOMPLETE'
-    case 'failed':
-      return 'backup FAILED'
-    case 'interrupted':
-      return 'backup unfinished'
-  }
-}
-
-function backupInBody(report: VisitReport): string {
-  const { datasets, failures } = report
-  return lines(
-    sentence(aboutVisit(report)),
-    ...listed(
-      failures.map(({ dataset, reason }) => `${dataset}: ${reason.trim()}`),
-      '- ',
-    ),
-    datasets.total === 0
-      ? null
-      : `${plural(datasets.total, 'dataset')}: ${datasets.sent} sent, ${datasets.unchanged} already there, ${bytesInWords(report.sentBytes)}.`,
-  )
-}
-
-function whatNext({ outcome }: VisitReport): string {
-  switch (outcome) {
-    case 'complete':
-      return 'Take it to its other place.'
-    case 'partial':
-    case 'failed':
-      return 'Before you take it to its other place: see to what went wrong, then plug it out and in again.'
-    case 'interrupted':
-      return 'Plug it out and in again: the backup goes on where it was.'
-  }
-}

@@ -154,8 +154,12 @@ test('a secret in a file that everybody can read', async () => {
   expect((await check(write(file, text, 0o640))).exitCode).toBe(0)
 })
 
-test('a password in an address counts as a secret', async () => {
-  write(file, `${good}notify: [{ type: webhook, url: "https://me:hunter2@x/" }]\n`, 0o644)
+test.each([
+  'https://me:hunter2@x/',
+  'https://x/topic?auth=hunter2',
+  'https://x/message?a=b&access_token=hunter2',
+])('a secret in an address counts as one: %s', async (url) => {
+  write(file, `${good}notify: [{ type: webhook, url: "${url}" }]\n`, 0o644)
   const { stderr } = await check()
   expect(stderr).toMatch(/:4:32: `url` holds a secret/)
   expect(stderr).not.toContain('hunter2')

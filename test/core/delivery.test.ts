@@ -30,7 +30,7 @@ const waits = (fields: Partial<Waiting> = {}): Waiting => ({
   failure: null,
   ...fields,
 })
-const awake = (ms: number) => ({ now: at(ms), quiet: false })
+const awake = (ms: number, reachedAt: Date | null = null) => ({ now: at(ms), quiet: false, reachedAt })
 
 describe('the next one', () => {
   test('is the oldest', () => {
@@ -59,6 +59,22 @@ describe('the next one', () => {
     expect(chooseNext([tried], awake(20_000))).toBeNull()
   })
 
+  test('that was not tried yet does not wait for an hour, but not at night', () => {
+    const fresh = waits()
+    const behind = [waits({ failure: failed({ tries: 20 }) }), fresh]
+    expect(chooseNext(behind, awake(minute - 1))).toBeNull()
+    expect(chooseNext(behind, awake(minute))).toBe(fresh)
+    expect(chooseNext(behind, { ...awake(minute), quiet: true })).toBeNull()
+  })
+
+  test('is what was out of reach, once something got through', () => {
+    const old = waits({ failure: failed({ tries: 20 }) })
+    expect(chooseNext([old], awake(2 * minute, at(-minute)))).toBeNull()
+    expect(chooseNext([old], awake(2 * minute, at(minute)))).toBe(old)
+    const refused = waits({ failure: failed({ tries: 20, why: 'refused' }) })
+    expect(chooseNext([refused], awake(2 * minute, at(minute)))).toBeNull()
+  })
+
   test('is none while nobody is there to see it', () => {
     expect(chooseNext([waits({ failure: failed({ why: 'nobody' }) }), waits()], awake(20_000))).toBeNull()
   })
@@ -76,8 +92,8 @@ describe('the next one', () => {
 
   test('at night is one that is urgent', () => {
     const urgent = waits({ urgent: true })
-    expect(chooseNext([waits(), urgent], { now: t0, quiet: true })).toBe(urgent)
-    expect(chooseNext([waits()], { now: t0, quiet: true })).toBeNull()
+    expect(chooseNext([waits(), urgent], { now: t0, quiet: true, reachedAt: null })).toBe(urgent)
+    expect(chooseNext([waits()], { now: t0, quiet: true, reachedAt: null })).toBeNull()
   })
 
   test('does not wait for a clock that was set back', () => {

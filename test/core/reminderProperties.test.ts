@@ -118,10 +118,11 @@ function expected(
     const complete = visits.filter((visit) => visit.outcome === 'complete')
     const counted = (complete.length > 0 ? complete.at(-1) : visits[0])?.finishedAt.getTime()
     const lateMs = counted === undefined || overdueMs === null ? -1 : now - counted - overdueMs
-    const isBusy = state.kind === 'visiting' || state.kind === 'arriving'
+    const isBusy =
+      state.kind === 'visiting' || (state.kind === 'arriving' && now - state.stableSince.getTime() < hourMs)
     if (lateMs > 0 && !isBusy)
       going.set(`disk-overdue ${name}`, { limitMs: lateMs >= (overdueMs ?? 0) + dayMs ? dayMs : weekMs })
-    if (state.kind === 'removable' && state.outcome === 'complete' && takeAwayMs !== null)
+    if (state.kind === 'removable' && state.outcome === 'complete' && takeAwayMs !== null && lateMs <= 0)
       going.set(`take-disk-away ${name}`, { limitMs: Math.max(takeAwayMs, dayMs) })
     if (state.kind === 'removable' && state.outcome !== 'complete' && lateMs <= 0)
       going.set(`backup-incomplete ${name}`, { limitMs: dayMs })
@@ -130,8 +131,16 @@ function expected(
   }
   const isAway = ({ state }: TestDisk) => state.kind === 'absent' || state.kind === 'pulled'
   const seen = disks.filter((disk) => disk.visits.length > 0 || !isAway(disk))
-  if (takeAwayMs !== null && seen.length > 1 && !seen.some(isAway))
+  if (takeAwayMs !== null && seen.length > 1 && !seen.some(isAway)) {
     going.set('nothing-offsite', { limitMs: Math.max(takeAwayMs, dayMs) })
+    // It asks for one of them by name, which is not asked for a second time.
+    const completeAt = ({ visits }: TestDisk): number =>
+      visits.findLast(({ outcome }) => outcome === 'complete')?.finishedAt.getTime() ?? -1
+    const [named] = seen
+      .filter(({ state }) => state.kind === 'removable' && state.outcome === 'complete')
+      .sort((a, b) => completeAt(b) - completeAt(a))
+    if (named !== undefined) going.delete(`take-disk-away ${named.name}`)
+  }
   return going
 }
 

@@ -126,6 +126,14 @@ describe('a disk that is overdue', () => {
   })
 })
 
+test('a disk that never settles is overdue like any other', () => {
+  const half = (hour: number) => [
+    facts(1, { state: { ...states.arriving, stableSince: at(Math.min(hour, 800) * hourMs) } }),
+  ]
+  const { said } = follow(half, { from: 790, hours: 20 })
+  expect(said).toEqual(['801 disk-overdue offsite-1'])
+})
+
 describe('a finished disk that is still plugged in', () => {
   test('is told after a while, and then every day', () => {
     const { said } = follow(() => [facts(1, { state: finished })], { hours: 61 })
@@ -167,6 +175,10 @@ describe('a finished disk that is still plugged in', () => {
     expect(reminders[0]).toMatchObject({ outcome: 'partial', reason: 'why' })
     expect(follow(() => [facts(1, { visits })], { hours: 49 }).said).toEqual([])
   })
+  test('is not to be taken away when it is overdue: it is to be plugged in again', () => {
+    const { said } = follow(() => [facts(1, { state: finished })], { from: 31 * 24, hours: 13 })
+    expect(said).toEqual([`${31 * 24} disk-overdue offsite-1`])
+  })
   test.each(['not-removable', 'visiting', 'refused', 'stuck', 'pulled'] as const)(
     'while it is %s nobody is told to take it',
     (kind) => {
@@ -186,6 +198,11 @@ describe('all disks at home', () => {
       { disks: ['offsite-1', 'offsite-2'], take: 'offsite-2', atHomeMs: takeAwayMs },
       { take: 'offsite-2', atHomeMs: takeAwayMs + dayMs },
     ])
+  })
+  test('the one to take is asked for once, the other one by a word of its own', () => {
+    const newest = facts(2, { state: finished, visits: [visit(1)] })
+    const { said } = follow(() => [facts(1, { state: finished }), newest], { hours: 13 })
+    expect(said).toEqual(['12 take-disk-away offsite-1', '12 nothing-offsite'])
   })
   test('none of them may be taken yet', () => {
     const busy = [states.refused, states['not-removable'], states.visiting].map((state, n) =>

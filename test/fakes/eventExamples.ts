@@ -6,6 +6,7 @@ import { report } from '../core/sightings.ts'
 export const ofDisk = { disk: diskName('offsite-1'), pool: poolName('tank-away') }
 const dataset = datasetName('tank/home')
 export const plannedAt = new Date(2026, 10, 22, 17, 58)
+const standings = ['in-use', 'pulled', 'stuck', 'refused', 'gone', 'stopping'] as const
 const failedReport = report({ outcome: 'failed', reason: 'no space' })
 
 /** At least one of each kind; `text` stands for what is quoted from elsewhere. */
@@ -20,7 +21,12 @@ export function examples(text: string): {
     'disk-arrived': [{ kind: 'disk-arrived', ...ofDisk }],
     'visit-asked': [{ kind: 'visit-asked', ...ofDisk }],
     'eject-asked': [{ kind: 'eject-asked', ...ofDisk }],
-    'disk-refused': [{ kind: 'disk-refused', ...ofDisk, reason: text }],
+    'disk-refused': [false, true].map((isAnotherDevice) => ({
+      kind: 'disk-refused',
+      ...ofDisk,
+      reason: text,
+      isAnotherDevice,
+    })),
     'pool-imported': (['imported', 'left-by-us', 'by-somebody-else', 'came-back'] as const).map((how) => ({
       kind: 'pool-imported',
       ...ofDisk,
@@ -37,6 +43,7 @@ export function examples(text: string): {
         toSend: 0,
         full: 0,
         upToDate: 3,
+        conflicts: 0,
         resumed: 0,
         notes: [],
         estimatedBytes: 0,
@@ -49,6 +56,7 @@ export function examples(text: string): {
         toSend: 2,
         full: 1,
         upToDate: 1,
+        conflicts: 2,
         notes: ['one thing', 'another'],
         resumed: 1,
         estimatedBytes: 5_000_000,
@@ -82,11 +90,14 @@ export function examples(text: string): {
       { kind: 'scrub-finished', ...ofDisk, repairedBytes: 0, errors: 2, damaged: 1 },
     ],
     'explain-failed': [{ kind: 'explain-failed', ...ofDisk, reason: text }],
-    'backup-finished': outcomes.map((outcome) => ({
-      kind: 'backup-finished',
-      ...ofDisk,
-      report: report({ outcome, reason: outcome === 'complete' ? null : text }),
-    })),
+    'backup-finished': standings.flatMap((standing) =>
+      outcomes.map((outcome) => ({
+        kind: 'backup-finished',
+        ...ofDisk,
+        report: report({ outcome, reason: outcome === 'complete' ? null : text }),
+        standing,
+      })),
+    ),
     'pool-exported': [{ kind: 'pool-exported', ...ofDisk }],
     'safe-to-remove': [
       { kind: 'safe-to-remove', ...ofDisk, report: report(), stopped: true, note: null },
@@ -97,8 +108,13 @@ export function examples(text: string): {
       { kind: 'not-safe-to-remove', ...ofDisk, outcome: 'complete', reason: text, hint: 'HINT' },
     ],
     'disk-removed': [{ kind: 'disk-removed', ...ofDisk }],
-    'disk-pulled': [{ kind: 'disk-pulled', ...ofDisk }],
-    'disk-stuck': [{ kind: 'disk-stuck', ...ofDisk, reason: text }],
+    'disk-pulled': [null, ...outcomes].map((outcome) => ({ kind: 'disk-pulled', ...ofDisk, outcome })),
+    'disk-stuck': [null, ...outcomes].map((outcome) => ({
+      kind: 'disk-stuck',
+      ...ofDisk,
+      reason: text,
+      outcome,
+    })),
     'disk-overdue': (['away', 'removable', 'in-use'] as const).map((place) => ({
       kind: 'disk-overdue',
       ...ofDisk,

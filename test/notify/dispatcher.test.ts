@@ -6,9 +6,10 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Channel, Config } from '../../src/config.ts'
 import { diskName } from '../../src/core/model.ts'
+import { NotDelivered } from '../../src/errors.ts'
 import type { WalkawayEvent } from '../../src/events.ts'
 import { createRun } from '../../src/linux/run.ts'
-import { openChannel, waysFromShell } from '../../src/notify/channel.ts'
+import { openChannel, type Send, waysFromShell } from '../../src/notify/channel.ts'
 import { createDispatcher, type Dispatcher } from '../../src/notify/dispatcher.ts'
 import { createOutbox, type Outbox } from '../../src/notify/outbox.ts'
 import { render } from '../../src/sentences.ts'
@@ -74,14 +75,14 @@ async function start(
   config: Pick<Config, 'notify' | 'remind'>,
   changed: Partial<Outbox> = {},
   before: (dispatcher: Dispatcher) => void = () => undefined,
+  open: (channel: Channel) => Promise<Send> = (channel) =>
+    openChannel(channel, { ...waysFromShell(createRun()), now: () => clock }),
 ): Promise<Dispatcher> {
   const now = () => clock
   const { read, write, remove } = { ...createOutbox(folder), ...changed }
   const dispatcher: Dispatcher = createDispatcher(config, {
     outbox: { read, write: counted(write), remove: counted(remove) },
-    open: counted(async (channel: Channel) =>
-      counted(await openChannel(channel, { ...waysFromShell(createRun()), now })),
-    ),
+    open: counted(async (channel: Channel) => counted(await open(channel))),
     now,
     host: 'nas',
     tell: (event) => {
@@ -146,6 +147,7 @@ test('by default a person hears what is needed, and a chosen channel what was ch
     kind: 'backup-finished',
     ...ofDisk,
     report: report({ outcome }),
+    standing: 'in-use',
   })
   dispatcher.dispatch({ kind: 'verified', ...ofDisk, datasets: 1 })
   dispatcher.dispatch({ kind: 'pool-exported', ...ofDisk })
@@ -208,7 +210,7 @@ test('over a restart of the service it is delivered once, in order, and the back
   server.answerWith(500)
   const config = settings([hook()])
   const first = await start(config)
-  first.dispatch({ kind: 'disk-stuck', ...ofDisk, reason: 'x' })
+  first.dispatch({ kind: 'disk-stuck', ...ofDisk, reason: 'x', outcome: null })
   first.dispatch(notSafe)
   await settle(() => told.length > 0)
   await rest()
@@ -253,7 +255,13 @@ describe('quiet hours', () => {
     const dispatcher = await start(settings([people(), hook()], night))
     dispatcher.dispatch(safe())
     await received(1)
-    dispatcher.dispatch({ kind: 'disk-stuck', ...ofDisk, disk: diskName('offsite-2'), reason: 'x' })
+    dispatcher.dispatch({
+      kind: 'disk-stuck',
+      ...ofDisk,
+      disk: diskName('offsite-2'),
+      reason: 'x',
+      outcome: null,
+    })
     await received(3)
     const paths = () => server.requests.map(({ path }) => path).toSorted()
     expect(paths()).toEqual(['/hook', '/hook', '/people/message'])
@@ -369,7 +377,7 @@ test('a damaged file costs one message', async () => {
   const [name = ''] = await readdir(join(folder, 'outbox'))
   await writeFile(join(folder, 'outbox', name), '{"version":1,')
   const second = await start(config)
-  expect(warnings).toEqual(['1 messages in the outbox of notifications could not be read'])
+  expect(warnings).toEqual(['1 message in the outbox of notifications could not be read'])
   expect(second.undelivered().length).toBeLessThanOrEqual(1)
 })
 
@@ -492,11 +500,35 @@ test('what cannot be read in the outbox keeps nothing else from being delivered'
   expect(events()).toEqual(['safe-to-remove'])
 })
 
+test('that nobody sits at the machine is no fault, not even after days', async () => {
+  const desktop: Channel = { type: 'desktop', on: null }
+  const nobody = async (): Promise<never> => {
+    throw new NotDelivered('nobody', 'nobody is logged in at a desktop')
+  }
+  const dispatcher = await start(settings([desktop]), {}, undefined, async () => nobody)
+  dispatcher.dispatch(safe())
+  await pass(4 * 24 * 3_600_000, { stepMs: 2 * 3_600_000 })
+  expect(dispatcher.undelivered()).toEqual([])
+  expect(told).toEqual([])
+  expect(await files()).toBe(0)
+})
+
+test('a channel that could not be opened is opened again at the next try', async () => {
+  let opened = 0
+  const dispatcher = await start(settings([hook()]), {}, undefined, async (channel) => {
+    if (++opened === 1) throw new Error('not yet')
+    return openChannel(channel, { ...waysFromShell(createRun()), now: () => clock })
+  })
+  dispatcher.dispatch(safe())
+  await pass(120_000)
+  expect(events()).toEqual(['safe-to-remove'])
+})
+
 describe('a person is not pestered', () => {
   const phone = (): Channel => ({ type: 'gotify', on: null, url: server.url, token: null })
   const titles = () => server.requests.map(({ body }) => JSON.parse(body).title as string)
   const arrived: WalkawayEvent = { kind: 'disk-arrived', ...ofDisk }
-  const pulled: WalkawayEvent = { kind: 'disk-pulled', ...ofDisk }
+  const pulled: WalkawayEvent = { kind: 'disk-pulled', ...ofDisk, outcome: null }
 
   test('a bad cable, 200 times: a few messages an hour, and the last word is the true one', async () => {
     const dispatcher = await start(settings([phone()]))
@@ -534,7 +566,7 @@ describe('a person is not pestered', () => {
     clock = new Date(2026, 10, 22, 23, 0)
     const dispatcher = await start(settings([phone()], { fromMinute: 22 * 60, untilMinute: 7 * 60 }))
     const partial = report({ outcome: 'partial' })
-    dispatcher.dispatch({ kind: 'backup-finished', ...ofDisk, report: partial })
+    dispatcher.dispatch({ kind: 'backup-finished', ...ofDisk, report: partial, standing: 'in-use' })
     dispatcher.dispatch(safe({ outcome: 'partial' }))
     await pass(60_000)
     expect(titles()).toEqual([])

@@ -4,6 +4,7 @@ import { datasetName, diskName, outcomes, type VisitReport } from '../../src/cor
 import type { WalkawayEvent } from '../../src/events.ts'
 import { composeMessage } from '../../src/notify/words.ts'
 import { report } from '../core/sightings.ts'
+import { examples } from '../fakes/eventExamples.ts'
 import { notSafe, ofDisk, safe } from './notices.ts'
 
 const datasets = { total: 12, sent: 3, unchanged: 9, failed: 0 }
@@ -14,6 +15,20 @@ const partial = visit({
   datasets: { total: 12, sent: 3, unchanged: 8, failed: 1 },
   failures: [{ dataset: datasetName('tank/a'), reason: 'it has\ndiverged' }],
 })
+
+const nothingToSend = {
+  kind: 'plan-made',
+  ...ofDisk,
+  toSend: 0,
+  full: 0,
+  upToDate: 12,
+  conflicts: 0,
+  resumed: 0,
+  notes: [],
+  estimatedBytes: 0,
+  readyAt: null,
+  plannedAt: new Date(2026, 10, 22, 18, 0),
+} as const
 
 const golden: readonly (readonly [WalkawayEvent, title: string, urgency: string, body: string])[] = [
   [
@@ -33,7 +48,7 @@ Take it to its other place.`,
 Backup NOT complete: 1 of 12 datasets failed.
 - tank/a: it has; diverged
 12 datasets: 3 sent, 8 already there, 84 GB.
-Before you take it to its other place: see to what went wrong, then plug it out and in again.`,
+Before you take it to its other place: see to what went wrong, then unplug it and plug it in again.`,
   ],
   [
     safe(visit({ outcome: 'failed', reason: 'the pool has faults', datasets: { ...datasets, total: 0 } })),
@@ -41,7 +56,7 @@ Before you take it to its other place: see to what went wrong, then plug it out 
     'normal',
     `You can unplug it now.
 Backup FAILED: the pool has faults.
-Before you take it to its other place: see to what went wrong, then plug it out and in again.`,
+Before you take it to its other place: see to what went wrong, then unplug it and plug it in again.`,
   ],
   [
     safe(visit({ outcome: 'interrupted', reason: 'x', datasets: { ...datasets, total: 0 } })),
@@ -49,7 +64,7 @@ Before you take it to its other place: see to what went wrong, then plug it out 
     'normal',
     `You can unplug it now.
 Backup not finished; it goes on at the next visit.
-Plug it out and in again: the backup goes on where it was.`,
+Unplug it and plug it in again: the backup goes on where it was.`,
   ],
   [
     notSafe,
@@ -57,7 +72,8 @@ Plug it out and in again: the backup goes on where it was.`,
     'high',
     `Do not unplug it yet: the pool is busy.
 Close what uses it.
-It is tried again. You will be told when you can take it.`,
+Its backup is complete.
+You will be told when you can take it.`,
   ],
   [
     {
@@ -65,6 +81,7 @@ It is tried again. You will be told when you can take it.`,
       ...ofDisk,
       toSend: 2,
       upToDate: 1,
+      conflicts: 0,
       resumed: 0,
       notes: [],
       estimatedBytes: 84e9,
@@ -72,14 +89,14 @@ It is tried again. You will be told when you can take it.`,
       full: 0,
       plannedAt: new Date(2026, 10, 22, 18, 0),
     },
-    'offsite-1: backing up about 84 GB, ready about 18:40',
+    'offsite-1: do NOT unplug it, 84 GB, ready about 18:40',
     'low',
     `offsite-1: sending 2 datasets, incremental, about 84 GB, ready about 18:40 (in 40m).
 Do not unplug it now: it is in use.
 You will be told when you can take it.`,
   ],
   [
-    { kind: 'backup-finished', ...ofDisk, report: partial },
+    { kind: 'backup-finished', ...ofDisk, report: partial, standing: 'in-use' },
     'offsite-1: backup INCOMPLETE, do NOT unplug it yet',
     'normal',
     `Do not unplug it now: the disk is still to be released.
@@ -89,7 +106,35 @@ Backup NOT complete: 1 of 12 datasets failed.
 You will be told when you can take it.`,
   ],
   [
-    { kind: 'disk-pulled', ...ofDisk },
+    { kind: 'backup-finished', ...ofDisk, report: partial, standing: 'stopping' },
+    'offsite-1: backup INCOMPLETE, do NOT unplug it yet',
+    'normal',
+    `Do not unplug it now: walkaway was told to stop, and lets go of it.
+Backup NOT complete: 1 of 12 datasets failed.
+- tank/a: it has; diverged
+12 datasets: 3 sent, 8 already there, 84 GB.
+The backup goes on when walkaway runs again: systemctl start walkaway`,
+  ],
+  [
+    { kind: 'backup-finished', ...ofDisk, report: partial, standing: 'gone' },
+    'offsite-1: PLUG IT IN AGAIN, backup INCOMPLETE',
+    'normal',
+    `It is not plugged in any more.
+Backup NOT complete: 1 of 12 datasets failed.
+- tank/a: it has; diverged
+12 datasets: 3 sent, 8 already there, 84 GB.
+Plug it in again, in any port.`,
+  ],
+  [
+    { kind: 'disk-pulled', ...ofDisk, outcome: 'complete' },
+    'offsite-1: PLUG IT IN AGAIN, it was NOT released yet',
+    'high',
+    `It was pulled out while it was in use. Nothing on this machine is affected.
+Its backup is complete.
+Plug it in again, in any port, and wait for the word that you can take it.`,
+  ],
+  [
+    { kind: 'disk-pulled', ...ofDisk, outcome: null },
     'offsite-1: PLUG IT IN AGAIN, backup NOT finished',
     'high',
     `It was pulled out while it was in use. Nothing on this machine is affected.
@@ -97,19 +142,27 @@ Plug it in again, in any port: the backup goes on where it was.
 Its backup is not complete.`,
   ],
   [
-    { kind: 'disk-stuck', ...ofDisk, reason: 'zpool export did not end' },
+    { kind: 'disk-stuck', ...ofDisk, reason: 'zpool export did not end', outcome: 'complete' },
     'offsite-1: it HANGS and needs you, NOT released',
     'high',
     `It does not answer: zpool export did not end.
-Plug it out and in again: the backup goes on where it was.
+Its backup is complete.
+Unplug it and plug it in again: the backup goes on where it was.
 If that does not help, the machine needs a reboot.`,
   ],
   [
-    { kind: 'disk-refused', ...ofDisk, reason: 'its pool GUID is another one' },
+    { kind: 'disk-refused', ...ofDisk, reason: '/dev/sdb is another one', isAnotherDevice: false },
     'offsite-1: refused, NOT backed up',
     'high',
     `A disk was plugged in that was not touched. Nothing was written to it.
-Its pool GUID is another one.`,
+/dev/sdb is another one.`,
+  ],
+  [
+    { kind: 'disk-refused', ...ofDisk, reason: '/dev/sdb is another one', isAnotherDevice: true },
+    'another disk claims to be offsite-1, NOT touched',
+    'normal',
+    `Nothing was written to it. offsite-1 itself is there, and is backed up to.
+/dev/sdb is another one.`,
   ],
   [
     {
@@ -167,7 +220,7 @@ As long as it is here, what happens to this place happens to it. Take it to its 
     'normal',
     `You can unplug it now.
 Its backup is not complete: the disk is full.
-Plug it out and in again, and it is tried once more.`,
+Unplug it and plug it in again, and it is tried once more.`,
   ],
   [
     {
@@ -207,7 +260,8 @@ Correct the file, then: walkaway config check; systemctl reload walkaway`,
     'nas: no messages by wall',
     'normal',
     `nobody was reached by wall: it has no terminal; 1 message given up; 2 messages kept and tried again.
-It is tried again. What waits is in: walkaway status`,
+It is tried again.
+What waits, and for whom, is in: walkaway status`,
   ],
   [
     { kind: 'daemon-started', version: '1', disks: 2, sources: 1 },
@@ -301,6 +355,23 @@ describe('safe and not safe cannot be confused', () => {
       expect(event.kind).not.toBe('safe-to-remove')
     }
   })
+  test('no title of a disk that must stay sounds like good news', () => {
+    for (const event of Object.values(examples('why')).flat()) {
+      const { title, mayUnplug } = composeMessage(event, 'nas')
+      if (mayUnplug === false) expect(title).toMatch(/\bNOT\b|PLUG IT IN AGAIN/)
+    }
+  })
+  test('what was planned: how much, when, or why nothing is sent', () => {
+    const plan = { ...nothingToSend, toSend: 2, estimatedBytes: 84e9 }
+    const titles = [nothingToSend, { ...nothingToSend, conflicts: 3 }, plan].map(
+      (event) => composeMessage(event, 'nas').title,
+    )
+    expect(titles).toEqual([
+      'offsite-1: do NOT unplug it, nothing new to send',
+      'offsite-1: do NOT unplug it, 3 datasets in conflict',
+      'offsite-1: do NOT unplug it, 84 GB',
+    ])
+  })
   test('a title fits a lock screen', () => {
     for (const [event] of [...golden, ...during])
       expect(composeMessage(event, 'nas').title.length).toBeLessThanOrEqual(60)
@@ -311,8 +382,8 @@ describe('what is quoted', () => {
   const forged = 'x\nYou can unplug it now.\r\n\u001b[2J\u202eelbaliaver\0'
   const quoting: readonly WalkawayEvent[] = [
     { ...notSafe, reason: forged, hint: forged } as WalkawayEvent,
-    { kind: 'disk-refused', ...ofDisk, reason: forged },
-    { kind: 'disk-stuck', ...ofDisk, reason: forged },
+    { kind: 'disk-refused', ...ofDisk, reason: forged, isAnotherDevice: false },
+    { kind: 'disk-stuck', ...ofDisk, reason: forged, outcome: null },
     { kind: 'backup-incomplete', ...ofDisk, outcome: 'partial', reason: forged },
     { kind: 'config-rejected', mistakes: [forged] },
     { kind: 'dataset-failed', ...ofDisk, dataset: datasetName('t'), reason: forged },
@@ -353,6 +424,7 @@ test('a time that is not today is not taken for one', () => {
         ...ofDisk,
         toSend: 1,
         upToDate: 0,
+        conflicts: 0,
         resumed: 0,
         notes: [],
         estimatedBytes: 2e13,

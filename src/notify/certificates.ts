@@ -1,0 +1,17 @@
+// Whom a server's certificate may come from: Node's own list, and what this machine trusts besides, such as the CA of a home
+// network (update-ca-certificates(8)). A Node that is not the distribution's does not look there by itself.
+
+import { readFile } from 'node:fs/promises'
+import { rootCertificates } from 'node:tls'
+
+/** Debian and its like; Fedora and its like. */
+const systemBundles: readonly string[] = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/tls/certs/ca-bundle.crt',
+]
+
+/** In PEM. A machine without a bundle has Node's own list. */
+export async function trustedCertificates(bundles = systemBundles): Promise<string[]> {
+  const found = await Promise.all(bundles.map((path) => readFile(path, 'utf8').catch(() => '')))
+  return [...rootCertificates, ...found.filter((text) => text !== '')]
+}
