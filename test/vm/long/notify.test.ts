@@ -1,7 +1,7 @@
 // A person who is not at the screen: one message for a visit, also when the server that takes it was down meanwhile, and a
 // command that is started outside of the service's sandbox. No secret is anywhere but in its own file.
 import { expect } from 'vitest'
-import { expectSafe, setUpHome, startService, takeAway, visitWith } from '../home.ts'
+import { configure, expectSafe, setUpHome, startService, takeAway, visitWith } from '../home.ts'
 import { scenario } from '../scenario.ts'
 
 const token = 'tk_0f3b8c_secret'
@@ -99,5 +99,137 @@ scenario(
     })
     expect(secret.stdout).toBe('')
     expect(nas.journal.text()).not.toContain(token)
+  },
+)
+
+const secrets = {
+  ntfy: 'tk_a1_secret',
+  gotify: 'tk_b2_secret',
+  webhook: 'tk_c3_secret',
+  mail: 'pw_d4_secret',
+  credential: 'tk_e5_secret',
+} as const
+
+/** Takes what is sent to /hook, /backup and /later, and never answers anything else, mail servers' greetings included. */
+const silentReceiver = `
+  import { appendFileSync } from 'node:fs'
+  import { createServer } from 'node:http'
+  import { createServer as listen } from 'node:net'
+  createServer((incoming, answer) => {
+    let body = ''
+    incoming.on('data', (chunk) => { body += chunk })
+    incoming.on('end', () => {
+      const { title, authorization } = incoming.headers
+      appendFileSync('/root/received', JSON.stringify({ path: incoming.url, title, authorization, body }) + '\\n')
+      if (/^.(hook|backup|later)/.test(incoming.url)) answer.end()
+    })
+  }).listen(8080, '127.0.0.1')
+  listen(() => undefined).listen(2525, '127.0.0.1')
+`
+
+/** Every argument and every environment of every process, as often as this machine can. */
+const watcher = `#!/bin/sh
+while :; do
+  cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2> /dev/null | tr '\\0' '\\n' | grep -a _secret >> /root/seen
+  echo round >> /root/rounds
+done
+`
+
+scenario(
+  'no secret is in the journal, a process list, a state file or the status; who never answers delays nothing; quiet hours hold back',
+  async (s) => {
+    const at = 'http://127.0.0.1:8080'
+    const always = ['disk-arrived', 'plan-made', 'backup-finished', 'safe-to-remove']
+    const settings = (quiet: object) => ({
+      log: { level: 'debug' },
+      remind: quiet,
+      notify: [
+        { type: 'ntfy', url: `${at}/backup`, tokenFile: '/etc/walkaway/ntfy', on: ['safe-to-remove'] },
+        { type: 'gotify', url: `${at}/gotify`, tokenFile: '/etc/walkaway/gotify', on: always },
+        { type: 'webhook', url: `${at}/hook`, token: secrets.webhook, on: always },
+        { type: 'ntfy', url: `${at}/later`, tokenFile: 'credential:later', on: ['plan-made'] },
+        {
+          type: 'email',
+          from: 'w@example.org',
+          to: 'me@example.org',
+          smtp: { host: '127.0.0.1', port: 2525, user: 'w', passwordFile: '/etc/walkaway/mail' },
+          on: always,
+        },
+      ],
+    })
+    const home = await setUpHome(s, { settings: settings({ quiet: '00:00-23:59' }) })
+    const { nas, disk } = home
+    // Whatever the clock says, it is within the quiet hours.
+    await nas.run(['date', '--set', '12:00'])
+    for (const [name, secret] of [
+      ['/etc/walkaway/ntfy', secrets.ntfy],
+      ['/etc/walkaway/gotify', secrets.gotify],
+      ['/etc/walkaway/mail', secrets.mail],
+      ['/root/later', secrets.credential],
+    ] as const)
+      await nas.writeFile(name, `${secret}\n`, { mode: '0600' })
+    await nas.writeFile(
+      '/etc/systemd/system/walkaway.service.d/later.conf',
+      '[Service]\nLoadCredential=later:/root/later\n',
+    )
+    await nas.writeFile('/root/receiver.mjs', silentReceiver)
+    await nas.writeFile('/root/watcher', watcher, { mode: '0755' })
+    await nas.script(
+      `systemctl daemon-reload
+       systemd-run --quiet --unit=receiver node /root/receiver.mjs
+       until (: > /dev/tcp/127.0.0.1/8080) 2> /dev/null; do sleep 0.2; done
+       systemd-run --quiet --unit=watcher /root/watcher`,
+      { deadlineMs: 60_000 },
+    )
+    const received = async (path: string) =>
+      (await nas.script('cat /root/received 2> /dev/null || true'))
+        .split('\n')
+        .filter((line) => line.includes(`"path":"/${path}`))
+        .map((line) => JSON.parse(line) as Readonly<Record<string, string>>)
+    const untilReceived = (path: string, count: number) =>
+      nas.until(['sh', '-c', `test "$(grep -c '"path":"/${path}' /root/received)" -ge ${count}`], {
+        deadlineMs: 180_000,
+      })
+
+    await startService(nas)
+    await visitWith(home, disk)
+    // Programs hear of everything at once, though other channels do not answer; a person is not woken.
+    await untilReceived('hook', 4)
+    const events = (await received('hook')).map(({ body }) => JSON.parse(body ?? '').event)
+    expect(events).toEqual(always)
+    expect((await received('hook'))[0]?.['authorization']).toBe(`Bearer ${secrets.webhook}`)
+    await untilReceived('gotify', 1)
+    expect(await received('backup')).toEqual([])
+
+    const asked = nas.journal.mark()
+    const answer = await nas.run(['walkaway', 'status', '--json'])
+    expect(JSON.parse(answer.stdout)).toMatchObject({ disks: [{ state: 'removable' }] })
+    await configure(nas, home.disks, settings({}))
+    await nas.run(['systemctl', 'reload', 'walkaway'], { deadlineMs: 120_000 })
+    await nas.journal.waitFor({ event: 'config-reloaded' }, { deadlineMs: 60_000, after: asked })
+    await untilReceived('backup', 1)
+    expect(await received('backup')).toMatchObject([
+      { title: 'offsite-1: take it away, backup complete', authorization: `Bearer ${secrets.ntfy}` },
+    ])
+    expect(await received('later')).toEqual([])
+
+    await nas.run(['systemctl', 'stop', 'walkaway', 'watcher'], { deadlineMs: 180_000 })
+    const rounds = await nas.readFile('/root/rounds')
+    expect(rounds.split('\n').length).toBeGreaterThan(20)
+    await nas.settleJournal()
+    const status = answer.stdout + answer.stderr
+    const states = await nas.script(
+      'cat /var/lib/walkaway/* /var/lib/walkaway/*/* /run/walkaway/* 2> /dev/null || true',
+    )
+    expect(states).toContain('offsite-1')
+    const places = {
+      journal: nas.journal.text(),
+      status,
+      states,
+      processes: await nas.readFile('/root/seen'),
+    }
+    for (const [place, text] of Object.entries(places))
+      for (const secret of Object.values(secrets))
+        expect({ place, hasIt: text.includes(secret) }).toEqual({ place, hasIt: false })
   },
 )
