@@ -26,12 +26,15 @@ import { type MetricsFile, withoutDaemon } from './metricsFile.ts'
 import { createReminders, type ReminderDeps } from './remind.ts'
 import { createRunner, type Runner, type RunnerDeps } from './runner.ts'
 import { statusLine } from './statusLine.ts'
+import { createTurns } from './turns.ts'
 
 export type Reloaded =
   | { readonly kind: 'ok'; readonly config: Config }
   | { readonly kind: 'rejected'; readonly mistakes: readonly string[] }
 
-export interface DaemonDeps extends Omit<RunnerDeps, 'lookAgain' | 'onChange' | 'scan'>, ReminderDeps {
+export interface DaemonDeps
+  extends Omit<RunnerDeps, 'lookAgain' | 'onChange' | 'scan' | 'takeTurn'>,
+    ReminderDeps {
   readonly udev: Udev
   readonly notifier: Notifier
   readonly reload: () => Promise<Reloaded>
@@ -69,6 +72,7 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
   let reloading: Promise<readonly string[]> = Promise.resolve([])
   const startedAt = deps.now()
   const runners = new Map<DiskName, Runner>()
+  const takeTurn = createTurns()
   let visits = past
   const history: History = {
     ...deps.history,
@@ -120,6 +124,7 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
               ...deps,
               history,
               scan: deps.udev.scan,
+              takeTurn,
               lookAgain: looks.soon,
               onChange,
             },
@@ -282,9 +287,9 @@ const isSameDisk = (a: Disk, b: Disk): boolean =>
   a.luks?.uuid === b.luks?.uuid &&
   a.serials.join('\n') === b.serials.join('\n')
 
-/** Different entries, perhaps, but of one pool or one device. */
+/** Different entries, perhaps, but of one pool or one device. A pool that only has the same name is another one. */
 const isOneDevice = (a: Disk, b: Disk): boolean =>
-  a.pool === b.pool || a.poolGuid === b.poolGuid || a.serials.some((serial) => b.serials.includes(serial))
+  a.poolGuid === b.poolGuid || a.serials.some((serial) => b.serials.includes(serial))
 
 function overdueMsOf(config: Config, name: DiskName): number | null {
   return config.disks.find((disk) => disk.name === name)?.overdueMs ?? null

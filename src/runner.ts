@@ -26,10 +26,12 @@ import type { HistoryRecord } from './linux/history.ts'
 import type { Inhibitor } from './linux/systemd.ts'
 import { within } from './linux/within.ts'
 import { leftToOthers, tryRelease } from './release.ts'
+import type { TakeTurn } from './turns.ts'
 import { type VisitDeps, visit } from './visit.ts'
 import { createVisitLog, type VisitLogDeps } from './visitLog.ts'
 
 export interface RunnerDeps extends Omit<VisitDeps, 'onPhase' | 'onProgress'>, VisitLogDeps {
+  readonly takeTurn: TakeTurn
   readonly inhibit: (why: string) => Promise<Inhibitor>
   /** Asks for another look at the machine. */
   readonly lookAgain: (inMs: number) => void
@@ -149,11 +151,23 @@ export function createRunner(
     signal: AbortSignal,
     earlier: Promise<void>,
   ): Promise<VisitResult> => {
+    const turn = deps.takeTurn(disk.pool)
+    if (turn.isBehind)
+      deps.warn(
+        `${disk.name}: waits for the visit before it: another disk's pool is called ${disk.pool}, too`,
+      )
     const inhibitor = await deps.inhibit(`backup to ${disk.name} is running`)
     try {
       await log.begun(vdevs)
       const result = await visit(
-        { disk, vdevs, config: config(), past: log.visits(), signal, earlier },
+        {
+          disk,
+          vdevs,
+          config: config(),
+          past: log.visits(),
+          signal,
+          earlier: Promise.all([earlier, turn.come]).then(ignore),
+        },
         {
           ...deps,
           onPhase: (phase) => {
@@ -171,6 +185,7 @@ export function createRunner(
       )
       return await noted(result, vdevs, signal)
     } finally {
+      turn.end()
       await inhibitor.release()
     }
   }

@@ -35,8 +35,9 @@ export interface VisitRequest {
   /** Its reason says why: an `EndVisit`. */
   readonly signal: AbortSignal
   /**
-   * Resolves when the visit before this one has ended. It may be waiting for the disk that was pulled out: so the pool is made
-   * to work first, and nothing else is done until then.
+   * Resolves when the visits before this one have ended: that of the same disk, which may be waiting for the disk that was
+   * pulled out, and those of disks whose pools have the same name. So a pool that is in the kernel already is made to work
+   * first, and nothing else is done until then.
    */
   readonly earlier: Promise<void>
 }
@@ -164,6 +165,21 @@ function judge(result: BackupResult): Partial<VisitReport> & Pick<VisitReport, '
   }
 }
 
+/** Of a visit that was ended while it waited: nothing was imported. */
+async function leaveAlone(
+  vdevs: Vdevs,
+  config: Config,
+  signal: AbortSignal,
+  report: (fields: Partial<VisitReport>) => VisitReport,
+  deps: VisitDeps,
+): Promise<VisitResult> {
+  const interrupted = report({ outcome: 'interrupted', reason: messageOf(signal.reason) })
+  if (!(await isPluggedIn(vdevs, deps))) return { kind: 'gone', report: interrupted }
+  if (!isStopping(signal)) return freeDevices({ vdevs, config, report: interrupted, signal }, deps)
+  await closeQuietly(vdevs, deps)
+  return { kind: 'stopped', report: interrupted }
+}
+
 /** Gets the disk's pool into the kernel, whether it has to be imported, was left imported, or comes back. */
 async function bringUp(
   { disk, vdevs, config, earlier, signal }: VisitRequest,
@@ -197,6 +213,8 @@ async function bringUp(
     await Promise.race([earlier, aborted(signal)])
     // The visit before may have exported it in the end.
     const still = before === undefined ? undefined : await imported()
+    if (signal.aborted && still === undefined)
+      return ended(await leaveAlone(vdevs, config, signal, report, deps))
     const found = still ?? (await deps.pools.importPool({ guid: disk.poolGuid, pool: disk.pool, links }))
     const importedBy = importerOf(found)
     const ours = still === undefined || revived === null ? 'imported' : revived.kind

@@ -36,7 +36,7 @@ export function judge(tree: Tree, host: string): Judgement {
       ...judgePolicies(tree),
       ...itemsOf(child(tree, 'notify')).flatMap(judgeChannel),
     ],
-    warnings: [...warn(tree), ...sources.flatMap(warnOfExcludes)],
+    warnings: [...warn(tree), ...warnOfNames(tree), ...sources.flatMap(warnOfExcludes)],
   }
 }
 
@@ -86,7 +86,6 @@ function judgeDisks(tree: Tree, sources: readonly WrittenSource[]): Finding[] {
     if (guid !== null) claim('pool GUID', name, guid, 'a pool GUID of its own was expected')
     const pool = validText(child(value, 'pool'), read.readPoolName)
     if (pool === null) continue
-    claim('pool', name, pool, 'a pool name of its own was expected')
     const source = sources.find((s) => s.dataset.text.split('/')[0] === pool.text)
     if (source !== undefined)
       findings.push({
@@ -95,6 +94,25 @@ function judgeDisks(tree: Tree, sources: readonly WrittenSource[]): Finding[] {
       })
   }
   return findings
+}
+
+/** Disks that are carried in turn often have pools of one name. By their GUIDs they are told apart. */
+function warnOfNames(tree: Tree): Finding[] {
+  const first = new Map<string, { readonly disk: string; readonly line: number }>()
+  return [...entriesOf(child(tree, 'disks'))].flatMap(([disk, { value }]) => {
+    const pool = validText(child(value, 'pool'), read.readPoolName)
+    if (pool === null) return []
+    const other = first.get(pool.text)
+    first.set(pool.text, other ?? { disk, line: pool.at.line })
+    return other === undefined
+      ? []
+      : [
+          finding(
+            pool.at,
+            `the pool of the disk ${quote(other.disk)} is called ${quote(pool.text)}, too (line ${other.line}), so one waits for the other when both are plugged in; from OpenZFS 2.3 on that is all, before it a name of its own is expected`,
+          ),
+        ]
+  })
 }
 
 // --- sources

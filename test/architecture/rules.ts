@@ -90,6 +90,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'visit.ts': [
     'core',
     'errors.ts',
+    'events.ts',
+    'endVisit.ts',
     'config.ts',
     'backup.ts',
     'container.ts',
@@ -113,8 +115,10 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'release.ts',
     'visit.ts',
     'visitLog.ts',
+    'turns.ts',
     'diskAnswer.ts',
   ],
+  'turns.ts': ['core'],
   'remind.ts': ['core', 'errors.ts', 'events.ts', 'linux'],
   'metrics.ts': ['core', 'control'],
   'metricsFile.ts': ['errors.ts', 'linux', 'metrics.ts'],
@@ -131,6 +135,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'statusLine.ts',
     'metricsFile.ts',
     'looks.ts',
+    'turns.ts',
   ],
   'looks.ts': [],
   cli: [

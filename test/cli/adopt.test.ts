@@ -155,14 +155,22 @@ test('refused: configured already, of another machine, one of two copies', async
   expect(machine.state.calls.filter(({ verb }) => verb === 'pools.importPool')).toEqual([])
 })
 
-test('bad usage: a name that is taken, a pool name that is taken, no pool, no such disk', async () => {
+test('bad usage: a name that is taken, no pool, no such disk', async () => {
   writeFileSync(configFile, `${text}disks: { old one: { serial: S, pool: p, poolGuid: 1 } }\n`)
-  await expect(adopt()).rejects.toThrow(BadInput)
-  writeFileSync(configFile, `${text}disks: { other: { serial: S, pool: offsite-1, poolGuid: 1 } }\n`)
   await expect(adopt()).rejects.toThrow(BadInput)
   await expect(adopt({ device: '/dev/nothing' })).rejects.toThrow(BadInput)
   expect(machine.state.calls.filter(({ verb }) => verb === 'pools.importPool')).toEqual([])
   expect(await adopt({ device: null })).toMatchObject({ code: 2 })
+})
+
+test('a pool may have the name of that of another disk: their GUIDs differ', async () => {
+  writeFileSync(configFile, `${text}disks: { other: { serial: S, pool: offsite-1, poolGuid: 1 } }\n`)
+  expect(await adopt()).toMatchObject({ code: 0 })
+  const loaded = await loadConfig({ file: configFile })
+  expect(loaded.kind === 'ok' && loaded.config.disks.map((disk) => disk.pool)).toEqual([
+    'offsite-1',
+    'offsite-1',
+  ])
 })
 
 test('a disk in a LUKS container: it is said how it gets into the configuration', async () => {

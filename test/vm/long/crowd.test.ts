@@ -1,6 +1,14 @@
 // Disks that somebody else imported, and a crowd of others.
 import { expect } from 'vitest'
-import { expectSafe, setUpHome, startService, statusOf, visitDeadlineMs } from '../home.ts'
+import {
+  type BackupDisk,
+  configure,
+  expectSafe,
+  setUpHome,
+  startService,
+  statusOf,
+  visitDeadlineMs,
+} from '../home.ts'
 import { diskLink } from '../machine.ts'
 import { scenario } from '../scenario.ts'
 import { expectFullCopy, messages, propertyOf, said, soonMs } from '../service.ts'
@@ -102,3 +110,43 @@ scenario('fifty other devices come in a burst and go during a visit, and it does
   expect(await propertyOf(nas, 'NRestarts')).toBe('0')
   await expectFullCopy(s, home, disk)
 })
+
+scenario(
+  'two disks whose pools have one name, plugged in at once: one after the other, both complete',
+  async (s) => {
+    const home = await setUpHome(s)
+    const { nas } = home
+    const disks: BackupDisk[] = []
+    for (const number of [1, 2]) {
+      const serial = `WDTWIN000${number}`
+      const image = await s.createDisk(`twin-${number}`, { sizeMb: 600 })
+      const { poolGuid } = await nas.makePool(image, { serial, pool: 'backup' })
+      disks.push({ name: `twin-${number}`, serial, pool: 'backup', image, poolGuid })
+    }
+    await configure(nas, disks)
+    await startService(nas)
+    const before = nas.journal.mark()
+    for (const { image, serial } of disks) await nas.plug(image, { serial, wait: false })
+    for (const disk of disks) await expectSafe(nas, disk, before)
+    expect(messages(said(nas, before, { worse: true }))).toEqual([
+      expect.stringMatching(
+        /^twin-\d: waits for the visit before it: another disk's pool is called backup, too$/,
+      ),
+    ])
+    // Never both at once, and each was exported before the next one came.
+    const story = nas.journal
+      .events({ event: ['pool-imported', 'pool-exported'], after: before })
+      .map((entry) => `${entry['WALKAWAY_EVENT']} ${entry['WALKAWAY_DISK']}`)
+    const [first, second] = story[0]?.endsWith('twin-1') ? ['twin-1', 'twin-2'] : ['twin-2', 'twin-1']
+    expect(story).toEqual(
+      [first, second].flatMap((name) => [`pool-imported ${name}`, `pool-exported ${name}`]),
+    )
+    for (const disk of disks) {
+      expect(await statusOf(nas, disk)).toMatchObject({
+        state: 'removable',
+        lastVisit: { outcome: 'complete' },
+      })
+      await expectFullCopy(s, home, disk)
+    }
+  },
+)
