@@ -136,8 +136,8 @@ function sightContainer(
   if (bare !== undefined) return refuse({ kind: 'not-in-luks', node: bare.node, expected: uuid }, claiming)
   if (on === undefined || container === undefined) return explainNoContainer(uuid, ofSerial)
 
-  const inside = on.all.find(isInside)
-  if (inside !== undefined) {
+  // Opened twice, it shows two devices.
+  for (const inside of on.all.filter(isInside)) {
     if (inside.member === null) return settle('no-pool', 'a ZFS pool in its LUKS container', [on])
     const { pool, poolGuid } = inside.member
     if (poolGuid !== disk.poolGuid)

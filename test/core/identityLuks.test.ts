@@ -124,6 +124,16 @@ describe('a disk whose pool is configured in a container', () => {
     ['on the whole disk', [plug('sda', { ...container, whole: true })], `present /dev/sda ${uuid}`],
     ['open, with the right pool', [plug('sda', container), open(0, 'sda1', { pool: right })], present],
     [
+      'open twice, and one shows something else',
+      [plug('sda', container), open(0, 'sda1', { pool: right }), open(1, 'sda1', { pool: '77/7' })],
+      'refused other-pool',
+    ],
+    [
+      'open twice, and one shows no pool',
+      [plug('sda', container), open(0, 'sda1', { pool: right }), open(1, 'sda1')],
+      'settling no-pool',
+    ],
+    [
       'open, and udev has not looked inside',
       [plug('sda', container), open(0, 'sda1', { initialized: false })],
       'settling udev',

@@ -145,15 +145,15 @@ scenario(
       remind: quiet,
       notify: [
         { type: 'ntfy', url: `${at}/backup`, tokenFile: '/etc/walkaway/ntfy', on: ['safe-to-remove'] },
-        { type: 'gotify', url: `${at}/gotify`, tokenFile: '/etc/walkaway/gotify', on: always },
-        { type: 'webhook', url: `${at}/hook`, token: secrets.webhook, on: always },
+        { type: 'gotify', url: `${at}/gotify`, tokenFile: '/etc/walkaway/gotify', on: [...always] },
+        { type: 'webhook', url: `${at}/hook`, token: secrets.webhook, on: [...always] },
         { type: 'ntfy', url: `${at}/later`, tokenFile: 'credential:later', on: ['plan-made'] },
         {
           type: 'email',
           from: 'w@example.org',
           to: 'me@example.org',
           smtp: { host: '127.0.0.1', port: 2525, user: 'w', passwordFile: '/etc/walkaway/mail' },
-          on: always,
+          on: [...always],
         },
       ],
     })
