@@ -147,6 +147,7 @@ scenario(
         { type: 'ntfy', url: `${at}/backup`, tokenFile: '/etc/walkaway/ntfy', on: ['safe-to-remove'] },
         { type: 'gotify', url: `${at}/gotify`, tokenFile: '/etc/walkaway/gotify', on: [...always] },
         { type: 'webhook', url: `${at}/hook`, token: secrets.webhook, on: [...always] },
+        { type: 'webhook', url: `${at}/silent`, on: [...always] },
         { type: 'ntfy', url: `${at}/later`, tokenFile: 'credential:later', on: ['plan-made'] },
         {
           type: 'email',
@@ -198,8 +199,8 @@ scenario(
     const events = (await received('hook')).map(({ body }) => JSON.parse(body ?? '').event)
     expect(events).toEqual(always)
     expect((await received('hook'))[0]?.['authorization']).toBe(`Bearer ${secrets.webhook}`)
-    await untilReceived('gotify', 1)
-    expect(await received('backup')).toEqual([])
+    await untilReceived('silent', 1)
+    expect([await received('backup'), await received('gotify')]).toEqual([[], []])
 
     const asked = nas.journal.mark()
     const answer = await nas.run(['walkaway', 'status', '--json'])
@@ -212,6 +213,7 @@ scenario(
       { title: 'offsite-1: take it away, backup complete', authorization: `Bearer ${secrets.ntfy}` },
     ])
     expect(await received('later')).toEqual([])
+    await untilReceived('gotify', 1)
 
     await nas.run(['systemctl', 'stop', 'walkaway', 'watcher'], { deadlineMs: 180_000 })
     const rounds = await nas.readFile('/root/rounds')
