@@ -18,10 +18,13 @@ import { until } from '../linux/until.ts'
 import { type PreviewDeps, preview } from '../preview.ts'
 import { openDisk, type Reachable, type RestoreDeps } from '../restore.ts'
 import type { WantedBookmark } from '../zfs/bookmarks.ts'
+import { createPools } from '../zfs/pool.ts'
+import { createZfs } from '../zfs/zfs.ts'
 import { type Found, renderFound } from './adoptText.ts'
 import { findDisk } from './candidates.ts'
 import { containerOn, listDisks, type OfferedEntry, type Seen } from './diskListing.ts'
 import { renderNext } from './initText.ts'
+import { endedBy, unlessInterrupted } from './interrupt.ts'
 import { controlSocket } from './places.ts'
 import { planMachine } from './plan.ts'
 import { foresee, saveDisk, tellDaemon, usableConfig } from './saveDisk.ts'
@@ -38,6 +41,8 @@ export interface AdoptOptions {
   readonly configFile: string
   readonly stdout: Output
   readonly stderr: Output
+  /** Ends the looking, and lets go of the disk; what was begun after that is done to its end. */
+  readonly interrupted: AbortSignal
   readonly socket?: string
   /** Left out: the machine's. */
   readonly machine?: AdoptMachine
@@ -48,14 +53,17 @@ export interface AdoptMachine extends RestoreDeps, PreviewDeps {
 }
 
 /** Returns the exit code: 0; 1 when it did not come about; 2 without a device; 4 when refused for safety. */
-export async function runAdopt(options: AdoptOptions): Promise<0 | 1 | 2 | 4> {
-  const { configFile, stdout, stderr, dryRun, socket = controlSocket } = options
+export const runAdopt = (options: AdoptOptions): Promise<0 | 1 | 2 | 4> =>
+  unlessInterrupted(options, () => adopt(options))
+
+async function adopt(options: AdoptOptions): Promise<0 | 1 | 2 | 4> {
+  const { configFile, stdout, stderr, dryRun, interrupted, socket = controlSocket } = options
   const say = (text: string): unknown => stderr.write(`walkaway: ${oneLine(text)}\n`)
   const config = await usableConfig(configFile)
   // A configuration that names such a file is refused as a whole, and every other disk with it.
   const keyFault = options.keyFile === null ? null : await findSecretFileFault('--key-file', options.keyFile)
   if (keyFault !== null) throw new BadInput(`${keyFault}; nothing was changed`)
-  const machine = options.machine ?? (await machineOf(stderr))
+  const machine = options.machine ?? (await machineOf(options))
   const seen: Seen = {
     devices: await machine.scan(),
     system: await machine.readUse(),
@@ -93,7 +101,7 @@ export async function runAdopt(options: AdoptOptions): Promise<0 | 1 | 2 | 4> {
   let released = true
   let bases: readonly WantedBookmark[] = []
   try {
-    const looked = await lookInto(located, { entry, future }, machine)
+    const looked = await lookInto(located, { entry, future, interrupted, say }, machine)
     bases = looked.bases
     stdout.write(renderFound(looked, lookOf(stdout)))
     if (looked.notReleased !== null)
@@ -104,6 +112,7 @@ export async function runAdopt(options: AdoptOptions): Promise<0 | 1 | 2 | 4> {
     say(`${error.message}${error.hint === undefined ? '' : `; ${error.hint}`} Nothing was changed.`)
     return 4
   }
+  if (released) interrupted.throwIfAborted()
   if (dryRun || !released) {
     stdout.write('The configuration is as it was.\n')
     return released ? 0 : 1
@@ -143,20 +152,33 @@ function findOffer(device: string, seen: Seen): OfferedEntry | string {
   return listed.note ?? 'its pool cannot be used'
 }
 
-/** The pool is in the kernel, read-only, for just as long; what somebody imported stays. Throws what the verbs throw. */
+interface Looking {
+  readonly entry: DiskEntry
+  readonly future: Config
+  readonly interrupted: AbortSignal
+  readonly say: (text: string) => unknown
+}
+
+/**
+ * The pool is in the kernel, read-only, for just as long; what somebody imported stays. Throws what the verbs throw, and the
+ * interruption.
+ */
 async function lookInto(
   located: Reachable,
-  { entry, future }: { readonly entry: DiskEntry; readonly future: Config },
+  { entry, future, interrupted, say }: Looking,
   machine: AdoptMachine,
 ): Promise<Found & { readonly bases: readonly WantedBookmark[] }> {
   const disk = future.disks.find(({ name }) => name === diskName(entry.name))
   if (disk === undefined) throw new BadInput(`${entry.name} is not in the configuration that it was added to`)
+  interrupted.throwIfAborted()
   const open = await openDisk(located, { luksKeyFile: null }, machine)
   let looked: (Omit<Found, 'notReleased'> & { readonly bases: readonly WantedBookmark[] }) | null = null
   let failure: unknown = null
   try {
     const onDisk = await machine.zfs.observe(datasetName(open.pool))
+    interrupted.throwIfAborted()
     const sources = await observeSources(future, machine)
+    interrupted.throwIfAborted()
     looked = {
       entry,
       somebodys: located.kind === 'imported',
@@ -166,12 +188,17 @@ async function lookInto(
       bases: planFirstBases(disk.poolGuid, sources, onDisk),
       plan: await preview({ disk, config: future, pool: open.pool }, machine),
     }
+    // Of what could not be looked at any more, the plan says that it failed.
+    interrupted.throwIfAborted()
   } catch (error) {
     failure = error
   }
-  // What went wrong before counts more than what goes wrong now.
   const notReleased = await open.close().then(() => null, messageOf)
-  if (looked === null) throw failure
+  if (looked === null || failure !== null) {
+    // What went wrong before counts more than what goes wrong now.
+    if (notReleased !== null) say(`the pool ${open.pool} could not be exported again: ${notReleased}`)
+    throw failure
+  }
   return { ...looked, notReleased }
 }
 
@@ -185,10 +212,14 @@ async function observeSources({ sources }: Config, { zfs }: AdoptMachine): Promi
   return found
 }
 
-async function machineOf(stderr: Output): Promise<AdoptMachine> {
+async function machineOf({ stderr, interrupted }: AdoptOptions): Promise<AdoptMachine> {
   const run = createRun()
+  const looking = await planMachine(endedBy(interrupted, run), stderr)
   return {
-    ...(await planMachine(run, stderr)),
+    ...looking,
+    // What changes something is done to its end.
+    zfs: { ...looking.zfs, bookmarkAll: createZfs(run).bookmarkAll },
+    pools: createPools({ run }),
     block: createBlock({ run }),
     luks: createLuks({ run }),
     until,

@@ -41,6 +41,7 @@ import { checkDatasets, checkSnapshots } from '../zfs/names.ts'
 import { createPools } from '../zfs/pool.ts'
 import { createTransfer } from '../zfs/transfer.ts'
 import { createZfs } from '../zfs/zfs.ts'
+import { endedBy, isInterruption, unlessInterrupted } from './interrupt.ts'
 import { controlSocket } from './places.ts'
 import { parsePointInTime } from './pointInTime.ts'
 import {
@@ -67,24 +68,27 @@ export interface RestoreOptions {
   readonly configFile: string
   readonly stdout: Output
   readonly stderr: Output
+  /** Ends it in an orderly way: the disk is let go of. */
+  readonly interrupted: AbortSignal
   readonly socket?: string
   /** Left out: the machine's. */
   readonly machine?: RestoreDeps
-  /** Left out: SIGINT and SIGTERM. */
-  readonly signal?: AbortSignal
 }
 const deadlineMs = 5_000
 const progressEveryMs = 10_000
 
 /** Returns the exit code: 0; 1 when something could not be restored; 2 for bad usage; 4 when refused for safety. */
-export async function runRestore(options: RestoreOptions): Promise<0 | 1 | 2 | 4> {
-  const { stderr } = options
+export const runRestore = (options: RestoreOptions): Promise<0 | 1 | 2 | 4> =>
+  unlessInterrupted(options, () => restoreFrom(options))
+
+async function restoreFrom(options: RestoreOptions): Promise<0 | 1 | 2 | 4> {
+  const { stderr, interrupted } = options
   const say = (text: string): unknown => stderr.write(`walkaway: ${oneLine(text)}\n`)
   const to = options.list ? null : datasetName(checkedTo(options.to))
   const config = await configOf(options.configFile, stderr)
   const runtimeDir = mkdtempSync(join(tmpdir(), 'walkaway-restore-'))
   try {
-    const machine = options.machine ?? (await machineOf(runtimeDir, stderr))
+    const machine = options.machine ?? (await machineOf(runtimeDir, options))
     const located = locateDisk({
       wanted: options.disk,
       configured: config?.disks ?? [],
@@ -102,11 +106,13 @@ export async function runRestore(options: RestoreOptions): Promise<0 | 1 | 2 | 4
       return 4
     }
     const luksKeyFile = config?.disks.find(({ poolGuid }) => poolGuid === located.guid)?.luks?.keyFile ?? null
+    interrupted.throwIfAborted()
     return await onOpenDisk({ located, luksKeyFile }, machine, say, async (disk) => {
       // Asked, the daemon sees at once that the disk is in use, and says that it is not to be taken.
       await askStatus(socket, { version: 1, command: 'status' }, { deadlineMs }).catch((error: unknown) =>
         say(`the daemon may not know yet that the disk is in use: ${messageOf(error)}`),
       )
+      interrupted.throwIfAborted()
       return to === null
         ? list(options, { disk, config, machine, say })
         : bringBack(options, { disk, config, machine, say, to, located })
@@ -145,12 +151,20 @@ async function configOf(file: string, stderr: Output): Promise<Config | null> {
   return null
 }
 
-async function machineOf(runtimeDir: string, stderr: Output): Promise<RestoreDeps> {
+async function machineOf(runtimeDir: string, { stderr, interrupted }: RestoreOptions): Promise<RestoreDeps> {
   const run = createRun()
+  const looking = createZfs(endedBy(interrupted, run))
   const onWarning = (text: string): unknown => stderr.write(`walkaway: ${text}\n`)
   const udev = await createUdev({ run, onWarning })
   return {
-    zfs: createZfs(run),
+    zfs: {
+      // What changes something is done to its end.
+      ...createZfs(run),
+      observe: looking.observe,
+      observeIfPresent: looking.observeIfPresent,
+      propertiesBelow: looking.propertiesBelow,
+      receivedProperties: looking.receivedProperties,
+    },
     pools: createPools({ run }),
     transfer: createTransfer({ run, runtimeDir }),
     block: createBlock({ run }),
@@ -205,9 +219,10 @@ function refuse(refusal: RestoreRefusal, say: Work['say']): 2 | 4 {
   return isUnsafe(refusal) ? 4 : 2
 }
 
-async function list({ dataset, stdout }: RestoreOptions, work: Work): Promise<0 | 2 | 4> {
+async function list({ dataset, stdout, interrupted }: RestoreOptions, work: Work): Promise<0 | 2 | 4> {
   const { disk, config, machine, say } = work
   const backups = await lookAtBackups(disk.pool, machine)
+  interrupted.throwIfAborted()
   if (dataset === null) {
     stdout.write(renderBackups(backups, lookOf(stdout)))
     return 0
@@ -224,7 +239,7 @@ async function bringBack(
   work: Work & { readonly to: DatasetName; readonly located: Reachable },
 ): Promise<0 | 1 | 2 | 4> {
   const { disk, config, machine, say, to, located } = work
-  const { stdout, stderr } = options
+  const { stdout, stderr, interrupted } = options
   const at: PointInTime = options.at === null ? null : parsePointInTime(options.at)
   const plan = planRestore({
     pool: disk.pool,
@@ -241,6 +256,7 @@ async function bringBack(
   checkDatasets(...plan.steps.map(({ target }) => target))
   checkSnapshots(sends.map(({ from }) => `${from.dataset}@${from.name}`))
   const steps = await readyToRestore(plan.steps, disk, machine)
+  interrupted.throwIfAborted()
   const keyFile =
     options.keyFile ?? config?.disks.find(({ poolGuid }) => poolGuid === located.guid)?.keyFile ?? null
   if (options.dryRun) {
@@ -249,7 +265,6 @@ async function bringBack(
   }
   await unlockCopies(keysFor(plan.steps), keyFile, machine)
 
-  const signal = options.signal ?? untilToldToStop()
   if (located.kind === 'connected')
     say(`the pool ${disk.pool} is in use; do not unplug the disk before it is exported again`)
   let shownAt = performance.now()
@@ -258,7 +273,7 @@ async function bringBack(
     {
       disk,
       to,
-      signal,
+      signal: interrupted,
       onBegin: ({ from, target }) => {
         shownAt = performance.now()
         say(
@@ -274,7 +289,12 @@ async function bringBack(
       onRestored: ({ target }, receivedBytes) => say(`${target}: ${bytesInWords(receivedBytes)} received`),
     },
     machine,
-  )
+  ).catch((error: unknown) => {
+    if (!isInterruption(error, interrupted)) throw error
+    say('interrupted; what was begun is gone, what was done stays')
+    return null
+  })
+  if (result === null) return 1
   const encrypted = sends.some(({ raw }) => raw)
   const mounts = result.restored.length === 0 ? [] : await mountsOf(result.restored, to, machine)
   stdout.write(renderResult(result, { to, mounts, encrypted }))
@@ -294,14 +314,4 @@ async function mountsOf(
     const own = source === 'received' || source === 'local'
     return own && value.startsWith('/') ? [{ dataset, mountpoint: value }] : []
   })
-}
-
-/** So that the disk is let go of in an orderly way. A second signal ends the program at once. */
-function untilToldToStop(): AbortSignal {
-  const controller = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const)
-    process.once(name, () =>
-      controller.abort(new Error(`ended by ${name}; what was begun is gone, what was done stays`)),
-    )
-  return controller.signal
 }

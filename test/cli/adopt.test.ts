@@ -34,6 +34,7 @@ async function adopt(asked: Partial<AdoptOptions> = {}) {
     dryRun: false,
     configFile,
     socket: join(folder, 'no-daemon.sock'),
+    interrupted: new AbortController().signal,
     stdout: { write: (more) => (stdout += more) },
     stderr: { write: (more) => (stderr += more) },
     machine: {
@@ -203,4 +204,34 @@ test('a pool that cannot be let go of again is not configured', async () => {
   expect(await adopt()).toMatchObject({ code: 1, stderr: expect.stringMatching(/could not be exported/) })
   expect(readFileSync(configFile, 'utf8')).toBe(text)
   expect(datasetOf(machine, 'tank').snapshots).toEqual([])
+})
+
+test.each(['pools.imported', 'pools.importPool', 'zfs.observe', 'pools.usage', 'pools.exportPool'])(
+  'interrupted at %s: the disk is let go of, nothing is changed, and that is said',
+  async (at) => {
+    const controller = new AbortController()
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb === at) controller.abort()
+      },
+    }
+    expect(await adopt({ interrupted: controller.signal })).toEqual({
+      code: 1,
+      stdout: at === 'pools.exportPool' ? expect.stringContaining('would send') : '',
+      stderr: 'walkaway: interrupted; nothing was changed\n',
+    })
+    unchanged()
+  },
+)
+
+test('interrupted, and the pool is in use: it is said that the disk has to stay', async () => {
+  const controller = new AbortController()
+  pool().busy = true
+  machine.state.interference = {
+    before: ({ verb }) => {
+      if (verb === 'zfs.observe') controller.abort()
+    },
+  }
+  const { code, stderr } = await adopt({ interrupted: controller.signal })
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/offsite-1 could not be exported again/)])
 })

@@ -390,11 +390,34 @@ describe('trouble', () => {
     const controller = new AbortController()
     machine.state.interference = {
       before: ({ verb }) => {
-        if (verb === 'transfer.transfer') setImmediate(() => controller.abort(new Error('enough')))
+        if (verb === 'transfer.transfer') setImmediate(() => controller.abort())
       },
     }
-    const asked = { dataset: 'tank', to: 'new/tank', signal: controller.signal }
-    await expect(restoreOn(machine, asked)).rejects.toThrow('enough')
+    const asked = { dataset: 'tank', to: 'new/tank', interrupted: controller.signal }
+    const { code, stderr } = await restoreOn(machine, asked)
+    expect([code, stderr]).toEqual([1, expect.stringContaining('interrupted; what was begun is gone')])
+    expectUntouched(machine)
+  })
+
+  test.each([
+    ['pools.imported', { list: true }],
+    ['pools.importPool', { list: true }],
+    ['zfs.observe', { list: true }],
+    ['zfs.observe', { dataset: 'tank', to: 'new/tank', dryRun: true }],
+    ['zfs.observe', { dataset: 'tank', to: 'new/tank' }],
+  ])('ended by hand at %s, asked for %o: nothing is told, and the disk is let go of', async (at, asked) => {
+    const machine = await backedUp()
+    const controller = new AbortController()
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb === at) controller.abort()
+      },
+    }
+    expect(await restoreOn(machine, { ...asked, interrupted: controller.signal })).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'walkaway: interrupted; nothing was changed\n',
+    })
     expectUntouched(machine)
   })
 

@@ -14,7 +14,7 @@ export interface Answer {
   readonly stderr: string
 }
 type Asked = Partial<
-  Pick<RestoreOptions, 'dataset' | 'to' | 'at' | 'list' | 'dryRun' | 'keyFile' | 'socket' | 'signal'>
+  Pick<RestoreOptions, 'dataset' | 'to' | 'at' | 'list' | 'dryRun' | 'keyFile' | 'socket' | 'interrupted'>
 > & {
   readonly disk?: string
   /** The configuration file's text; without one there is no file. */
@@ -40,7 +40,7 @@ export async function restoreOn(machine: Machine, asked: Asked = {}): Promise<An
       keyFile: null,
       configFile,
       socket: join(folder, 'no-daemon.sock'),
-      signal: new AbortController().signal,
+      interrupted: new AbortController().signal,
       machine: {
         zfs: machine.zfs,
         pools: machine.pools,

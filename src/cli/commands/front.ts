@@ -11,7 +11,7 @@ export interface Front {
   readonly end: (exitCode: number) => void
 }
 
-/** Ends what only follows; asked for a second time, the process ends as any other. */
+/** Ends what follows, looks or asks; asked for a second time, the process ends as any other. */
 export function onInterrupt(): AbortSignal {
   const controller = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
