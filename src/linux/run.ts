@@ -72,6 +72,8 @@ export interface LaunchOptions {
   readonly stdout: number | ((text: string) => void)
   readonly onStderr?: (text: string) => void
   readonly user?: User
+  /** In a session of its own: no Ctrl-C and no hang-up of our terminal reaches it, only `kill` does. */
+  readonly ownSession?: boolean
 }
 
 const MAX_STDERR = 64 * 1024
@@ -84,7 +86,7 @@ const ABORT_MS = 3000
 
 /** Starts a program and returns at once; the deadline is the caller's. Prefer `Run` where a command has an answer. */
 export function launch(file: string, args: readonly string[], options: LaunchOptions): Child {
-  const { stdin, stdout, onStderr, user } = options
+  const { stdin, stdout, onStderr, user, ownSession = false } = options
   // Of one that is nowhere, execa says so.
   const child = execa(programPath(file) ?? file, [...args], {
     stdin: typeof stdin === 'number' ? descriptor(stdin) : stdin === undefined ? 'ignore' : 'pipe',
@@ -95,6 +97,7 @@ export function launch(file: string, args: readonly string[], options: LaunchOpt
     buffer: false,
     reject: false,
     cleanup: false,
+    detached: ownSession,
     forceKillAfterDelay: false,
     extendEnv: false,
     env: childEnvironment,
@@ -168,6 +171,9 @@ export function createRun({
     const child = launch(file, args, {
       ...(input !== undefined && { stdin: { text: input } }),
       ...(user !== undefined && { user }),
+      // A terminal sends Ctrl-C to all that is in its foreground: a pool would be half made, or imported and not exported. What
+      // becomes of a command that is interrupted is for us to say. The daemon has no terminal, and systemd goes by the cgroup.
+      ownSession: true,
       stdout: (text) => {
         if (onStdout !== undefined) return onStdout(text)
         length += text.length

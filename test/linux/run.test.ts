@@ -72,6 +72,24 @@ describe.concurrent('a command that ends', () => {
   })
 })
 
+describe.concurrent('a terminal', () => {
+  /** Process group and session, the fifth and the sixth of its figures (proc(5)). */
+  const groupOf = (stat: string): readonly string[] => stat.split(' ').slice(4, 6)
+
+  test('reaches us alone with its Ctrl-C: a command is in a session of its own', async () => {
+    const { stdout } = await run('cat', ['/proc/self/stat'], { deadlineMs })
+    const [pid = ''] = stdout.split(' ')
+    expect(groupOf(stdout)).toEqual([pid, pid])
+    expect(groupOf(stdout)).not.toEqual(groupOf(readFileSync('/proc/self/stat', 'utf8')))
+  })
+  test('a stream stays where we are', async () => {
+    let stdout = ''
+    const child = launch('cat', ['/proc/self/stat'], { stdout: (text) => (stdout += text) })
+    await child.ended
+    expect(groupOf(stdout)).toEqual(groupOf(readFileSync('/proc/self/stat', 'utf8')))
+  })
+})
+
 describe.concurrent('a command that fails', () => {
   test('says its exit code and what it complained', async () => {
     const error = await failureOf(run('sh', ['-c', 'echo out; echo complaint >&2; exit 7'], { deadlineMs }))
