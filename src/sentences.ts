@@ -3,6 +3,7 @@
 
 import prettyMs from 'pretty-ms'
 import { bytesInWords } from './core/bytes.ts'
+import { clockTime } from './core/clockTime.ts'
 import { describeSending } from './core/clones.ts'
 import type { VisitReport } from './core/model.ts'
 import { describeScrub } from './core/scrub.ts'
@@ -13,18 +14,7 @@ const duration = (ms: number): string =>
   prettyMs(Math.max(0, ms), { compact: false, secondsDecimalDigits: 0, unitCount: 2 })
 export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 
-const hourMs = 3_600_000
-const dayMs = 24 * hourMs
-
-/** `18:40`, in the machine's time zone; `Tuesday 18:40` or `28 Nov 18:40` where that could be taken for today's. */
-export function clockTime(at: Date, now: Date): string {
-  const time = at.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })
-  const aheadMs = at.getTime() - now.getTime()
-  if (aheadMs < 12 * hourMs || at.toDateString() === now.toDateString()) return time
-  const day =
-    aheadMs < 6 * dayMs ? ({ weekday: 'long' } as const) : ({ day: 'numeric', month: 'short' } as const)
-  return `${at.toLocaleDateString('en-GB', day)} ${time}`
-}
+const dayMs = 24 * 3_600_000
 
 const howImported = {
   imported: 'pool imported; do not unplug it now',

@@ -1,9 +1,9 @@
 // The one line that `systemctl status walkaway` shows: what is going on right now, always true.
 
 import { bytesInWords } from './core/bytes.ts'
+import { clockTime } from './core/clockTime.ts'
 import type { DiskState } from './core/diskState.ts'
 import type { Disk, Progress } from './core/model.ts'
-import { clockTime } from './sentences.ts'
 
 interface Shown {
   readonly disk: Disk

@@ -2,15 +2,18 @@
 
 import type { DiskAnswer } from '../control/protocol.ts'
 import { bytesInWords } from '../core/bytes.ts'
-import { clockTime } from './words.ts'
+import { clockTime } from '../core/clockTime.ts'
 
 type Progress = NonNullable<DiskAnswer['progress']>
 
 /**
- * `[######......]  42 %  1.2 GB of 2.9 GB  35 MB/s  ready 22:14`, at most `width` wide; null while nothing is measured.
+ * `[######......]  42 %  1.2 GB of 2.9 GB  35 MB/s  ready 22:14`, or `ready Tuesday 22:14`, at most `width` wide; null while nothing is measured.
  * What does not fit is left out: first the sizes, then the speed.
  */
-export function progressLine(progress: Progress, width: number): string | null {
+export function progressLine(
+  progress: Progress,
+  { width, now }: { readonly width: number; readonly now: Date },
+): string | null {
   const { sentBytes, bytesPerSecond, readyAt } = progress
   const totalBytes = Math.max(progress.totalBytes, sentBytes)
   if (totalBytes === 0) return null
@@ -19,7 +22,7 @@ export function progressLine(progress: Progress, width: number): string | null {
   const percent = `${String(Math.floor(share * 100)).padStart(3)} %`
   const sizes = `${bytesInWords(sentBytes)} of ${bytesInWords(totalBytes)}`
   const speed = bytesPerSecond > 0 ? [`${bytesInWords(bytesPerSecond)}/s`] : []
-  const ready = readyAt === null ? [] : [`ready ${clockTime(new Date(readyAt))}`]
+  const ready = readyAt === null ? [] : [`ready ${clockTime(new Date(readyAt), now)}`]
   const attempts = [
     [percent, sizes, ...speed, ...ready],
     [percent, ...speed, ...ready],

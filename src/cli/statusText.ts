@@ -3,19 +3,20 @@
 
 import type { DiskAnswer, StatusAnswer, UndeliveredAnswer, VisitAnswer } from '../control/protocol.ts'
 import { bytesInWords } from '../core/bytes.ts'
+import { clockTime } from '../core/clockTime.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import { progressLine } from './progressText.ts'
 import type { RememberedDisk } from './remembered.ts'
 import {
   alignedCells,
   type Colour,
-  clockTime,
   durationInWords,
   indented,
   type Look,
   paint,
   plural,
   timeInWords,
+  timeLeftInWords,
 } from './words.ts'
 
 export interface ScreenOptions extends Look {
@@ -169,7 +170,7 @@ type Progress = NonNullable<DiskAnswer['progress']>
 
 function aboutProgress(progress: Progress, now: Date, barWidth: number | null): readonly string[] {
   const { dataset, sentBytes, totalBytes, bytesPerSecond } = progress
-  const bar = barWidth === null ? null : progressLine(progress, barWidth)
+  const bar = barWidth === null ? null : progressLine(progress, { width: barWidth, now })
   const counted =
     bar !== null || (sentBytes === 0 && totalBytes === 0)
       ? []
@@ -184,7 +185,7 @@ const readyInWords = ({ readyAt }: Progress, now: Date): readonly string[] =>
   readyAt === null
     ? []
     : [
-        `ready in about ${timeInWords(Math.max(0, Date.parse(readyAt) - now.getTime()))} (${clockTime(new Date(readyAt))})`,
+        `ready in about ${timeLeftInWords(Math.max(0, Date.parse(readyAt) - now.getTime()))} (${clockTime(new Date(readyAt), now)})`,
       ]
 
 export function visitInWords(visit: VisitAnswer, now: Date): readonly string[] {

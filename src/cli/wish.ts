@@ -100,7 +100,7 @@ function createScreen({ wish, disk: name, stdout, now = () => new Date() }: Wish
       said = line
       if (!live || progress === null || !underWay.has(state)) return
       const columns = lookOf(stdout).columns ?? 80
-      const bar = progressLine(progress, columns - 1)
+      const bar = progressLine(progress, { width: columns - 1, now: now() })
       if (bar === null) return
       erase()
       stdout.write(clip(bar, columns - 1))

@@ -44,13 +44,13 @@ export const paint = (text: string, colour: Colour, { colour: wanted }: Look): s
 export const timeInWords = (ms: number): string =>
   ms < 60_000 ? 'a moment' : prettyMs(ms, { compact: true, verbose: true })
 
+/** `1 day 23 hours`, `1 hour 59 minutes`: what is still to come, in whole minutes. */
+export const timeLeftInWords = (ms: number): string =>
+  ms < 60_000 ? 'a moment' : prettyMs(ms - (ms % 60_000), { unitCount: 2, verbose: true })
+
 /** `took 25 seconds`: exact enough for what is over. */
 export const durationInWords = (ms: number): string =>
   prettyMs(Math.max(1000, ms), { secondsDecimalDigits: 0, unitCount: 2, verbose: true })
-
-/** `18:40` in the machine's time zone. */
-export const clockTime = (at: Date): string => `${twoDigits(at.getHours())}:${twoDigits(at.getMinutes())}`
-const twoDigits = (number: number): string => String(number).padStart(2, '0')
 
 export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 

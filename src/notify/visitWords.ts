@@ -2,9 +2,10 @@
 // then. Pure.
 
 import { bytesInWords } from '../core/bytes.ts'
+import { clockTime } from '../core/clockTime.ts'
 import type { Outcome, VisitReport } from '../core/model.ts'
 import type { WalkawayEvent } from '../events.ts'
-import { aboutVisit, clockTime, plural } from '../sentences.ts'
+import { aboutVisit, plural } from '../sentences.ts'
 import { lines, listed, type Message, sentence, waitForWord } from './message.ts'
 
 type PlanMade = Extract<WalkawayEvent, { kind: 'plan-made' }>

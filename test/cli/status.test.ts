@@ -178,6 +178,25 @@ describe('a screen', () => {
     )
   })
 
+  test.each([
+    [0.5, 'a moment'],
+    [59.9, '59 minutes'],
+    [119, '1 hour 59 minutes'],
+    [600, '10 hours'],
+    [47 * 60, '1 day 23 hours'],
+    [100 * 60 + 1, '4 days 4 hours'],
+  ])('what is left is not cut down: %s minutes are %s', (minutes, words) => {
+    const progress = {
+      phase: 'backing-up',
+      dataset: 'tank/home',
+      sentBytes: 1,
+      totalBytes: 2,
+      bytesPerSecond: 0,
+      readyAt: ago(-minutes),
+    } as const
+    expect(rendered({ state: 'backing-up', progress })).toContain(`ready in about ${words} (`)
+  })
+
   test('a visit that has sent more than was estimated is not more than whole', () => {
     const progress = {
       phase: 'backing-up',

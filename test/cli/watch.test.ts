@@ -34,6 +34,11 @@ describe('a frame', () => {
       '      tank/home/anna/photos: ready in about 53 minutes (22:43)',
       '      [#####..................]   25 %  123 GB of 480 GB  112 MB/s  ready 22:43',
     ])
+    const tomorrow = busy.progress && { ...busy.progress, readyAt: daysAgo(-47 / 24) }
+    expect(frame(running({ ...busy, progress: tomorrow })).slice(4, -2)).toEqual([
+      '      tank/home/anna/photos: ready in about 1 day 23 hours (Tuesday 20:50)',
+      '      [###............]   25 %  123 GB of 480 GB  112 MB/s  ready Tuesday 20:50',
+    ])
     const two = frame(running(busy, { ...busy, name: 'attic' }))
     expect(two.filter((line) => line.includes('[####'))).toHaveLength(2)
   })
