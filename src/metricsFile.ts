@@ -1,14 +1,16 @@
 // Keeps the file for node_exporter's textfile collector as things stand: written whole, never in the way of a backup. What is in
 // it is metrics.ts, which is loaded once somebody wants it.
-import { rm } from 'node:fs/promises'
+import { lutimes, rm } from 'node:fs/promises'
 import { messageOf } from './errors.ts'
 import { replaceFile } from './linux/replaceFile.ts'
+import { isGone } from './linux/sysfs.ts'
 import type { Measured } from './metrics.ts'
 
 export interface MetricsFile {
   /**
    * Writes to `file` what is measured then; null: to none. Returns at once and never throws; a file that it wrote before
-   * and is not to write any more is removed, for node_exporter takes no figure from two files.
+   * and is not to write any more is removed, for node_exporter takes no figure from two files. The same text again only makes
+   * the file new (node_textfile_mtime_seconds): a service that was killed or hangs cannot write that it is not up.
    */
   show(file: string | null, measure: () => Measured): void
   /** Resolves when what was shown is written, or could not be. */
@@ -43,7 +45,7 @@ export function createMetricsFile({ warn }: { readonly warn: (message: string) =
     if (file === null) return
     const { renderMetrics } = await import('./metrics.ts')
     const text = renderMetrics(measure())
-    if (text === written?.text) return
+    if (text === written?.text && (await touch(file))) return
     await replaceFile(file, text, { mode: 0o644 })
     written = { file, text }
     failedBecause = null
@@ -71,6 +73,18 @@ export function createMetricsFile({ warn }: { readonly warn: (message: string) =
       working ??= work()
     },
     settled: async () => void (await working),
+  }
+}
+
+/** False: it is not there any more. Whatever a link leads to that somebody put in its place stays as it is. */
+async function touch(file: string): Promise<boolean> {
+  const now = new Date()
+  try {
+    await lutimes(file, now, now)
+    return true
+  } catch (error) {
+    if (isGone(error)) return false
+    throw error
   }
 }
 

@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -53,11 +54,14 @@ test('whole, and for everybody to read whatever the umask is', async () => {
   expect(readdirSync(folder)).toEqual(['walkaway.prom'])
 })
 
-test('a change replaces the file, the same again does not touch it', async () => {
+test('a change replaces the file, the same again only makes it new', async () => {
   await show(file, ready)
   const { ino } = statSync(file)
+  utimesSync(file, 1, 1)
+  const before = Date.now()
   await show(file, ready)
   expect(statSync(file).ino).toBe(ino)
+  expect(statSync(file).mtimeMs).toBeGreaterThan(before - 1000)
   await show(file, ready, away)
   expect(statSync(file).ino).not.toBe(ino)
   expect(readFileSync(file, 'utf8')).toBe(text(ready, away))
@@ -105,6 +109,14 @@ test('a folder that is not there: said once, and written once it is', async () =
   rmSync(join(folder, 'later'), { recursive: true })
   await show(later, busy)
   expect(warnings).toHaveLength(2)
+})
+
+test('a file that somebody removed is written again', async () => {
+  await show(file, ready)
+  rmSync(file)
+  await show(file, ready)
+  expect(readFileSync(file, 'utf8')).toBe(text(ready))
+  expect(warnings).toEqual([])
 })
 
 test('a link that another user laid in the way leads nowhere', async () => {
