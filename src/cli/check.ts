@@ -12,7 +12,6 @@ import {
   verdicts,
 } from './checkText.ts'
 import { controlSocket, stateDirectory } from './places.ts'
-import { recallVisits, rememberedDisks } from './remembered.ts'
 import type { Output } from './words.ts'
 
 export interface CheckOptions {
@@ -55,9 +54,8 @@ async function find(
     return { finding: judge(disks, { undelivered, unknown: null, now }), daemon: true }
   }
   // What reads it is loaded late: while the daemon runs it is not needed.
-  const { configuredDisks } = await import('./configuredDisks.ts')
-  const { visits, problem } = await recallVisits(stateFolder)
-  const disks = rememberedDisks(visits, await configuredDisks(configFile), now)
-  const unknown = offlineWords(visits.length, problem)
-  return { finding: judge(disks, { undelivered: [], unknown, now }), daemon: false }
+  const { recall } = await import('./remembered.ts')
+  const { disks, visits, problem } = await recall({ stateFolder, configFile }, now)
+  const unknown = offlineWords(visits, problem)
+  return { finding: judge(disks, { undelivered: null, unknown, now }), daemon: false }
 }

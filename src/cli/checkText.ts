@@ -15,7 +15,8 @@ export interface Finding {
   readonly summary: string
   readonly problems: readonly Problem[]
   readonly disks: readonly JudgedDisk[]
-  readonly undelivered: readonly UndeliveredAnswer[]
+  /** null: only the daemon knows. */
+  readonly undelivered: readonly UndeliveredAnswer[] | null
 }
 
 /**
@@ -29,12 +30,12 @@ export function judge(
     unknown,
     now,
   }: {
-    readonly undelivered: readonly UndeliveredAnswer[]
+    readonly undelivered: readonly UndeliveredAnswer[] | null
     readonly unknown: string | null
     readonly now: Date
   },
 ): Finding {
-  const problems = judgeHealth(disks, undelivered, now)
+  const problems = judgeHealth(disks, undelivered ?? [], now)
   const why = unknown ?? (disks.length === 0 ? 'no disks are configured' : null)
   const worst = problems[0]?.severity ?? 'ok'
   const words =
@@ -58,7 +59,7 @@ const ageInWords = (disk: JudgedDisk, now: Date): string => timeInWords(ageMs(di
 export function renderCheck({ verdict, summary, disks, undelivered }: Finding, now: Date): string {
   const data = [
     ...disks.flatMap((disk) => dataOf(disk, now)),
-    ...(disks.length === 0 ? [] : [`undelivered=${countOf(undelivered)};0;;0`]),
+    ...(disks.length === 0 || undelivered === null ? [] : [`undelivered=${countOf(undelivered)};0;;0`]),
   ]
   // What comes after a bar is data.
   const words = oneLine(summary).replaceAll('|', '/')
@@ -124,11 +125,14 @@ export const notChecked = (why: string): Finding => ({
   summary: why,
   problems: [],
   disks: [],
-  undelivered: [],
+  undelivered: null,
 })
 
 /** `the daemon is not running; ...`: what a check goes by then. */
 export const offlineWords = (visits: number, problem: string | null): string =>
   problem === null
-    ? `the daemon is not running (from ${visits === 0 ? 'an empty history' : `the history of ${plural(visits, 'visit')}`})`
-    : `the daemon is not running; ${problem}`
+    ? `the daemon is not running (${whatOf(visits)})`
+    : `the daemon is not running${visits === 0 ? '' : ` (${whatOf(visits)})`}; ${problem}`
+
+const whatOf = (visits: number): string =>
+  `from ${visits === 0 ? 'an empty history' : `the history of ${plural(visits, 'visit')}`}`

@@ -40,11 +40,16 @@ export async function runHistory(options: HistoryOptions): Promise<number> {
 async function readHistory({
   disk,
   configFile,
+  stderr,
   stateFolder = stateDirectory,
 }: HistoryOptions): Promise<HistoryAnswer> {
-  const { visits } = await createHistory(stateFolder).read()
+  const { visits, brokenLines } = await createHistory(stateFolder).read()
+  // What is loaded late is not needed as a rule.
+  if (brokenLines > 0) {
+    const { skippedInWords } = await import('./remembered.ts')
+    stderr.write(`walkaway: ${skippedInWords(brokenLines)}\n`)
+  }
   if (disk !== null && !visits.some((visit) => visit.disk === disk)) {
-    // What reads it is loaded late: as a rule it is not needed.
     const { configuredDisks } = await import('./configuredDisks.ts')
     const configured = (await configuredDisks(configFile)) ?? []
     const known = [...new Set([...configured.map(({ name }) => name), ...visits.map((visit) => visit.disk)])]

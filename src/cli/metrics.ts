@@ -3,7 +3,6 @@ import { askStatus } from '../control/client.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import { renderMetrics } from '../metrics.ts'
 import { controlSocket, stateDirectory } from './places.ts'
-import { recallVisits, rememberedDisks } from './remembered.ts'
 import type { Output } from './words.ts'
 
 export interface MetricsOptions {
@@ -23,12 +22,11 @@ export async function runMetrics(options: MetricsOptions): Promise<number> {
   const reply = await askStatus(socket, { version: 1, command: 'status' }, { deadlineMs })
   if ('kind' in reply) {
     // What reads it is loaded late: while the daemon runs it is not needed.
-    const { configuredDisks } = await import('./configuredDisks.ts')
-    const { visits, problem } = await recallVisits(stateFolder)
+    const { recall } = await import('./remembered.ts')
+    const now = (options.now ?? (() => new Date()))()
+    const { disks, problem } = await recall({ stateFolder, configFile }, now)
     stderr.write('walkaway: the daemon is not running; this is what the history of visits knows\n')
     if (problem !== null) stderr.write(`walkaway: ${problem}\n`)
-    const now = (options.now ?? (() => new Date()))()
-    const disks = rememberedDisks(visits, await configuredDisks(configFile), now)
     stdout.write(renderMetrics({ daemon: null, disks, undelivered: [] }))
     return 3
   }

@@ -6,6 +6,8 @@ import { type VisitAnswer, visitAnswer } from '../control/protocol.ts'
 import { judgeFreshness, lastCompleteIn } from '../core/freshness.ts'
 import { messageOf } from '../errors.ts'
 import { createHistory, type HistoryRecord, isVisitTo } from '../linux/history.ts'
+import { configuredDisks } from './configuredDisks.ts'
+import { plural } from './words.ts'
 
 /** The keys of `status --json`, null where only the daemon would know. */
 export interface RememberedDisk {
@@ -25,21 +27,41 @@ export interface RememberedDisk {
 }
 
 export interface Recollection {
-  readonly visits: readonly HistoryRecord[]
-  /** Why earlier visits are not known; null: they are. */
+  readonly disks: readonly RememberedDisk[]
+  /** How many are known. */
+  readonly visits: number
+  /** What of earlier visits is not known, in words; null: all is. */
   readonly problem: string | null
 }
 
-export async function recallVisits(stateFolder: string): Promise<Recollection> {
+/** Never throws. Which disks are configured, and when they are overdue, is for a configuration without mistakes to say. */
+export async function recall(
+  { stateFolder, configFile }: { readonly stateFolder: string; readonly configFile: string },
+  now: Date,
+): Promise<Recollection> {
+  const [{ visits, problem }, configured] = await Promise.all([
+    recallVisits(stateFolder),
+    configuredDisks(configFile).catch(() => null),
+  ])
+  return { disks: rememberedDisks(visits, configured, now), visits: visits.length, problem }
+}
+
+async function recallVisits(
+  stateFolder: string,
+): Promise<Pick<Recollection, 'problem'> & { readonly visits: readonly HistoryRecord[] }> {
   try {
-    return { visits: (await createHistory(stateFolder).read()).visits, problem: null }
+    const { visits, brokenLines } = await createHistory(stateFolder).read()
+    return { visits, problem: brokenLines === 0 ? null : skippedInWords(brokenLines) }
   } catch (error) {
     return { visits: [], problem: `what earlier visits left cannot be read: ${messageOf(error)}` }
   }
 }
 
+export const skippedInWords = (brokenLines: number): string =>
+  `${plural(brokenLines, 'line')} of the history cannot be read, and ${brokenLines === 1 ? 'is' : 'are'} skipped`
+
 /** Each configured disk; without a configuration each disk of the history. Visits come oldest first. */
-export function rememberedDisks(
+function rememberedDisks(
   visits: readonly HistoryRecord[],
   configured: readonly ConfiguredDisk[] | null,
   now: Date,

@@ -1,4 +1,5 @@
-// `walkaway status [--json]`: asks the daemon. Without a daemon, what the history of visits knows, and exit code 3.
+// `walkaway status [--json]`: asks the daemon. Without a daemon, what the history of visits
+// knows of the configured disks, and exit code 3.
 import { askStatus } from '../control/client.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import { jsonText } from './jsonText.ts'
@@ -8,6 +9,7 @@ import { lookOf, type Output } from './words.ts'
 
 export interface StatusOptions {
   readonly json: boolean
+  readonly configFile: string
   readonly stdout: Output
   readonly stderr: Output
   readonly socket?: string
@@ -32,17 +34,19 @@ export async function runStatus(options: StatusOptions): Promise<number> {
 
 async function tellOffline({
   json,
+  configFile,
   stdout,
   stderr,
   stateFolder = stateDirectory,
   now = () => new Date(),
 }: StatusOptions): Promise<3> {
   // Loaded late: while the daemon runs nothing of it is needed.
-  const { offlineAnswer, recallVisits, rememberedDisks } = await import('./remembered.ts')
+  const { offlineAnswer, recall } = await import('./remembered.ts')
   for (const line of daemonAway) stderr.write(`${line}\n`)
-  const { visits, problem } = await recallVisits(stateFolder)
+  const { disks, problem } = await recall({ stateFolder, configFile }, now())
   if (problem !== null) stderr.write(`${problem}\n`)
-  const disks = rememberedDisks(visits, null, now())
-  stdout.write(json ? jsonText(offlineAnswer(disks)) : renderRemembered(disks, now()))
+  stdout.write(
+    json ? jsonText(offlineAnswer(disks)) : renderRemembered(disks, { ...lookOf(stdout), now: now() }),
+  )
   return 3
 }

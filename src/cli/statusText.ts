@@ -37,14 +37,27 @@ export function renderStatus(answer: StatusAnswer, options: ScreenOptions): stri
     answer.disks.map((disk) => [oneLine(disk.name), stateInWords(disk), backupInWords(disk, now)]),
   )
   // Where the terminal is too narrow for one of them, all backups get a line of their own.
-  const fits = rows.every((cells) => 2 + cells.join('  ').length <= (look.columns ?? Infinity))
+  const width = look.columns ?? Infinity
+  const fits = rows.every((cells) => 2 + cells.join('  ').length <= width)
+  // Beside a long name the state would be cut off, and whether a disk may be taken is what people look for.
+  const beside =
+    fits || rows.every(([name = '', state = '']) => 4 + name.length + state.trimEnd().length <= width)
   const barWidth = live ? (look.columns ?? 80) - indent : null
   const disks = answer.disks.flatMap((disk, at) => {
     const [name = '', state = '', backup = ''] = rows[at] ?? []
     const age = (text: string): string => (disk.overdue ? paint(text, 'yellow', look) : text)
-    const line = `  ${paint(name, 'bold', look)}  ${paint(fits ? state : state.trimEnd(), colourOf(disk), look)}`
+    const inColour = (text: string): string => paint(text, colourOf(disk), look)
+    const bold = (text: string): string => paint(text, 'bold', look)
+    const top = beside
+      ? [`  ${bold(name)}  ${inColour(fits ? state : state.trimEnd())}`]
+      : [
+          ...indented(name.trimEnd(), { indent: 2, look }).map(bold),
+          ...indented(state.trimEnd(), { indent, look }).map(inColour),
+        ]
     return [
-      ...(fits ? [`${line}  ${age(backup)}`] : [line, ...indented(backup, { indent, look }).map(age)]),
+      ...(fits
+        ? [`${top.join()}  ${age(backup)}`]
+        : [...top, ...indented(backup, { indent, look }).map(age)]),
       ...details(disk, now, barWidth).flatMap((text) => indented(text, { indent, look })),
     ]
   })
@@ -63,16 +76,31 @@ export const daemonAway = [
 ] as const
 
 /** Lines with what is remembered of each disk; nothing at all when nothing is. */
-export function renderRemembered(disks: readonly RememberedDisk[], now: Date): string {
-  const ago = (instant: string) => `${timeInWords(now.getTime() - Date.parse(instant))} ago`
-  const rows = disks.map(({ name, lastComplete, lastVisit }) => [
-    `  ${oneLine(name)}`,
-    lastComplete === null ? 'no complete backup yet' : `last complete backup ${ago(lastComplete)}`,
-    lastVisit === null ? '' : `last visit ${ago(lastVisit.finishedAt)} was ${lastVisit.outcome}`,
-  ])
-  const lines = alignedCells(rows).map((cells) => cells.join('  ').trimEnd())
+export function renderRemembered(
+  disks: readonly RememberedDisk[],
+  { now, ...look }: Look & { readonly now: Date },
+): string {
+  const rows = alignedCells(
+    disks.map((disk) => [oneLine(disk.name), backupInWords(disk, now), outcomeInWords(disk, now)]),
+  )
+  const fits = rows.every((cells) => cells.join('  ').trimEnd().length + 2 <= (look.columns ?? Infinity))
+  const lines = disks.flatMap((disk, at) => {
+    const [name = '', backup = '', outcome = ''] = rows[at] ?? []
+    const age = (text: string): string => (disk.overdue === true ? paint(text, 'yellow', look) : text)
+    if (fits) return [`  ${name}  ${age(outcome === '' ? backup.trimEnd() : backup)}  ${outcome}`.trimEnd()]
+    return [
+      ...indented(name.trimEnd(), { indent: 2, look }),
+      ...indented(backup.trimEnd(), { indent, look }).map(age),
+      ...(outcome === '' ? [] : indented(outcome, { indent, look })),
+    ]
+  })
   return lines.length === 0 ? '' : `from the history of visits:\n${lines.join('\n')}\n`
 }
+
+const outcomeInWords = ({ lastVisit }: RememberedDisk, now: Date): string =>
+  lastVisit === null
+    ? ''
+    : `last visit ${timeInWords(now.getTime() - Date.parse(lastVisit.finishedAt))} ago was ${lastVisit.outcome}`
 
 /** Whom nobody told. */
 export function undeliveredInWords(
@@ -142,13 +170,17 @@ function colourOf({ state, lastVisit }: DiskAnswer): Colour {
 }
 
 /** Is its backup complete, and how old? */
-function backupInWords({ lastComplete, overdue, dueBy }: DiskAnswer, now: Date): string {
+function backupInWords(
+  { lastComplete, overdue, dueBy }: Pick<DiskAnswer | RememberedDisk, 'lastComplete' | 'overdue' | 'dueBy'>,
+  now: Date,
+): string {
   const lateMs = dueBy === null ? null : now.getTime() - Date.parse(dueBy)
   const last =
     lastComplete === null
       ? 'no complete backup yet'
       : `last complete backup ${timeInWords(now.getTime() - Date.parse(lastComplete))} ago`
-  if (overdue) return `${last}, OVERDUE${lateMs === null ? '' : ` for ${timeInWords(lateMs)}`}: bring it`
+  if (overdue === true)
+    return `${last}, OVERDUE${lateMs === null ? '' : ` for ${timeInWords(lateMs)}`}: bring it`
   return lateMs === null || lateMs > 0 ? last : `${last}, next due in ${timeInWords(-lateMs)}`
 }
 

@@ -7,12 +7,13 @@ import { BadInput, messageOf, UnreadableAnswer } from '../errors.ts'
 import { oneLine } from '../linux/oneLine.ts'
 import { jsonText } from './jsonText.ts'
 import { controlSocket, stateDirectory } from './places.ts'
-import { offlineAnswer, type RememberedDisk, recallVisits, rememberedDisks } from './remembered.ts'
+import { offlineAnswer, type Recollection, recall } from './remembered.ts'
 import { daemonAway, renderRemembered, renderStatus, stateInWords } from './statusText.ts'
 import { clip, indented, type Look, lookOf, type Output, paint, sizeOf } from './words.ts'
 
 export interface WatchOptions {
   readonly json: boolean
+  readonly configFile: string
   readonly stdout: Output
   /** Ends the watching, and nothing else. */
   readonly interrupted: AbortSignal
@@ -25,13 +26,12 @@ export interface WatchOptions {
 /** `away`: nobody answers; then no state is known, and what was said a second ago may not be true any more. */
 export type Sight =
   | { readonly kind: 'running'; readonly status: StatusAnswer }
-  | {
+  | (Pick<Recollection, 'disks' | 'problem'> & {
       readonly kind: 'away'
       /** null: the daemon is not running; else what is wrong with its answer. */
       readonly why: string | null
       readonly since: Date
-      readonly disks: readonly RememberedDisk[]
-    }
+    })
 
 const deadlineMs = 5_000
 
@@ -59,12 +59,12 @@ export async function runWatch(options: WatchOptions): Promise<0 | 3> {
 
 /** `before` says since when the daemon is away. */
 async function look(options: WatchOptions, before: Sight | null): Promise<Sight> {
-  const { socket = controlSocket, stateFolder = stateDirectory, now = () => new Date() } = options
+  const { configFile, socket = controlSocket, stateFolder = stateDirectory, now = () => new Date() } = options
   const away = async (why: string | null): Promise<Sight> => ({
     kind: 'away',
     why,
     since: before?.kind === 'away' ? before.since : now(),
-    disks: rememberedDisks((await recallVisits(stateFolder)).visits, null, now()),
+    ...(await recall({ stateFolder, configFile }, now())),
   })
   try {
     const reply = await ask(socket)
@@ -100,9 +100,9 @@ function displayOf({ json, stdout, now = () => new Date() }: WatchOptions): Disp
 
 const timeOfDay = (at: Date): string => at.toLocaleTimeString('en-GB')
 
-const whyAway = ({ why, since }: Extract<Sight, { kind: 'away' }>): readonly string[] => {
+const whyAway = ({ why, since, problem }: Extract<Sight, { kind: 'away' }>): readonly string[] => {
   const [what, ...advice] = why === null ? daemonAway : [`the daemon does not answer: ${oneLine(why)}`]
-  return [`${what} (since ${timeOfDay(since)})`, ...advice]
+  return [`${what} (since ${timeOfDay(since)})`, ...advice, ...(problem === null ? [] : [oneLine(problem)])]
 }
 
 export interface FrameOptions extends Look {
@@ -123,7 +123,7 @@ export function renderFrame(sight: Sight, { now, columns, rows, colour }: FrameO
             .flatMap((line) => indented(line, { indent: 0, look }))
             .map((line) => paint(line, 'red', look)),
           '',
-          renderRemembered(sight.disks, now),
+          renderRemembered(sight.disks, { ...look, now }),
         ].join('\n')
   const lines = text.trimEnd().split('\n')
   const room = Math.max(1, rows - 2)

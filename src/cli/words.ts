@@ -56,7 +56,10 @@ export const plural = (count: number, noun: string): string => `${count} ${noun}
 
 /** A paragraph, indented, broken at blanks where the terminal ends. Harmful characters in it are spelt out. */
 export function indented(text: string, { indent, look }: { readonly indent: number; readonly look: Look }) {
-  const width = look.columns === null ? Number.POSITIVE_INFINITY : Math.max(20, look.columns - indent)
+  const columns = look.columns ?? Number.POSITIVE_INFINITY
+  // Rather than that words are cut off where the terminal ends, they begin further to the left.
+  const before = Math.min(indent, Math.max(0, columns - 20))
+  const width = Math.max(20, columns - before)
   const lines: string[] = []
   let line = ''
   for (const word of oneLine(text).split(' ')) {
@@ -65,7 +68,7 @@ export function indented(text: string, { indent, look }: { readonly indent: numb
       line = word
     } else line = line === '' ? word : `${line} ${word}`
   }
-  return [...lines, line].map((each) => ' '.repeat(indent) + each)
+  return [...lines, line].map((each) => ' '.repeat(before) + each)
 }
 
 /** Rows of cells as lines with aligned columns; the last cell is as long as it is. Give it text without colours. */

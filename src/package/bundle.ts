@@ -21,7 +21,8 @@ interface BundledLicence {
  * Bundles `src/main.ts` of `root`. The same sources give the same bytes, wherever `root` is.
  *
  * The front door is CommonJS, and `status`, which people and scripts ask for again and again, is in it: Node has one such
- * file running some 10 ms sooner than modules. All other commands are modules that share what they have in common.
+ * file running some 10 ms sooner than modules. All other commands are modules that share what they have in common, as is what
+ * `status` says without a daemon.
  */
 export async function bundleProgram({ root }: { readonly root: string }): Promise<Bundle> {
   const commands = new Map<string, string>()
@@ -82,11 +83,11 @@ function bundleFiles(
   })
 }
 
-/** What the definitions of the commands load late is left to files of their own, and noted in `found`: name to source. */
+/** What is loaded late, all commands but `status`, is left to files of their own, and noted in `found`: name to source. */
 const commandsApart = (root: string, found: Map<string, string>): Plugin => ({
   name: 'commands apart',
   setup(building) {
-    building.onResolve({ filter: /^\.\.\/\w+\.ts$/ }, ({ path, kind, resolveDir }) => {
+    building.onResolve({ filter: /^\.\.?\/\w+\.ts$/ }, ({ path, kind, resolveDir }) => {
       const name = basename(path, '.ts')
       if (kind !== 'dynamic-import' || name === 'status') return undefined
       found.set(name, relative(root, resolve(resolveDir, path)))

@@ -1,5 +1,5 @@
 // `walkaway check` as a monitoring system sees it: the line, its performance data, the exit code, and that nothing else comes out.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -219,7 +219,7 @@ describe('the command', () => {
       out:
         'WALKAWAY UNKNOWN - the daemon is not running (from the history of 2 visits); a: complete backup 3 days ago; b: complete backup 29 days ago | ' +
         'a_age=259200s;2592000;5184000;0 a_sent=123400000B;;;0 a_duration=8640s;;;0 a_failed=0;0;;0;12 ' +
-        'b_age=2505600s;2592000;5184000;0 b_sent=123400000B;;;0 b_duration=8640s;;;0 b_failed=0;0;;0;12 undelivered=0;0;;0\n',
+        'b_age=2505600s;2592000;5184000;0 b_sent=123400000B;;;0 b_duration=8640s;;;0 b_failed=0;0;;0;12\n',
     })
     expect(JSON.parse((await check({ json: true })).out)).toMatchObject({
       daemon: 'not-running',
@@ -235,6 +235,15 @@ describe('the command', () => {
     expect(exitCode).toBe(2)
     expect(out).toMatch(
       /^WALKAWAY CRITICAL - the daemon is not running .*; b: OVERDUE, no complete backup for 61 days \|/,
+    )
+  })
+
+  test('lines of the history that cannot be read are mentioned', async () => {
+    configure()
+    await remember('a', '1', 3)
+    appendFileSync(join(folder, 'history.jsonl'), 'torn\n{}\n')
+    expect((await check()).out).toContain(
+      'not running (from the history of 1 visit); 2 lines of the history cannot be read, and are skipped; b: ',
     )
   })
 

@@ -1,5 +1,5 @@
 // What `walkaway history` shows, from the daemon and from the file.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -136,4 +136,12 @@ test('without the daemon: a configured disk that was never visited has no visits
   expect(await run({ disk: 'new-one' })).toBe(0)
   expect(said.out).toBe('no visits yet\n')
   await expect(run({ disk: 'new-on' })).rejects.toThrow('did you mean new-one?')
+})
+
+test('lines of the file that cannot be read are mentioned beside what is known', async () => {
+  await remember()
+  appendFileSync(join(folder, 'history.jsonl'), 'torn\n')
+  expect(await run({ json: true })).toBe(0)
+  expect(JSON.parse(said.out).visits).toHaveLength(2)
+  expect(said.err).toBe('walkaway: 1 line of the history cannot be read, and is skipped\n')
 })

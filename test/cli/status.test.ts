@@ -1,5 +1,5 @@
 // What `walkaway status` shows: what the daemon says as a screen, and without a daemon what earlier visits left.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -9,7 +9,7 @@ import type { Look } from '../../src/cli/words.ts'
 import type { DiskAnswer, StatusAnswer, VisitAnswer } from '../../src/control/protocol.ts'
 import { diskStates } from '../../src/control/protocol.ts'
 import { createControlServer } from '../../src/control/server.ts'
-import { diskName, poolName } from '../../src/core/model.ts'
+import { diskName, poolGuid, poolName } from '../../src/core/model.ts'
 import { createHistory } from '../../src/linux/history.ts'
 
 const now = new Date('2026-11-22T21:50:00Z')
@@ -267,6 +267,7 @@ describe('the command', () => {
       stderr: { write: (text) => append('err', text) },
       socket: join(folder, 'control.sock'),
       stateFolder: folder,
+      configFile: join(folder, 'config.yaml'),
       now: () => now,
     })
 
@@ -337,6 +338,56 @@ describe('the command', () => {
       daemon: null,
       disks: [
         { name: 'offsite-1', state: null, lastComplete: ago(2 * 1440), lastVisit: { outcome: 'failed' } },
+      ],
+    })
+  })
+
+  test('without a daemon says of each configured disk what is overdue, and nothing of others', async () => {
+    writeFileSync(
+      join(folder, 'config.yaml'),
+      [
+        'sources: [dataset: tank]',
+        'disks:',
+        '  one: { serial: S1, pool: one, poolGuid: 1 }',
+        '  two: { serial: S2, pool: two, poolGuid: 2, overdue: 60d }',
+        '  never brought: { serial: S3, pool: three, poolGuid: 3 }',
+        '',
+      ].join('\n'),
+      { mode: 0o600 },
+    )
+    const history = createHistory(folder)
+    for (const [disk, guid] of [
+      ['one', '1'],
+      ['two', '2'],
+      ['sold', '4'],
+    ] as const)
+      await history.append({
+        ...completeVisit,
+        startedAt: new Date(ago(34 * 1440 + 2)),
+        finishedAt: new Date(ago(34 * 1440)),
+        disk: diskName(disk),
+        pool: poolName(disk),
+        poolGuid: poolGuid(guid),
+        device: null,
+        failures: [],
+      })
+    appendFileSync(join(folder, 'history.jsonl'), 'torn\n')
+    expect(await run()).toBe(3)
+    expect(said.err).toContain('\n1 line of the history cannot be read, and is skipped\n')
+    expect(said.out.split('\n').map((line) => line.trim().split(/ {2,}/))).toEqual([
+      ['from the history of visits:'],
+      ['one', 'last complete backup 34 days ago, OVERDUE for 4 days: bring it', expect.stringContaining('')],
+      ['two', 'last complete backup 34 days ago, next due in 26 days', 'last visit 34 days ago was complete'],
+      ['never brought', 'no complete backup yet'],
+      [''],
+    ])
+    said.out = ''
+    await run({ json: true })
+    expect(JSON.parse(said.out)).toMatchObject({
+      disks: [
+        { name: 'one', overdue: true, dueBy: ago(4 * 1440) },
+        { name: 'two', overdue: false },
+        { name: 'never brought', overdue: false, lastVisit: null },
       ],
     })
   })

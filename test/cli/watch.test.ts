@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { stateInWords } from '../../src/cli/statusText.ts'
 import { renderFrame, runWatch, type Sight } from '../../src/cli/watch.ts'
 import type { DiskAnswer, StatusAnswer } from '../../src/control/protocol.ts'
 import { type ControlServer, createControlServer } from '../../src/control/server.ts'
@@ -56,6 +57,39 @@ describe('a frame', () => {
     }
   })
 
+  test.each([120, 80, 60, 40, 20])('whether it may be taken is said in %i columns, too', (columns) => {
+    const long = (name: string): string => `${name} of the cellar behind the boiler, second shelf`
+    for (const rename of [(name: string) => name, long])
+      for (const one of [ready, away, busy, { ...ready, state: 'not-removable' } as const]) {
+        // The name of another disk is as long.
+        const disks = [
+          { ...one, name: rename(one.name) },
+          { ...away, name: rename('other') },
+        ]
+        const lines = frame(running(...disks), { columns, rows: 99 })
+        expect(lines.join(' ').replaceAll(/\s+/g, ' ')).toContain(stateInWords(one))
+        for (const line of lines) expect(visible(line)).toBeLessThan(columns)
+      }
+  })
+
+  test.each([120, 80, 40])('away: what was is said in %i columns, and what is overdue', (columns) => {
+    const remembered = ({ name, lastComplete, lastVisit, overdue, dueBy }: DiskAnswer) =>
+      ({
+        ...{ name, lastComplete, lastVisit, overdue, dueBy, pool: name, poolGuid: null },
+        serials: [] as const,
+        ...{ state: null, since: null, reason: null, progress: null },
+      }) as const
+    const disks = [remembered(away), remembered({ ...ready, lastComplete: null, lastVisit: null })]
+    const problem = '1 line of the history cannot be read, and is skipped'
+    const lines = frame({ kind: 'away', why: null, since: now, disks, problem }, { columns, rows: 99 })
+    const screen = lines.join(' ').replaceAll(/\s+/g, ' ')
+    expect(screen).toContain('last complete backup 34 days ago, OVERDUE for 4 days: bring it')
+    expect(screen).toContain('last visit 20 days ago was partial')
+    expect(screen).toContain('no complete backup yet')
+    expect(screen).toContain(problem)
+    for (const line of lines) expect(visible(line)).toBeLessThan(columns)
+  })
+
   test('says how much does not fit', () => {
     const lines = frame(running(busy, away, ready), { rows: 8 })
     expect(lines).toHaveLength(8)
@@ -63,7 +97,7 @@ describe('a frame', () => {
   })
 
   test('nobody watches: no state is shown, only what was', () => {
-    const lines = frame({ kind: 'away', why: null, since: now, disks: [] })
+    const lines = frame({ kind: 'away', why: null, since: now, disks: [], problem: null })
     expect(lines).toEqual([
       'the daemon is not running: nothing is watched and nothing is backed up (since',
       '21:50:00)',
@@ -114,6 +148,7 @@ describe('the command', () => {
       },
       socket: join(folder, 'control.sock'),
       stateFolder: folder,
+      configFile: join(folder, 'config.yaml'),
       pollMs: 1,
       now: () => now,
     })

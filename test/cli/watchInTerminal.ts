@@ -10,6 +10,7 @@ const exitCode = await runWatch({
   stdout: process.stdout,
   socket: process.argv[2] ?? '',
   stateFolder: '/nonexistent',
+  configFile: '/nonexistent/config.yaml',
   pollMs: 200,
   now: () => now,
 })

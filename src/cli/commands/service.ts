@@ -35,10 +35,10 @@ export function addServiceCommands(program: Command, { file, streams, reader, en
       const json = options.json === true
       if (options.watch === true) {
         const { runWatch } = await import('../watch.ts')
-        end(await runWatch({ json, interrupted: onInterrupt(), stdout: streams.stdout }))
+        end(await runWatch({ json, configFile: file(), interrupted: onInterrupt(), stdout: streams.stdout }))
       } else {
         const { runStatus } = await import('../status.ts')
-        end(await runStatus({ json, ...streams }))
+        end(await runStatus({ json, configFile: file(), ...streams }))
       }
     })
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { renderMistake } from '../../config.ts'
 import { isGone } from '../../linux/sysfs.ts'
 import { stateDirectory } from '../places.ts'
+import { skippedInWords } from '../remembered.ts'
 import { plural } from '../words.ts'
 import { type Check, ok, problem, type Surroundings, type Verdict, warning } from './surroundings.ts'
 
@@ -107,10 +108,7 @@ async function lookAtState({ root, uid, history }: Surroundings): Promise<readon
       verdicts.push(problem(`others can change or look into ${shown}`, `chmod go-rwx ${shown}`))
   }
   const { visits, brokenLines } = await history.read()
-  if (brokenLines > 0)
-    verdicts.push(
-      warning(`${plural(brokenLines, 'line')} of the history cannot be read, and are skipped`, null),
-    )
+  if (brokenLines > 0) verdicts.push(warning(skippedInWords(brokenLines), null))
   return verdicts.length === 0
     ? [ok(`${stateDirectory}, ${plural(visits.length, 'visit')} remembered`)]
     : verdicts
