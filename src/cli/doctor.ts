@@ -1,5 +1,6 @@
 // `walkaway doctor [--notify] [--json]`: each check of the machine in a line with what mends it. Looks only; the one thing
 // that it does is to send a test message when it is asked to. Each check has a deadline, and none waits for a suspended pool.
+import { existsSync } from 'node:fs'
 import { loadConfig } from '../config/load.ts'
 import { askStatus } from '../control/client.ts'
 import { createHistory } from '../linux/history.ts'
@@ -57,6 +58,10 @@ export async function runDoctor(options: DoctorOptions): Promise<0 | 1> {
   const shared: Shared = {
     access: await findZfsAccess(surroundings),
     config: loaded !== 'late' && loaded.kind === 'ok' ? loaded.config : null,
+    unconfigured:
+      loaded !== 'late' &&
+      loaded.kind === 'rejected' &&
+      !existsSync(surroundings.root + surroundings.configFile),
   }
   const findings = await Promise.all(
     checks.map(async (check): Promise<Finding> => {

@@ -10,13 +10,14 @@ import { type Config, type ConfiguredDisk, parseConfig, renderMistake } from '..
 import { askStatus } from '../control/client.ts'
 import { BadInput, messageOf } from '../errors.ts'
 import { replaceFile } from '../linux/replaceFile.ts'
+import { copyExample } from './places.ts'
 
 /** As it is in force, without the disks of the example. Throws `BadInput` with every mistake. */
 export async function usableConfig(file: string): Promise<Config> {
   const loaded = await loadConfig({ file })
   if (loaded.kind === 'rejected')
     throw new BadInput(loaded.mistakes.map(renderMistake).join('\n'), {
-      hint: 'nothing was changed; for a first configuration: cp /usr/share/doc/walkaway/examples/config.example.yaml /etc/walkaway/config.yaml, and change its sources',
+      hint: `nothing was changed; for a first configuration: ${copyExample(file)}, and change its sources`,
     })
   return withoutPlaceholders(loaded.config)
 }

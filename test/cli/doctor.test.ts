@@ -8,6 +8,7 @@ import { judgeClock, judgeService, parseAssignments } from '../../src/cli/doctor
 import type { Surroundings } from '../../src/cli/doctor/surroundings.ts'
 import { judgeZfs } from '../../src/cli/doctor/zfs.ts'
 import { runDoctor } from '../../src/cli/doctor.ts'
+import { loadConfig } from '../../src/config/load.ts'
 import { parseConfig } from '../../src/config.ts'
 import { datasetName } from '../../src/core/model.ts'
 import { CommandFailed } from '../../src/errors.ts'
@@ -197,6 +198,42 @@ test.each<[what: string, break_: () => void, expected: string]>([
   expect(answer.exitCode).toBe(expected.endsWith('problem') ? 1 : 0)
 })
 
+test('before there is a configuration, that is what is to be made; the service waits for it', async () => {
+  answers.set('systemctl show', 'LoadState=loaded\nActiveState=inactive\nUnitFileState=enabled\n')
+  const configFile = join(root, 'etc/walkaway/config.yaml')
+  changes = {
+    askStatus: async () => ({ kind: 'not-running' }),
+    loadConfig: () => loadConfig({ file: configFile }),
+  }
+  const mends = ({ checks }: Answer) =>
+    checks
+      .filter(({ check }) => ['service', 'socket', 'configuration'].includes(check))
+      .map(({ check, level, findings }) => [check, level, findings[0]?.mend])
+  expect(mends(await examine())).toEqual([
+    ['service', 'warning', null],
+    ['socket', 'warning', null],
+    [
+      'configuration',
+      'problem',
+      'cp /usr/share/doc/walkaway/examples/config.example.yaml /etc/walkaway/config.yaml; then change its sources',
+    ],
+  ])
+
+  put('/etc/walkaway/config.yaml', 'sources: 7\n', 0o600)
+  expect(mends(await examine())).toEqual([
+    ['service', 'problem', 'systemctl start walkaway'],
+    ['socket', 'problem', 'systemctl start walkaway'],
+    ['configuration', 'problem', 'walkaway config check'],
+  ])
+
+  writeFileSync(configFile, 'sources: [{ dataset: tank }]\n')
+  const { checks } = await examine()
+  expect(checks.find(({ check }) => check === 'configuration')?.findings[0]).toMatchObject({
+    says: 'no backup disk is configured',
+    mend: expect.stringContaining('walkaway init'),
+  })
+})
+
 test('a disk in a LUKS container wants cryptsetup', async () => {
   const uuid = '2b1f9a52-52a4-4b8e-9d6c-5c1f5d0f7a11'
   const text = configText.replace(' }\nnotify', `, luks: { uuid: ${uuid}, keyFile: /k } }\nnotify`)
@@ -210,6 +247,7 @@ test('a disk in a LUKS container wants cryptsetup', async () => {
 })
 
 test('a broken configuration is told with its lines, and what needs it is not looked at', async () => {
+  put('/etc/walkaway/config.yaml', '')
   changes = { loadConfig: async () => parseConfig('sources: 7\n', { file: 'c.yaml', host: 'nas' }) }
   const answer = await examine()
   const found = answer.checks.find(({ check }) => check === 'configuration')
@@ -247,7 +285,7 @@ test.each([
   ['is starting', running.replace('active', 'activating'), ['warning']],
   ['was edited', running.replace('Reload=no', 'Reload=yes'), ['warning']],
 ])('the service %s', (_what, unit, expected) => {
-  expect(levels(judgeService(parseAssignments(unit)))).toEqual(expected)
+  expect(levels(judgeService(parseAssignments(unit), { unconfigured: false }))).toEqual(expected)
 })
 
 test('a clock before the last visit is a problem, one that nobody sets a warning', () => {

@@ -3,7 +3,7 @@ import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { renderMistake } from '../../config.ts'
 import { isGone } from '../../linux/sysfs.ts'
-import { stateDirectory } from '../places.ts'
+import { copyExample, stateDirectory } from '../places.ts'
 import { skippedInWords } from '../remembered.ts'
 import { plural } from '../words.ts'
 import { type Check, ok, problem, type Surroundings, type Verdict, warning } from './surroundings.ts'
@@ -14,14 +14,14 @@ const mostMistakes = 5
 export const configurationChecks: readonly Check[] = [
   {
     name: 'configuration',
-    async look(surroundings) {
-      const { configFile, loadConfig, uid } = surroundings
+    async look({ configFile, loadConfig, uid }, { unconfigured }) {
       const loaded = await loadConfig()
       const warnings = loaded.warnings.map((one) => warning(renderMistake(one), null))
       if (loaded.kind === 'rejected') {
-        const shown = loaded.mistakes
-          .slice(0, mostMistakes)
-          .map((one) => problem(renderMistake(one), 'walkaway config check'))
+        const mend = unconfigured
+          ? `${copyExample(configFile)}; then change its sources`
+          : 'walkaway config check'
+        const shown = loaded.mistakes.slice(0, mostMistakes).map((one) => problem(renderMistake(one), mend))
         const rest = loaded.mistakes.length - shown.length
         return [
           ...shown,
@@ -32,7 +32,7 @@ export const configurationChecks: readonly Check[] = [
       const { sources, disks } = loaded.config
       return [
         ...(disks.length === 0
-          ? [warning('no backup disk is configured', 'plug one in and run: walkaway disks')]
+          ? [warning('no backup disk is configured', 'plug one in and run: walkaway init')]
           : []),
         ...warnings,
         ok(`${configFile}: ${plural(sources.length, 'source')}, ${plural(disks.length, 'disk')}`),

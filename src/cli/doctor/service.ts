@@ -6,7 +6,7 @@ import { groupId } from '../../config/groups.ts'
 import { BadInput, DeadlineExceeded, messageOf } from '../../errors.ts'
 import { isGone } from '../../linux/sysfs.ts'
 import { controlSocket } from '../places.ts'
-import { type Check, ok, problem, type Verdict, warning } from './surroundings.ts'
+import { type Check, ok, problem, type Shared, type Verdict, warning } from './surroundings.ts'
 
 const deadlineMs = 10_000
 
@@ -21,7 +21,13 @@ export const parseAssignments = (stdout: string): ReadonlyMap<string, string> =>
 
 const unitKeys = ['LoadState', 'ActiveState', 'UnitFileState', 'NeedDaemonReload'] as const
 
-export function judgeService(unit: ReadonlyMap<string, string>): readonly Verdict[] {
+/** Without a configuration systemd does not start it, and says nothing of that (ConditionPathExists). */
+const waits = warning('waits for the configuration', null)
+
+export function judgeService(
+  unit: ReadonlyMap<string, string>,
+  { unconfigured }: Pick<Shared, 'unconfigured'>,
+): readonly Verdict[] {
   const [loaded, active, enabled, needsReload] = unitKeys.map((key) => unit.get(key) ?? '')
   if (loaded === 'not-found')
     return [problem('walkaway.service is not installed', 'apt install --reinstall walkaway')]
@@ -38,7 +44,7 @@ export function judgeService(unit: ReadonlyMap<string, string>): readonly Verdic
       problem('it has failed', 'journalctl -u walkaway -n 50 says why; then: systemctl restart walkaway'),
     )
   else if (active === 'inactive' || active === 'deactivating')
-    verdicts.push(problem('it does not run', 'systemctl start walkaway'))
+    verdicts.push(unconfigured ? waits : problem('it does not run', 'systemctl start walkaway'))
   else if (active !== 'active')
     verdicts.push(warning(`it is ${active || 'in an unknown state'}`, 'systemctl status walkaway'))
   return verdicts.length === 0 ? [ok('runs, and starts at boot')] : verdicts
@@ -117,17 +123,19 @@ export const serviceChecks: readonly Check[] = [
   },
   {
     name: 'service',
-    async look({ run }) {
+    async look({ run }, shared) {
       const args = ['show', 'walkaway.service', `--property=${unitKeys.join(',')}`]
-      return judgeService(parseAssignments((await run('systemctl', args, { deadlineMs })).stdout))
+      const { stdout } = await run('systemctl', args, { deadlineMs })
+      return judgeService(parseAssignments(stdout), shared)
     },
   },
   {
     name: 'socket',
-    async look({ root, askStatus, version }, { config }) {
+    async look({ root, askStatus, version }, { config, unconfigured }) {
       try {
         const reply = await askStatus()
-        if ('kind' in reply) return [problem('the daemon does not listen', 'systemctl start walkaway')]
+        if ('kind' in reply)
+          return [unconfigured ? waits : problem('the daemon does not listen', 'systemctl start walkaway')]
         if (!reply.ok)
           return [problem(`the daemon answers: ${reply.error.message}`, 'systemctl restart walkaway')]
         const running = reply.status.daemon.version

@@ -56,6 +56,8 @@ export interface Shared {
   readonly access: ZfsAccess
   /** null: it cannot be used. */
   readonly config: Config | null
+  /** There is no file: then the service does not start, and nothing is wrong with it. */
+  readonly unconfigured: boolean
 }
 
 export interface Check {
