@@ -11,7 +11,7 @@
 
 import { Command, CommanderError } from 'commander'
 import { addDiskCommands } from './cli/commands/disks.ts'
-import type { Front } from './cli/commands/front.ts'
+import { type Front, usageOfPlugin } from './cli/commands/front.ts'
 import { addMachineCommands } from './cli/commands/machine.ts'
 import { addServiceCommands } from './cli/commands/service.ts'
 import { watchReader } from './cli/lostReader.ts'
@@ -73,7 +73,8 @@ const harmless = (text: string): string => text.split('\n').map(oneLine).join('\
 
 function exitCodeOf(error: unknown): number {
   // commander has written its message already; asking for help or the version is no mistake.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  if (error instanceof CommanderError)
+    return error.exitCode === 0 || error.exitCode === usageOfPlugin ? error.exitCode : 2
   streams.stderr.write(`walkaway: ${harmless(messageOf(error))}\n`)
   const hint = error instanceof Error && 'hint' in error ? error.hint : undefined
   if (typeof hint === 'string') streams.stderr.write(`${harmless(hint)}\n`)

@@ -43,6 +43,16 @@ test('bad usage ends with 2', () => {
   expect(start('stauts')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('status') })
 })
 
+test('bad usage of the plugin for monitoring is unknown, not critical, and is told on stdout', () => {
+  for (const args of [['--jsn'], ['one', 'too many'], ['--\x1b|']]) {
+    const { exitCode, stdout } = start('check', ...args)
+    expect(exitCode).toBe(3)
+    expect(stdout).toMatch(/^WALKAWAY UNKNOWN - [^|\n]+\n$/)
+    expect(stdout).not.toContain('\x1b')
+  }
+  expect(start('check', '--help')).toMatchObject({ exitCode: 0, stderr: '' })
+})
+
 test('what is typed is not repeated to the terminal as it is', () => {
   for (const args of [
     ['\x1b[31mstatus'],

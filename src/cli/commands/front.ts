@@ -11,6 +11,9 @@ export interface Front {
   readonly end: (exitCode: number) => void
 }
 
+/** The exit code of a monitoring plugin that was called in a wrong way: unknown. All other commands end with 2 then. */
+export const usageOfPlugin = 3
+
 /** Ends what follows, looks or asks; asked for a second time, the process ends as any other. */
 export function onInterrupt(): AbortSignal {
   const controller = new AbortController()

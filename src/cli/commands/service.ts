@@ -1,7 +1,8 @@
 // The commands that concern the service: it itself, and what it is asked. What each does is the file of its name.
 
-import { type Command, Option } from 'commander'
-import { examples, type Front, onInterrupt } from './front.ts'
+import { type Command, CommanderError, Option } from 'commander'
+import { oneLine } from '../../linux/oneLine.ts'
+import { examples, type Front, onInterrupt, usageOfPlugin } from './front.ts'
 
 /** Adds daemon, status, check, metrics, run, eject and history. */
 export function addServiceCommands(program: Command, { file, streams, reader, end }: Front): void {
@@ -51,8 +52,12 @@ export function addServiceCommands(program: Command, { file, streams, reader, en
       `${examples('walkaway check', 'walkaway check --json')}
 Exit codes, as of any Nagios plugin: 0 ok; 1 warning: a disk is overdue, its last backup is not complete, it never had one,
 it will soon be full, or messages are not delivered; 2 critical: overdue for twice the time, failed, refused, pulled out or
-stuck; 3 unknown: the daemon is not running, and its history knows of nothing critical.`,
+stuck; 3 unknown: the daemon is not running, and its history knows of nothing critical, or the command line is wrong.`,
     )
+    .configureOutput({ outputError: (text) => void streams.stdout.write(notUnderstood(text)) })
+    .exitOverride((error) => {
+      throw error.exitCode === 0 ? error : new CommanderError(usageOfPlugin, error.code, error.message)
+    })
     .action(async (options: { json?: boolean }) => {
       const { runCheck } = await import('../check.ts')
       end(
@@ -122,3 +127,7 @@ until the disk is plugged in again; to begin one: walkaway run.`,
       )
     })
 }
+
+/** A monitoring system reads stdout, and takes exit code 2 for a backup that is in danger. */
+const notUnderstood = (text: string): string =>
+  `WALKAWAY UNKNOWN - ${oneLine(text.trim().replace(/^error: /, '')).replaceAll('|', '/')}\n`
