@@ -789,8 +789,10 @@ const poolCases: readonly Case[] = [
       const available = await pools.availableBytes(disk.pool)
       assert.ok(full.allocatedBytes - empty.allocatedBytes > 18_000_000n, String(full.allocatedBytes))
       assert.ok(full.sizeBytes === empty.sizeBytes && full.sizeBytes > full.allocatedBytes)
-      const used = await zfs.propertiesBelow(datasetName(disk.pool), ['usedbysnapshots'])
-      assert.match(used.get(to)?.get('usedbysnapshots')?.value ?? '', /^\d+$/)
+      for (const name of ['usedbydataset', 'usedbysnapshots']) {
+        const used = await zfs.propertiesBelow(datasetName(disk.pool), [name])
+        assert.match(used.get(to)?.get(name)?.value ?? '', /^\d+$/)
+      }
       await world.hand.destroy(to)
       const deadlineMs = performance.now() + 60_000
       while ((await pools.usage(disk.pool)).freeingBytes > 0n) assert.ok(performance.now() < deadlineMs)

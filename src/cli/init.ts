@@ -196,18 +196,27 @@ const entryFor = (
   keyFile: plan.keyFile,
 })
 
+/** What a first backup carries of a dataset: with all its snapshots, or as it is now. */
+const carriedWith = { all: ['usedbydataset', 'usedbysnapshots'], own: ['referenced'] } as const
+
 /** Null: large enough for what the sources hold now, or that is not known. */
 async function whyTooSmall(
-  { sources }: Config,
+  { sources, backup }: Config,
   chosen: readonly WholeDisk[],
   { zfs }: InitMachine,
 ): Promise<string | null> {
+  const counted = carriedWith[backup.snapshots]
   const sizes = new Map<string, bigint>()
   for (const { dataset: root } of sources)
     try {
-      const table = await zfs.propertiesBelow(root, ['referenced'])
-      for (const dataset of selectDatasets(sources, [...table.keys()]))
-        sizes.set(dataset, BigInt(table.get(dataset)?.get('referenced')?.value ?? 0))
+      const table = await zfs.propertiesBelow(root, counted)
+      for (const dataset of selectDatasets(sources, [...table.keys()])) {
+        const bytes = counted.map((name) => BigInt(table.get(dataset)?.get(name)?.value ?? 0))
+        sizes.set(
+          dataset,
+          bytes.reduce((sum, each) => sum + each, 0n),
+        )
+      }
     } catch (error) {
       return `what the sources hold could not be read: ${messageOf(error)}`
     }

@@ -7,7 +7,7 @@ import { PassThrough } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type InitMachine, type InitOptions, runInit } from '../../src/cli/init.ts'
 import { loadConfig } from '../../src/config/load.ts'
-import type { BlockDevice } from '../../src/core/model.ts'
+import { type BlockDevice, datasetName } from '../../src/core/model.ts'
 import type { NewPool } from '../../src/core/newPool.ts'
 import { BadInput } from '../../src/errors.ts'
 import type { DiskContents } from '../../src/linux/contents.ts'
@@ -206,6 +206,21 @@ describe('a backup disk is made', () => {
       code: 0,
       stderr: expect.stringMatching(/hold about 2.1 TB, more than the 1 TB of/),
     })
+  })
+
+  test('what only snapshots hold counts as far as it would be backed up', async () => {
+    machine.write('tank/home', 2 ** 41)
+    const [home] = [...(machine.state.pools.get('tank')?.datasets.values() ?? [])].filter(
+      ({ name }) => name === 'tank/home',
+    )
+    if (home === undefined) throw new Error('the machine of this test has no such dataset')
+    await machine.zfs.snapshotSet([datasetName('tank/home')], 'before')
+    home.content = []
+    expect((await init({ yesErase: [serial] })).stderr).toMatch(/hold about 2.1 TB, more than the 1 TB of/)
+
+    machine.state.pools.delete('offsite-1')
+    writeFileSync(configFile, `${text}backup: { snapshots: own }\n`)
+    expect(await init({ yesErase: [serial] })).toMatchObject({ code: 0, stderr: '' })
   })
 })
 

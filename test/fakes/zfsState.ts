@@ -227,6 +227,9 @@ export function shownProperty(state: FakeState, dataset: FakeDataset, name: stri
     const since = dataset.snapshots.at(-1)?.content ?? []
     return { value: String(bytesOf(difference(since, dataset.content))), source: '-' }
   }
+  // Of a clone, what it has not from its origin.
+  if (name === 'usedbydataset')
+    return { value: String(bytesOf(difference(dataset.origin?.content ?? [], dataset.content))), source: '-' }
   if (name === 'usedbysnapshots') return { value: String(bytesOf(usedBySnapshots(dataset))), source: '-' }
   const root = encryptionRootOf(state, dataset)
   if (name === 'encryptionroot') return { value: root?.name ?? '-', source: '-' }
