@@ -3,6 +3,7 @@
 
 import { identify, type VdevDevice } from './identity.ts'
 import { type BlockDevice, type Disk, diskName, type PoolGuid, type PoolName, serial } from './model.ts'
+import { chooseNearest } from './nearest.ts'
 import { describeRefusal } from './refusal.ts'
 
 export type Located =
@@ -44,7 +45,9 @@ export function locateDisk(surroundings: Surroundings): Located {
       closed === undefined
         ? ''
         : `; if it lies in the LUKS container on ${closed.node}, open that first: cryptsetup open ${closed.node} NAME`
-    const sentence = `no disk is configured as ${wanted}, and no pool of that name or GUID is plugged in; see: walkaway disks${hint}`
+    const nearest = chooseNearest(wanted, namesOf(surroundings))
+    const advice = nearest === null ? `see: walkaway disks${hint}` : `did you mean ${nearest}?`
+    const sentence = `no disk is configured as ${wanted}, and no pool of that name or GUID is plugged in; ${advice}`
     return { kind: 'nowhere', because: 'unknown', sentence }
   }
   if (others.length > 0) {
@@ -69,6 +72,13 @@ export function locateDisk(surroundings: Surroundings): Located {
       return { kind: 'nowhere', because: 'refused', sentence: describeRefusal(disk, sighting.reason) }
   }
 }
+
+/** All that could have been meant: configured disks first. */
+const namesOf = ({ configured, imported, devices }: Surroundings): readonly string[] => [
+  ...configured.flatMap(({ name, pool }) => [name, pool]),
+  ...devices.flatMap(({ member }) => member?.pool ?? []),
+  ...imported.map(({ name }) => name),
+]
 
 /** GUIDs of the pools that are called so, imported or plugged in. */
 function findPools({ wanted, imported, devices }: Surroundings): readonly PoolGuid[] {

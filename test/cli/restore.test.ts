@@ -279,6 +279,16 @@ describe('refused, and nothing is done', () => {
     expect(await restoreOn(machine, asked)).toMatchObject({ code: 1 })
   })
 
+  test.each([
+    ['ofsite-1', 'did you mean offsite-1?'],
+    ['the blu one', 'did you mean the blue one?'],
+    ['something else', 'see: walkaway disks'],
+  ])('a disk that nobody knows: %s', async (disk, words) => {
+    const machine = await backedUp()
+    const { code, stderr } = await restoreOn(machine, { disk, to: 'new/x', config: configOf(machine) })
+    expect([code, stderr]).toEqual([2, expect.stringContaining(words)])
+  })
+
   test('a pool that another machine used last', async () => {
     const machine = await backedUp()
     machine.disk('offsite-1').pool.lastUser = 'burnt'
