@@ -9,8 +9,11 @@ type Schema = z.core.JSONSchema.BaseSchema
 export function makeConfigSchema(): object {
   const schema = z.toJSONSchema(written, {
     io: 'input',
-    // The program reads every value as the text that was written; an editor wants a number to be one.
-    override: ({ jsonSchema }) => {
+    override: ({ zodSchema, jsonSchema }) => {
+      // Zod leaves out examples of what becomes something else when it is read. Here they are what is written.
+      const examples = z.globalRegistry.get(zodSchema)?.['examples']
+      if (Array.isArray(examples)) jsonSchema.examples = examples
+      // The program reads every value as the text that was written; an editor wants a number to be one.
       const { type, default: preset } = jsonSchema
       if ((type === 'integer' || type === 'boolean') && typeof preset === 'string')
         jsonSchema.default = JSON.parse(preset)

@@ -88,6 +88,14 @@ test('walkaway.yaml(5) names every key of the schema, where it belongs', () => {
   expect([...keys].filter((key) => !last.has(key))).toEqual([])
 })
 
+test('walkaway.yaml(5) shows the form of what is read into something else', () => {
+  expect(makeConfigSchema()).toMatchObject({
+    properties: { remind: { properties: { quiet: { examples: ['22:00-07:00'] } } } },
+  })
+  expect(plain(configManual)).toMatch(/remind\.quiet\n.*for example 22:00-07:00/)
+  expect(plain(configManual)).toMatch(/remind\.overdue\n.*for example 12h, 30d, 8w, never; default: 30d/)
+})
+
 /** Every name of a property, at any depth. */
 function keysOf(value: unknown): Set<string> {
   if (typeof value !== 'object' || value === null) return new Set()
