@@ -664,6 +664,17 @@ describe('what ships', () => {
     expect(parse(example).warnings).toEqual([])
   })
 
+  test('every key of the schema is in the example', () => {
+    const keysOf = (value: unknown): readonly string[] => {
+      if (typeof value !== 'object' || value === null) return []
+      const { properties = {} } = value as { readonly properties?: object }
+      return [...Object.keys(properties), ...Object.values(value).flatMap(keysOf)]
+    }
+    const keys = [...new Set(keysOf(makeConfigSchema()))]
+    expect(keys).toEqual(expect.arrayContaining(['exclude', 'hourly', 'passwordFile', 'textfile']))
+    expect(keys.filter((key) => !new RegExp(`\\b${key}:`).test(example))).toEqual([])
+  })
+
   test('what is advised to a person is there to be used', () => {
     const read = (path: string): string => readFileSync(`${import.meta.dirname}/../${path}`, 'utf8')
     const folder = `${import.meta.dirname}/../src/cli/commands`
