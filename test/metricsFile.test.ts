@@ -123,7 +123,7 @@ test('a link that another user laid in the way leads nowhere', async () => {
   const precious = join(folder, 'precious')
   writeFileSync(precious, 'secret')
   chmodSync(precious, 0o600)
-  symlinkSync(precious, `${file}.new`)
+  symlinkSync(precious, join(folder, '.walkaway.prom.walkaway-new'))
   symlinkSync(precious, file)
   await show(file, ready)
   expect(readFileSync(precious, 'utf8')).toBe('secret')

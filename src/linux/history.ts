@@ -184,7 +184,10 @@ async function readLines(file: string): Promise<readonly string[]> {
 
 const renderRecord = (record: HistoryRecord): string => JSON.stringify(record)
 
-const count = z.number().check(z.nonnegative())
+/** As the protocol has them: a line with anything else would break every answer that it is in. */
+const count = z.int().check(z.nonnegative())
+/** What was estimated is a fraction now and then. */
+const bytes = z.number().check(z.nonnegative())
 const branded = <T>(brand: (text: string) => T) => z.pipe(z.string(), z.transform(brand))
 const time = z.pipe(
   z.iso.datetime(),
@@ -202,16 +205,16 @@ const recordSchema = z.object({
   startedAt: time,
   finishedAt: time,
   outcome: z.enum(outcomes),
-  sentBytes: count,
+  sentBytes: bytes,
   datasets: z.object({ total: count, sent: count, unchanged: count, failed: count }),
   failures: z.array(z.object({ dataset: branded(datasetName), reason: z.string() })),
   reason: z.nullable(z.string()),
   space: z._default(
     z.nullable(
       z.object({
-        allocatedBytes: count,
-        sizeBytes: count,
-        missingBytes: count,
+        allocatedBytes: bytes,
+        sizeBytes: bytes,
+        missingBytes: bytes,
         fullInVisits: z.nullable(count),
       }),
     ),

@@ -1,7 +1,7 @@
 // Replaces a file as a whole: after a crash or a power cut it is the old one or the new one, never a part of either.
 
 import { open, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 
 /** Who may do what with it, whatever the umask says, and whose it is; without an owner: of whoever writes it. */
 export interface Ownership {
@@ -16,7 +16,8 @@ export interface Ownership {
  * a link, is written to.
  */
 export async function replaceFile(file: string, text: string, owned?: Ownership): Promise<void> {
-  const temporary = `${file}.new`
+  // By a name that nobody gives to a file of their own: `config.yaml.new` may be a person's draft.
+  const temporary = join(dirname(file), `.${basename(file)}.walkaway-new`)
   await rm(temporary, { force: true })
   const handle = await open(temporary, 'wx', owned === undefined ? 0o640 : 0o600)
   try {

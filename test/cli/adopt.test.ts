@@ -114,6 +114,13 @@ test('a copy in another place is found and said to be there', async () => {
   expect(stdout).toMatch(/would send 3 datasets/)
 })
 
+test('a draft of the configuration that somebody keeps beside it stays', async () => {
+  const draft = `${configFile}.new`
+  writeFileSync(draft, 'mine')
+  expect(await adopt()).toMatchObject({ code: 0 })
+  expect(readFileSync(draft, 'utf8')).toBe('mine')
+})
+
 test('a pool that has nothing of the sources: everything would be sent', async () => {
   const { code, stdout } = await adopt()
   expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/nothing on it has a snapshot/) })

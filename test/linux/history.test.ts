@@ -60,7 +60,7 @@ test('where the file cannot be replaced, what is said again is a line more, and 
   const history = createHistory(folder)
   await history.append(visit({ device: null }))
   // In the place of the temporary file.
-  await mkdir(join(`${file}.new`, 'full'), { recursive: true })
+  await mkdir(join(folder, '.history.jsonl.walkaway-new', 'full'), { recursive: true })
   expect(await history.append(visit())).toEqual({ kind: 'written', warning: null })
   expect((await readFile(file, 'utf8')).trimEnd().split('\n')).toHaveLength(2)
   expect((await history.read()).visits).toEqual([visit()])
@@ -99,6 +99,16 @@ test('lines that are no visits are skipped, keys of a later version are not in t
   const lines = ['[]', 'null', '{}', '{"outcome":"great"}', '', JSON.stringify({ ...visit(), later: 1 })]
   await writeFile(file, lines.join('\n'))
   expect(await createHistory(folder).read()).toEqual({ visits: [visit()], brokenLines: 4 })
+})
+
+test('a line with a number that is none in an answer of the daemon is skipped', async () => {
+  const datasets = { total: 2, sent: 0.5, unchanged: 0, failed: 1 }
+  const space = { allocatedBytes: 5, sizeBytes: 10, missingBytes: 0.5, fullInVisits: null }
+  const estimated = visit({ space })
+  const lines = [{ ...visit(), datasets }, { ...visit(), space: { ...space, fullInVisits: 1.5 } }, estimated]
+  await writeFile(file, lines.map((line) => JSON.stringify(line)).join('\n'))
+  const { visits, brokenLines } = await createHistory(folder).read()
+  expect([visits, brokenLines]).toEqual([[estimated], 2])
 })
 
 test('calls at the same time do not mix', async () => {
