@@ -14,7 +14,13 @@ _walkaway() {
                 COMPREPLY+=("$line")
             done < <(compgen -f -- "$cur")
         else
-            COMPREPLY+=("$(printf %q "\${line%%$'\\t'*}")")
+            line="\${line%%$'\\t'*}"
+            # Inside of quotes that were opened, only what is special there is escaped; bash closes them.
+            case $cur in
+                \\"*) COMPREPLY+=("$(sed 's/[\\"$\`]/\\\\&/g' <<< "$line")") ;;
+                \\'*) COMPREPLY+=("$(sed "s/'/'\\\\\\\\''/g" <<< "$line")") ;;
+                *) COMPREPLY+=("$(printf %q "$line")") ;;
+            esac
         fi
     done < <(walkaway __complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
 }

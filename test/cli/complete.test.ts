@@ -111,3 +111,21 @@ test('bash shows what the program answers, quoted, and names of files where it a
   const asked = spawnSync('cat', [join(folder, 'log')], { encoding: 'utf8' }).stdout
   expect(asked).toBe('__complete -- run a\n')
 })
+
+test.each([
+  ['my', ['my\\ disk', "it\\'s\\ \\$5"]],
+  ['"my', ['my disk', "it's \\$5"]],
+  ["'my", ['my disk', "it'\\''s $5"]],
+])('bash goes on in the quotes that were opened: %s', (typed, expected) => {
+  writeFileSync(join(folder, 'walkaway'), "#!/bin/sh\nprintf 'my disk\\tx\\nit'\\''s $5\\tx\\n'\n", {
+    mode: 0o755,
+  })
+  writeFileSync(join(folder, 'script'), completionScripts.bash)
+  const command = `. ./script; COMP_WORDS=(walkaway run "$TYPED"); COMP_CWORD=2; _walkaway; printf '%s\\n' "\${COMPREPLY[@]}"`
+  const { stdout, stderr } = spawnSync('bash', ['--norc', '--noprofile', '-c', command], {
+    cwd: folder,
+    encoding: 'utf8',
+    env: { PATH: `${folder}:/usr/bin:/bin`, TYPED: typed },
+  })
+  expect({ stderr, lines: stdout.trimEnd().split('\n') }).toEqual({ stderr: '', lines: expected })
+})
