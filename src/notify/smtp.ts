@@ -39,6 +39,7 @@ export async function mail(
       signal,
     })
   } catch (error) {
+    if (signal.aborted) throw new NotDelivered('unreachable', `${host} did not answer in time`)
     throw notDelivered(host, error)
   } finally {
     transport.close()

@@ -15,7 +15,7 @@ import {
   waysFromSandbox,
   waysFromShell,
 } from '../../src/notify/channel.ts'
-import { graphicalUsers } from '../../src/notify/desktop.ts'
+import { callOf, graphicalUsers } from '../../src/notify/desktop.ts'
 import { bodyAt } from '../../src/notify/notice.ts'
 import { tryChannel } from '../../src/notify/trial.ts'
 import { report } from '../core/sightings.ts'
@@ -272,6 +272,28 @@ describe('desktop', () => {
     ]
     expect(graphicalUsers(`${shown.map(block).join('\n\n')}\n`)).toEqual([1000, 1003])
     expect(graphicalUsers('')).toEqual([])
+  })
+  test('is shown what the specification asks for: the body is markup, the title is not', () => {
+    const notice = { ...noticeOf(notSafe), title: 'a <b>', body: 'x & <y>', urgency: 'high' as const }
+    expect(callOf(notice, now)).toEqual([
+      'org.freedesktop.Notifications',
+      '/org/freedesktop/Notifications',
+      'org.freedesktop.Notifications',
+      'Notify',
+      // Name, what it replaces, icon, title, body, no actions, one hint, and for how long: as the server likes.
+      'susssasa{sv}i',
+      'walkaway',
+      '0',
+      'dialog-error',
+      'a <b>',
+      'x &amp; &lt;y&gt;',
+      '0',
+      '1',
+      'urgency',
+      'y',
+      '2',
+      '-1',
+    ])
   })
   test('nobody there is no failure of the channel', async () => {
     const run: Run = async (_file, args) => ({

@@ -197,13 +197,46 @@ describe.each([
   })
 })
 
-test('a server that is slow gets it once', async () => {
+test('a server that does not answer is asked once until the limit, and then again for the same message', async () => {
   fallSilent()
   const dispatcher = await start(settings([hook()]))
   dispatcher.dispatch(safe())
   await received(1)
   await pass(45_000)
   expect(events()).toEqual(['safe-to-remove'])
+  await pass(30_000)
+  server.answerWith(200)
+  for (let step = 0; step < 4; step++) {
+    // Of the first try nothing comes any more, so that it never is at rest.
+    await settle(() => dispatcher.undelivered().length > 0 || server.requests.length > 1)
+    await pass(15_000)
+  }
+  await received(2)
+  await settle(() => dispatcher.undelivered().length === 0)
+  await dispatcher.written()
+  expect(events()).toEqual(['safe-to-remove', 'safe-to-remove'])
+  // Who got it twice can tell.
+  expect(new Set(server.requests.map(({ body }) => JSON.parse(body).id)).size).toBe(1)
+  expect(dispatcher.undelivered()).toEqual([])
+  expect(await files()).toBe(0)
+})
+
+test('what was never tried outlives the service, and waits until the disks were looked at', async () => {
+  const phone: Channel = { type: 'gotify', on: null, url: server.url, token: null }
+  const titles = () => server.requests.map(({ body }) => JSON.parse(body).title as string)
+  clock = new Date(2026, 10, 22, 23, 0)
+  const first = await start(settings([phone], { fromMinute: 22 * 60, untilMinute: 7 * 60 }))
+  first.dispatch({ kind: 'config-rejected', mistakes: ['config.yaml:1:1: no'] })
+  first.dispatch(safe())
+  await first.written()
+  expect(await files()).toBe(2)
+  const second = await restart(first, settings([phone]))
+  await pass(15_000)
+  expect(titles()).toEqual([])
+  // The disk is in use again: that it may be taken is not true any more.
+  second.dispatch({ kind: 'disk-arrived', ...ofDisk })
+  await pass(15_000)
+  expect(titles()).toEqual(['nas: configuration has 1 mistake'])
 })
 
 test('over a restart of the service it is delivered once, in order, and the back-off goes on', async () => {
