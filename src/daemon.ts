@@ -220,7 +220,9 @@ export function createDaemon(firstConfig: Config, past: readonly HistoryRecord[]
   }
   const readAgain = async (): Promise<readonly string[]> => {
     await deps.notifier.reloading()
-    const reloaded = await deps.reload()
+    const reloaded = await deps
+      .reload()
+      .catch((error: unknown): Reloaded => ({ kind: 'rejected', mistakes: [messageOf(error)] }))
     if (reloaded.kind === 'ok') {
       config = reloaded.config
       deps.tell({ kind: 'config-reloaded', disks: config.disks.length, sources: config.sources.length })

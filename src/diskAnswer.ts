@@ -14,6 +14,8 @@ export function describe(of: {
   readonly since: Date | null
   readonly ending: boolean
   readonly progress: Progress | null
+  /** Why its visit does nothing yet; null: it does, or there is none. */
+  readonly waiting: string | null
   readonly visits: readonly HistoryRecord[]
   readonly overdueMs: number | null
   readonly now: Date
@@ -28,7 +30,7 @@ export function describe(of: {
     serials: [...disk.serials],
     state: state.kind === 'visiting' ? state.phase : state.kind,
     since: of.since?.toISOString() ?? null,
-    reason: reasonOf(state, disk),
+    reason: of.waiting ?? reasonOf(state, disk),
     overdue,
     dueBy: dueBy?.toISOString() ?? null,
     lastComplete: lastComplete?.toISOString() ?? null,

@@ -45,7 +45,10 @@ export function createMetricsFile({ warn }: { readonly warn: (message: string) =
     if (file === null) return
     const { renderMetrics } = await import('./metrics.ts')
     const text = renderMetrics(measure())
-    if (text === written?.text && (await touch(file))) return
+    if (text === written?.text && (await touch(file))) {
+      failedBecause = null
+      return
+    }
     await replaceFile(file, text, { mode: 0o644 })
     written = { file, text }
     failedBecause = null

@@ -30,7 +30,7 @@ import type { TakeTurn } from './turns.ts'
 import { type VisitDeps, visit } from './visit.ts'
 import { createVisitLog, type VisitLogDeps } from './visitLog.ts'
 
-export interface RunnerDeps extends Omit<VisitDeps, 'onPhase' | 'onProgress'>, VisitLogDeps {
+export interface RunnerDeps extends Omit<VisitDeps, 'onPhase' | 'onProgress' | 'onWaiting'>, VisitLogDeps {
   readonly takeTurn: TakeTurn
   readonly inhibit: (why: string) => Promise<Inhibitor>
   /** Asks for another look at the machine. */
@@ -71,6 +71,8 @@ export function createRunner(
   let state: DiskState = { kind: 'absent' }
   let since: Date | null = null
   let progress: Progress | null = null
+  /** Why its visit does nothing yet, in words; null: it does. */
+  let waiting: string | null = null
   /** Whoever imports it by hand may give it another name. */
   let nameInKernel = disk.pool
   let firstLook = true
@@ -87,7 +89,7 @@ export function createRunner(
     const changed = next.state.kind !== state.kind
     state = next.state
     if (changed) since = deps.now()
-    if (state.kind !== 'visiting') progress = null
+    if (state.kind !== 'visiting') progress = waiting = null
     for (const effect of next.effects) perform(effect)
     if (changed || input.kind === 'phase') deps.onChange()
   }
@@ -151,23 +153,12 @@ export function createRunner(
     signal: AbortSignal,
     earlier: Promise<void>,
   ): Promise<VisitResult> => {
-    const turn = deps.takeTurn(disk.pool)
-    if (turn.isBehind)
-      deps.warn(
-        `${disk.name}: waits for the visit before it: another disk's pool is called ${disk.pool}, too`,
-      )
     const inhibitor = await deps.inhibit(`backup to ${disk.name} is running`)
+    const turn = deps.takeTurn(disk.pool)
     try {
       await log.begun(vdevs)
       const result = await visit(
-        {
-          disk,
-          vdevs,
-          config: config(),
-          past: log.visits(),
-          signal,
-          earlier: Promise.all([earlier, turn.come]).then(ignore),
-        },
+        { disk, vdevs, config: config(), past: log.visits(), signal, earlier, turn },
         {
           ...deps,
           onPhase: (phase) => {
@@ -175,6 +166,12 @@ export function createRunner(
             shownAt = deps.now().getTime()
             progress = { phase, dataset: null, sentBytes: 0, totalBytes: 0, bytesPerSecond: 0, readyAt: null }
             apply({ kind: 'phase', phase })
+          },
+          onWaiting: (why) => {
+            if (!isCurrent(signal) || why === waiting) return
+            if (why !== null) deps.warn(`${disk.name}: ${why}`)
+            waiting = why
+            deps.onChange()
           },
           onProgress: (now) => {
             if (!isCurrent(signal)) return
@@ -306,6 +303,7 @@ export function createRunner(
         since,
         ending,
         progress,
+        waiting,
         visits: log.visits(),
         overdueMs,
         now: deps.now(),

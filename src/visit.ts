@@ -22,9 +22,13 @@ import {
 import { revive } from './revive.ts'
 import { scrub } from './scrub.ts'
 import { createTally } from './tally.ts'
+import type { Turn } from './turns.ts'
 import { luksKeyFileOf, unlock } from './unlock.ts'
 
-export interface VisitDeps extends BackupDeps, ContainerDeps {}
+export interface VisitDeps extends BackupDeps, ContainerDeps {
+  /** In words why nothing is done yet; null: it goes on. */
+  readonly onWaiting: (why: string | null) => void
+}
 
 export interface VisitRequest {
   readonly disk: Disk
@@ -35,11 +39,12 @@ export interface VisitRequest {
   /** Its reason says why: an `EndVisit`. */
   readonly signal: AbortSignal
   /**
-   * Resolves when the visits before this one have ended: that of the same disk, which may be waiting for the disk that was
-   * pulled out, and those of disks whose pools have the same name. So a pool that is in the kernel already is made to work
-   * first, and nothing else is done until then.
+   * Resolves when the visit before this one has ended. It may be waiting for the disk that was pulled out: so the pool is made
+   * to work first, and nothing else is done until then.
    */
   readonly earlier: Promise<void>
+  /** Among the visits to disks whose pools have the same name. Whose own pool is in the kernel already does not wait for it. */
+  readonly turn: Pick<Turn, 'isBehind' | 'come'>
 }
 
 type Imported =
@@ -133,7 +138,8 @@ async function standingNow(
   deps: VisitDeps,
 ): Promise<StandingAtTheEnd> {
   if (!(await isPluggedIn(vdevs, deps))) return 'pulled'
-  if ((await deps.pools.kernelState(pool)) === 'SUSPENDED') return 'stuck'
+  // A state that cannot be read is no reason to say that.
+  if ((await deps.pools.kernelState(pool).catch(() => null)) === 'SUSPENDED') return 'stuck'
   return isStopping(signal) ? 'stopping' : 'in-use'
 }
 
@@ -165,11 +171,36 @@ function judge(result: BackupResult): Partial<VisitReport> & Pick<VisitReport, '
   }
 }
 
+/** The kernel tells when a name is free; which pool has it is asked for again this often. */
+const askAgainMs = 60_000
+
+/**
+ * Resolves when no visit to a disk whose pool has the same name is before this one, and none of these pools is in the kernel: a
+ * visit may leave it there, of a disk that is busy, or was pulled out. Also when the visit is to end.
+ */
+async function untilItsTurn({ disk, config, signal, turn }: VisitRequest, deps: VisitDeps): Promise<void> {
+  const { pools } = deps
+  const waitFor = (whom: string): void =>
+    deps.onWaiting(`waits for ${whom}: their pools have one name, ${disk.pool}`)
+  if (turn.isBehind) waitFor('another disk')
+  await Promise.race([turn.come, aborted(signal)])
+  const isFree = async (): Promise<boolean> => signal.aborted || (await pools.kernelState(disk.pool)) === null
+  while (!(await isFree())) {
+    const guids = new Set((await pools.imported()).map(({ guid }) => guid))
+    const other = config.disks.find(
+      ({ pool, poolGuid }) => pool === disk.pool && poolGuid !== disk.poolGuid && guids.has(poolGuid),
+    )
+    // Somebody's own: that is for the import to say.
+    if (other === undefined) break
+    waitFor(other.name)
+    await deps.until(isFree, askAgainMs)
+  }
+  deps.onWaiting(null)
+}
+
 /** Of a visit that was ended while it waited: nothing was imported. */
 async function leaveAlone(
-  vdevs: Vdevs,
-  config: Config,
-  signal: AbortSignal,
+  { vdevs, config, signal }: VisitRequest,
   report: (fields: Partial<VisitReport>) => VisitReport,
   deps: VisitDeps,
 ): Promise<VisitResult> {
@@ -182,10 +213,11 @@ async function leaveAlone(
 
 /** Gets the disk's pool into the kernel, whether it has to be imported, was left imported, or comes back. */
 async function bringUp(
-  { disk, vdevs, config, earlier, signal }: VisitRequest,
+  request: VisitRequest,
   deps: VisitDeps,
   report: (fields: Partial<VisitReport>) => VisitReport,
 ): Promise<Imported> {
+  const { disk, vdevs, config, earlier, signal } = request
   const ended = (result: VisitResult): Imported => ({ kind: 'ended', result })
   try {
     for (const vdev of vdevs)
@@ -213,8 +245,8 @@ async function bringUp(
     await Promise.race([earlier, aborted(signal)])
     // The visit before may have exported it in the end.
     const still = before === undefined ? undefined : await imported()
-    if (signal.aborted && still === undefined)
-      return ended(await leaveAlone(vdevs, config, signal, report, deps))
+    if (still === undefined) await untilItsTurn(request, deps)
+    if (still === undefined && signal.aborted) return ended(await leaveAlone(request, report, deps))
     const found = still ?? (await deps.pools.importPool({ guid: disk.poolGuid, pool: disk.pool, links }))
     const importedBy = importerOf(found)
     const ours = still === undefined || revived === null ? 'imported' : revived.kind

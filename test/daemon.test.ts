@@ -380,6 +380,15 @@ describe('reading the configuration again', () => {
     await service.daemon.stop('test')
   })
 
+  test('whatever goes wrong with it: the service is ready again, and goes on as before', async () => {
+    const machine = homeMachine()
+    const service = await startService(machine, { reload: () => Promise.reject(new Error('EIO')) })
+    await service.daemon.reload()
+    expect(machine.told.find(({ kind }) => kind === 'config-rejected')).toMatchObject({ mistakes: ['EIO'] })
+    expect(service.notified).toEqual(['ready', 'reloading', 'ready'])
+    await service.daemon.stop('test')
+  })
+
   test('a broken file: what was in force stays so', async () => {
     const machine = homeMachine()
     const service = await startService(machine, {

@@ -136,6 +136,7 @@ describe('how the pool was found', () => {
         past: [],
         signal: new AbortController().signal,
         earlier: Promise.resolve(),
+        turn: { isBehind: false, come: Promise.resolve() },
       },
       machine.deps,
     )
@@ -206,7 +207,15 @@ describe('how the disk is left', () => {
     const { disk, pool } = machine.disk('offsite-1')
     const vdevs = machine.vdevs('offsite-1').map((vdev) => ({ ...vdev, diskSeq: '4711' }))
     const { signal } = new AbortController()
-    const request = { disk, vdevs, config: machine.config(), past: [], signal, earlier: Promise.resolve() }
+    const request = {
+      disk,
+      vdevs,
+      config: machine.config(),
+      past: [],
+      signal,
+      earlier: Promise.resolve(),
+      turn: { isBehind: false, come: Promise.resolve() },
+    }
     expect((await visit(request, machine.deps)).kind).toBe('pulled')
     expect(pool.imported).not.toBeNull()
   })

@@ -107,6 +107,13 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
     )
   }
   let server: ControlServer | null = null
+  /** Beside the reload: whom the socket is for holds up nothing else. */
+  const admit = ({ control }: Config): void => {
+    groupId(control.group).then(
+      (group) => server?.admit(group),
+      (error: unknown) => warn(`control socket: ${messageOf(error)}`),
+    )
+  }
   const daemon = createDaemon(loaded.config, await readPast(history, warn), {
     zfs,
     pools: createPools({ run }),
@@ -134,7 +141,7 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
       if (reloaded.kind === 'ok') {
         warnOfExcludes(reloaded.config)
         notifications.configure(reloaded.config)
-        await server?.admit(await groupId(reloaded.config.control.group))
+        admit(reloaded.config)
       }
       return reloaded
     },

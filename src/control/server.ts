@@ -32,7 +32,7 @@ export interface Limits {
 const defaultLimits: Limits = { clients: 200, patienceMs: 5_000, answerMs: 10_000, lockMs: 10_000 }
 
 export interface ControlServer {
-  /** The gid that may use the socket from here on; null: only root. Throws for a socket that is not there any more. */
+  /** The gid that may use the socket from here on; null: only root. Never throws. */
   admit(group: number | null): Promise<void>
   /** Hangs up on everybody and removes the socket. Twice is once. */
   close(): Promise<void>
@@ -89,7 +89,8 @@ export async function createControlServer(options: ControlServerOptions): Promis
   return {
     async admit(next) {
       const wanted = next ?? process.getgid?.() ?? 0
-      if ((await lstat(path)).gid !== wanted) await give(wanted)
+      const owner = await lstat(path).catch(onProblem)
+      if (owner !== undefined && owner.gid !== wanted) await give(wanted)
     },
     close() {
       closed ??= close()

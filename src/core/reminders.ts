@@ -89,7 +89,7 @@ export function planReminders(
 ): RemindersPlan {
   const known = new Map([...notes].map(([about, note]) => [about, correctClock(note, now)]))
   const allAtHome = findAllAtHome(disks)
-  const take = allAtHome === null ? null : chooseToTake(allAtHome)
+  const take = allAtHome === null ? null : chooseToTake(allAtHome, now)
   const conditions = [
     ...disks.flatMap((facts) => conditionsOf(facts, disks, { takeAwayMs, offsiteNext: take }, now)),
     ...(allAtHome === null || takeAwayMs === null ? [] : [nothingOffsite(allAtHome, take, takeAwayMs, now)]),
@@ -228,10 +228,11 @@ function findAllAtHome(disks: readonly DiskFacts[]): readonly DiskFacts[] | null
   return seen.length < 2 || seen.some(({ state }) => isAway(state)) ? null : seen
 }
 
-/** The one with the newest backup, of those that can be taken. */
-function chooseToTake(disks: readonly DiskFacts[]): DiskName | null {
+/** The one with the newest backup, of those that can be taken and need not be plugged in again first. */
+function chooseToTake(disks: readonly DiskFacts[], now: Date): DiskName | null {
   const [newest] = disks
     .filter(({ state }) => state.kind === 'removable' && state.outcome === 'complete')
+    .filter(({ visits, overdueMs }) => !judgeFreshness(visits, overdueMs, now).overdue)
     .sort((a, b) => lastCompleteOf(b) - lastCompleteOf(a))
   return newest?.disk.name ?? null
 }

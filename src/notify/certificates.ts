@@ -10,8 +10,14 @@ const systemBundles: readonly string[] = [
   '/etc/pki/tls/certs/ca-bundle.crt',
 ]
 
+/** What Node would read by itself, if nobody named certificates, is among them. */
+const bundlesHere = (): readonly string[] => [
+  ...systemBundles,
+  ...[process.env['NODE_EXTRA_CA_CERTS']].filter((path) => path !== undefined),
+]
+
 /** In PEM. A machine without a bundle has Node's own list. */
-export async function trustedCertificates(bundles = systemBundles): Promise<string[]> {
+export async function trustedCertificates(bundles = bundlesHere()): Promise<string[]> {
   const found = await Promise.all(bundles.map((path) => readFile(path, 'utf8').catch(() => '')))
   return [...rootCertificates, ...found.filter((text) => text !== '')]
 }

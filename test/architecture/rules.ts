@@ -99,6 +99,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'revive.ts',
     'scrub.ts',
     'tally.ts',
+    'turns.ts',
     'unlock.ts',
   ],
   'diskAnswer.ts': ['core', 'control', 'linux'],

@@ -119,6 +119,10 @@ test.runIf(process.getuid?.() === 0)(
     for (const group of [12, 12, 4, null]) await server.admit(group)
     expect(given).toEqual([12, 4, process.getgid?.()])
     expect(statSync(path)).toMatchObject({ uid: 0, gid: process.getgid?.() })
+    // Somebody removed it: that is no reason to fail.
+    rmSync(path)
+    await server.admit(12)
+    expect(given).toHaveLength(3)
   },
 )
 

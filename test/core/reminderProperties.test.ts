@@ -114,10 +114,14 @@ function expected(
   now: number,
 ): ReadonlyMap<string, Wait> {
   const going = new Map<string, Wait>()
-  for (const { name, overdueMs, state, visits } of disks) {
+  const lateMsOf = ({ overdueMs, visits }: TestDisk): number => {
     const complete = visits.filter((visit) => visit.outcome === 'complete')
     const counted = (complete.length > 0 ? complete.at(-1) : visits[0])?.finishedAt.getTime()
-    const lateMs = counted === undefined || overdueMs === null ? -1 : now - counted - overdueMs
+    return counted === undefined || overdueMs === null ? -1 : now - counted - overdueMs
+  }
+  for (const disk of disks) {
+    const { name, overdueMs, state, visits } = disk
+    const lateMs = lateMsOf(disk)
     const isBusy =
       state.kind === 'visiting' || (state.kind === 'arriving' && now - state.stableSince.getTime() < hourMs)
     if (lateMs > 0 && !isBusy)
@@ -138,6 +142,7 @@ function expected(
       visits.findLast(({ outcome }) => outcome === 'complete')?.finishedAt.getTime() ?? -1
     const [named] = seen
       .filter(({ state }) => state.kind === 'removable' && state.outcome === 'complete')
+      .filter((disk) => lateMsOf(disk) <= 0)
       .sort((a, b) => completeAt(b) - completeAt(a))
     if (named !== undefined) going.delete(`take-disk-away ${named.name}`)
   }

@@ -204,6 +204,11 @@ describe('all disks at home', () => {
     const { said } = follow(() => [facts(1, { state: finished }), newest], { hours: 13 })
     expect(said).toEqual(['12 take-disk-away offsite-1', '12 nothing-offsite'])
   })
+  test('one that is overdue is to be plugged in again, not to be taken', () => {
+    const here = [facts(1, { state: finished }), facts(2, { state: finished, overdueMs: null })]
+    const { reminders } = follow(() => here, { from: 31 * 24, hours: 13 })
+    expect(reminders.filter(({ kind }) => kind === 'nothing-offsite')).toMatchObject([{ take: 'offsite-2' }])
+  })
   test('none of them may be taken yet', () => {
     const busy = [states.refused, states['not-removable'], states.visiting].map((state, n) =>
       facts(n, { state }),

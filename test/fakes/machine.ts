@@ -244,6 +244,7 @@ export function createMachine(): Machine {
       tell: (event) => void told.push(event),
       onPhase: (phase) => void phases.push(phase),
       onProgress: (_: Progress) => undefined,
+      onWaiting: (_: string | null) => undefined,
     },
   }
   return machine

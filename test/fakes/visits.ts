@@ -26,7 +26,15 @@ export function visitOf(
   const { disk } = machine.disk(name)
   // No two visits begin in the same second.
   machine.now = new Date(machine.now.getTime() + 60_000)
-  const request = { disk, vdevs: machine.vdevs(name), config, past, signal, earlier: Promise.resolve() }
+  const request = {
+    disk,
+    vdevs: machine.vdevs(name),
+    config,
+    past,
+    signal,
+    earlier: Promise.resolve(),
+    turn: { isBehind: false, come: Promise.resolve() },
+  }
   return visit(request, machine.deps)
 }
 

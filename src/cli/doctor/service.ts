@@ -82,11 +82,12 @@ export function judgeSocketFile(
   group: number | null,
 ): readonly Verdict[] {
   const restart = 'systemctl restart walkaway'
+  const reload = 'systemctl reload walkaway'
   if (uid !== 0 || (mode & 0o007) !== 0)
     return [problem(`${controlSocket} can be used by others than root and its group`, restart)]
   return gid === (group ?? 0)
     ? []
-    : [warning(`${controlSocket} does not belong to the group that control.group names`, restart)]
+    : [warning(`${controlSocket} does not belong to the group that control.group names`, reload)]
 }
 
 const ruleName = '90-walkaway.rules'

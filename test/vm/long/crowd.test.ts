@@ -129,9 +129,7 @@ scenario(
     for (const { image, serial } of disks) await nas.plug(image, { serial, wait: false })
     for (const disk of disks) await expectSafe(nas, disk, before)
     expect(messages(said(nas, before, { worse: true }))).toEqual([
-      expect.stringMatching(
-        /^twin-\d: waits for the visit before it: another disk's pool is called backup, too$/,
-      ),
+      expect.stringMatching(/^twin-\d: waits for another disk: their pools have one name, backup$/),
     ])
     // Never both at once, and each was exported before the next one came.
     const story = nas.journal
