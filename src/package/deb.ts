@@ -44,7 +44,13 @@ export interface PackageParts {
 }
 
 /** The pages for whoever runs it; those for whoever changes it stay in the repository. */
-const guides = ['comparison.md', 'restore.md', 'threat-model.md', 'troubleshooting.md'] as const
+const guides = [
+  'comparison.md',
+  'journals.md',
+  'restore.md',
+  'threat-model.md',
+  'troubleshooting.md',
+] as const
 
 /** The service starts without compilers (src/cli/memory.ts), and with few threads and a small nursery. */
 const launcher = `#!/bin/sh

@@ -73,6 +73,7 @@ describe.runIf(hasDpkg)('the .deb', () => {
       '-rw-r--r-- ./usr/share/doc/walkaway/comparison.md',
       '-rw-r--r-- ./usr/share/doc/walkaway/copyright',
       '-rw-r--r-- ./usr/share/doc/walkaway/examples/config.example.yaml',
+      '-rw-r--r-- ./usr/share/doc/walkaway/journals.md',
       '-rw-r--r-- ./usr/share/doc/walkaway/restore.md',
       '-rw-r--r-- ./usr/share/doc/walkaway/threat-model.md',
       '-rw-r--r-- ./usr/share/doc/walkaway/troubleshooting.md',
