@@ -4,8 +4,8 @@
 import type { PoolName } from './core/model.ts'
 
 export interface Turn {
-  /** Somebody came before, and is not done. */
-  readonly isBehind: boolean
+  /** Somebody who came before is not done. */
+  isBehind(): boolean
   /** Resolves when everybody who came before is done. */
   readonly come: Promise<void>
   /** It is the next one's turn, once everybody before is done, too. */
@@ -22,11 +22,14 @@ export function createTurns(): TakeTurn {
     const own = new Promise<void>((resolve) => {
       end = resolve
     })
-    const come = Promise.resolve(before).then(() => undefined)
+    let isBehind = before !== undefined
+    const come = Promise.resolve(before).then(() => {
+      isBehind = false
+    })
     const done: Promise<unknown> = Promise.all([come, own]).then(() => {
       if (last.get(pool) === done) last.delete(pool)
     })
     last.set(pool, done)
-    return { isBehind: before !== undefined, come, end }
+    return { isBehind: () => isBehind, come, end }
   }
 }

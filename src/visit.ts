@@ -182,7 +182,8 @@ async function untilItsTurn({ disk, config, signal, turn }: VisitRequest, deps: 
   const { pools } = deps
   const waitFor = (whom: string): void =>
     deps.onWaiting(`waits for ${whom}: their pools have one name, ${disk.pool}`)
-  if (turn.isBehind) waitFor('another disk')
+  // The disk's own visit before this one had its turn, too, and has ended by now.
+  if (turn.isBehind()) waitFor('another disk')
   await Promise.race([turn.come, aborted(signal)])
   const isFree = async (): Promise<boolean> => signal.aborted || (await pools.kernelState(disk.pool)) === null
   while (!(await isFree())) {

@@ -184,3 +184,31 @@ test('walkaway stops while it waits: nothing of it is imported for that', async 
     { standing: 'stopping' },
   ])
 })
+
+test('a disk does not wait for another one because its own visit before has just ended', async () => {
+  const machine = homeMachine()
+  const { pool } = machine.disk('offsite-1')
+  const service = await startService(machine)
+  let letGo: () => void = () => undefined
+  machine.state.interference = {
+    before: async ({ verb }) => {
+      if (verb !== 'transfer.transfer') return
+      machine.state.interference = {}
+      await new Promise<void>((resolve) => {
+        letGo = resolve
+      })
+    },
+  }
+  await service.pass(3000)
+  await service.unplug('offsite-1')
+  await service.plugIn('offsite-1')
+  await service.pass(10_000)
+  expect(await statesOf(service)).toEqual({ 'offsite-1': 'importing' })
+  // It was exported in the end, so that the visit that waits for that has to import it.
+  pool.imported = null
+  letGo()
+  await service.pass(20_000)
+  expect(await statesOf(service)).toEqual({ 'offsite-1': 'removable' })
+  expect(service.warnings.filter((warning) => warning.includes('one name'))).toEqual([])
+  await service.daemon.stop('test')
+})

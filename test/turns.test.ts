@@ -15,7 +15,7 @@ test('one after the other, in the order in which they came, whoever gives up mea
     return { isBehind, end }
   }
   const [first, second, third] = [begin('first'), begin('second'), begin('third')]
-  expect([first, second, third].map(({ isBehind }) => isBehind)).toEqual([false, true, true])
+  expect([first, second, third].map(({ isBehind }) => isBehind())).toEqual([false, true, true])
   await turn()
   expect(log).toEqual(['first'])
   // It was ended while it waited: that does not let anybody pass the one before.
@@ -25,13 +25,14 @@ test('one after the other, in the order in which they came, whoever gives up mea
   first.end()
   await turn()
   expect(log).toEqual(['first', 'second', 'third'])
+  expect(third.isBehind()).toBe(false)
   third.end()
   await turn()
-  expect(take(backup).isBehind).toBe(false)
+  expect(take(backup).isBehind()).toBe(false)
 })
 
 test('another name waits for nobody', () => {
   const take = createTurns()
   take(backup)
-  expect(take(poolName('offsite')).isBehind).toBe(false)
+  expect(take(poolName('offsite')).isBehind()).toBe(false)
 })

@@ -136,7 +136,7 @@ describe('how the pool was found', () => {
         past: [],
         signal: new AbortController().signal,
         earlier: Promise.resolve(),
-        turn: { isBehind: false, come: Promise.resolve() },
+        turn: { isBehind: () => false, come: Promise.resolve() },
       },
       machine.deps,
     )
@@ -214,7 +214,7 @@ describe('how the disk is left', () => {
       past: [],
       signal,
       earlier: Promise.resolve(),
-      turn: { isBehind: false, come: Promise.resolve() },
+      turn: { isBehind: () => false, come: Promise.resolve() },
     }
     expect((await visit(request, machine.deps)).kind).toBe('pulled')
     expect(pool.imported).not.toBeNull()

@@ -33,7 +33,7 @@ export function visitOf(
     past,
     signal,
     earlier: Promise.resolve(),
-    turn: { isBehind: false, come: Promise.resolve() },
+    turn: { isBehind: () => false, come: Promise.resolve() },
   }
   return visit(request, machine.deps)
 }
