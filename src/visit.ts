@@ -185,15 +185,21 @@ async function untilItsTurn({ disk, config, signal, turn }: VisitRequest, deps: 
   // The disk's own visit before this one had its turn, too, and has ended by now.
   if (turn.isBehind()) waitFor('another disk')
   await Promise.race([turn.come, aborted(signal)])
-  const isFree = async (): Promise<boolean> => signal.aborted || (await pools.kernelState(disk.pool)) === null
+  // A look that fails is no answer: the pool in the way may be one that hangs.
+  const isFree = (): Promise<boolean> =>
+    signal.aborted
+      ? Promise.resolve(true)
+      : pools.kernelState(disk.pool).then(
+          (state) => state === null,
+          () => false,
+        )
   while (!(await isFree())) {
-    const guids = new Set((await pools.imported()).map(({ guid }) => guid))
-    const other = config.disks.find(
-      ({ pool, poolGuid }) => pool === disk.pool && poolGuid !== disk.poolGuid && guids.has(poolGuid),
-    )
+    const looked = await pools.imported().catch(() => null)
+    const holders = new Set(looked?.flatMap(({ guid }) => (guid === disk.poolGuid ? [] : [guid])))
+    const other = config.disks.find(({ pool, poolGuid }) => pool === disk.pool && holders.has(poolGuid))
     // Somebody's own: that is for the import to say.
-    if (other === undefined) break
-    waitFor(other.name)
+    if (looked !== null && other === undefined) break
+    waitFor(other?.name ?? 'another disk')
     await deps.until(isFree, askAgainMs)
   }
   deps.onWaiting(null)
@@ -212,6 +218,22 @@ async function leaveAlone(
   return { kind: 'stopped', report: interrupted }
 }
 
+/** ZFS opens devices by their links. How the visit ends if one does not lead to the device that was looked at; null: all do. */
+async function findAstray(
+  { vdevs }: VisitRequest,
+  report: (fields: Partial<VisitReport>) => VisitReport,
+  deps: VisitDeps,
+): Promise<VisitResult | null> {
+  for (const { link, node } of vdevs)
+    if (!(await deps.block.leadsTo(link, node))) {
+      if (!(await isPluggedIn(vdevs, deps)))
+        return { kind: 'gone', report: report({ outcome: 'interrupted', reason: 'it was removed' }) }
+      const sentence = `${link} does not lead to ${node}: another disk has the same name`
+      return { kind: 'refused', sentence, report: report({ reason: sentence }) }
+    }
+  return null
+}
+
 /** Gets the disk's pool into the kernel, whether it has to be imported, was left imported, or comes back. */
 async function bringUp(
   request: VisitRequest,
@@ -221,13 +243,8 @@ async function bringUp(
   const { disk, vdevs, config, earlier, signal } = request
   const ended = (result: VisitResult): Imported => ({ kind: 'ended', result })
   try {
-    for (const vdev of vdevs)
-      if (!(await deps.block.leadsTo(vdev.link, vdev.node))) {
-        if (!(await isPluggedIn(vdevs, deps)))
-          return ended({ kind: 'gone', report: report({ outcome: 'interrupted', reason: 'it was removed' }) })
-        const sentence = `${vdev.link} does not lead to ${vdev.node}: another disk has the same name`
-        return ended({ kind: 'refused', sentence, report: report({ reason: sentence }) })
-      }
+    const astray = await findAstray(request, report, deps)
+    if (astray !== null) return ended(astray)
 
     const imported = async () => (await deps.pools.imported()).find((pool) => pool.guid === disk.poolGuid)
     const before = await imported()
@@ -248,6 +265,12 @@ async function bringUp(
     const still = before === undefined ? undefined : await imported()
     if (still === undefined) await untilItsTurn(request, deps)
     if (still === undefined && signal.aborted) return ended(await leaveAlone(request, report, deps))
+    // That may have taken hours, in which a copy may have been plugged in.
+    const astrayNow = still === undefined ? await findAstray(request, report, deps) : null
+    if (astrayNow !== null) {
+      await closeQuietly(vdevs, deps)
+      return ended(astrayNow)
+    }
     const found = still ?? (await deps.pools.importPool({ guid: disk.poolGuid, pool: disk.pool, links }))
     const importedBy = importerOf(found)
     const ours = still === undefined || revived === null ? 'imported' : revived.kind

@@ -108,11 +108,12 @@ export async function runDaemon({ file, logFormat }: DaemonOptions): Promise<num
   }
   let server: ControlServer | null = null
   /** Beside the reload: whom the socket is for holds up nothing else. */
+  let admitting: Promise<unknown> = Promise.resolve()
   const admit = ({ control }: Config): void => {
-    groupId(control.group).then(
-      (group) => server?.admit(group),
-      (error: unknown) => warn(`control socket: ${messageOf(error)}`),
-    )
+    admitting = admitting
+      .then(() => groupId(control.group))
+      .then((group) => server?.admit(group))
+      .catch((error: unknown) => warn(`control socket: ${messageOf(error)}`))
   }
   const daemon = createDaemon(loaded.config, await readPast(history, warn), {
     zfs,

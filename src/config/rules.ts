@@ -109,7 +109,7 @@ function warnOfNames(tree: Tree): Finding[] {
       : [
           finding(
             pool.at,
-            `the pool of the disk ${quote(other.disk)} is called ${quote(pool.text)}, too (line ${other.line}), so one waits for the other when both are plugged in; from OpenZFS 2.3 on that is all, before it a name of its own is expected`,
+            `the pool of the disk ${quote(other.disk)} is called ${quote(pool.text)}, too (line ${other.line}), so one waits as long as the other one's pool is imported, also after that disk was pulled out too early; before OpenZFS 2.3 a name of its own was expected`,
           ),
         ]
   })
