@@ -29,6 +29,7 @@ import { leftToOthers, tryRelease } from './release.ts'
 import type { TakeTurn } from './turns.ts'
 import { type VisitDeps, visit } from './visit.ts'
 import { createVisitLog, type VisitLogDeps } from './visitLog.ts'
+import { failureKind } from './zfs/failure.ts'
 
 export interface RunnerDeps extends Omit<VisitDeps, 'onPhase' | 'onProgress' | 'onWaiting'>, VisitLogDeps {
   readonly takeTurn: TakeTurn
@@ -109,7 +110,7 @@ export function createRunner(
         running?.controller.abort(new EndVisit(effect.because))
         break
       case 'reopen-pool':
-        reopening = inBackground('zpool reopen', deps.pools.reopen(nameInKernel))
+        reopening = inBackground('zpool reopen', makeNotice(nameInKernel))
         break
       case 'start-visit':
         start((signal, earlier) => runVisit(effect.vdevs, signal, earlier))
@@ -125,6 +126,12 @@ export function createRunner(
 
   const inBackground = (what: string, work: Promise<void>): Promise<void> =>
     work.catch((error: unknown) => deps.warn(`${disk.name}: ${what}: ${messageOf(error)}`))
+
+  /** ZFS may have been faster: what it has suspended by itself it does not reopen, and need not. */
+  const makeNotice = (pool: PoolName): Promise<void> =>
+    deps.pools.reopen(pool).catch((error: unknown) => {
+      if (failureKind(error) !== 'suspended') throw error
+    })
 
   /** `earlier`: what was at work before may still wait for its disk, which was pulled out and may be back by now. */
   const start = (work: (signal: AbortSignal, earlier: Promise<void>) => Promise<VisitResult>): void => {

@@ -98,6 +98,21 @@ test('plugged in again while ZFS is still made to notice that it was pulled: one
   await service.daemon.stop('test')
 })
 
+test('pulled, and ZFS was faster to notice: that it cannot be made to notice again is worth no line', async () => {
+  const machine = homeMachine()
+  const { pool } = machine.disk('offsite-1')
+  const service = await startService(machine)
+  machine.state.interference = {
+    before: ({ verb }) => (verb === 'transfer.transfer' ? new Promise<void>(() => undefined) : undefined),
+  }
+  await service.pass(3000)
+  pool.suspended = true
+  await service.unplug('offsite-1')
+  await expectStates(service, { 'offsite-1': 'pulled' })
+  expect(machine.state.calls.at(-1)?.verb).toBe('pools.reopen')
+  expect(service.warnings).toEqual([])
+})
+
 test('its disk hangs though it is plugged in: told once; plugged in again, the backup goes on', async () => {
   const machine = homeMachine()
   const { pool } = machine.disk('offsite-1')

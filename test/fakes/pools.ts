@@ -141,6 +141,8 @@ export function createFakePools(state: FakeState): Pools {
     reopen: (pool) =>
       verb(state, { verb: 'pools.reopen', about: pool }, () => {
         const found = importedPool(pool)
+        if (found.suspended)
+          throw failed('suspended', `cannot reopen '${pool}': pool I/O is currently suspended`)
         if (!found.present) found.suspended = true
       }),
     comment: (pool) => verb(state, { verb: 'pools.comment', about: pool }, () => importedPool(pool).comment),
