@@ -21,6 +21,8 @@ const script = String.raw`
     my $line = content("/proc/$_[0]/cmdline");
     $line =~ tr/\0/ /;
     $line =~ s/ +$//;
+    # Programs are started by their absolute paths.
+    $line =~ s{^\S*/}{};
     return $line =~ /$command/s;
   }
   sub received { my ($read) = content("/proc/$_[0]/io") =~ /^rchar: (\d+)/m; return defined $read ? $read : 0 }
