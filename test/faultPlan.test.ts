@@ -73,6 +73,14 @@ test('rounds are chosen by a part of their names, after a first visit in which n
     'pull, then the other disk',
   ])
   expect(chooseRounds(/no such name/)).toEqual([])
+
+  const later = chooseRounds(/pull.*export/, 'pulled during export, then a reboot')
+  expect(later.map(({ fault }) => fault)).toEqual([
+    'nothing',
+    'pull, then a reboot',
+    'pull, then the other disk',
+  ])
+  expect(chooseRounds(/pull.*export/, 'pulled at import, then a reboot')).toEqual([])
 })
 
 test('a longer campaign with the same seed begins like a shorter one', () => {

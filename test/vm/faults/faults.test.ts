@@ -10,7 +10,7 @@ const seed = Number(process.env['WALKAWAY_FAULTS_SEED'])
 const rounds =
   only === undefined
     ? planCampaign(seed, Number(process.env['WALKAWAY_FAULTS_COUNT']))
-    : chooseRounds(new RegExp(only, 'i'))
+    : chooseRounds(new RegExp(only, 'i'), process.env['WALKAWAY_FAULTS_FROM'])
 const from = only === undefined ? `seed ${seed}` : `only ${only}`
 const minutesARound = 15
 

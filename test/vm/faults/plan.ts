@@ -218,8 +218,13 @@ export function listRounds(): readonly Round[] {
   return rounds
 }
 
-/** Those whose names match, after a first visit in which nothing happens: then the disk lacks nothing but what is new. */
-export function chooseRounds(pattern: RegExp): readonly Round[] {
-  const chosen = listRounds().filter(({ name }) => pattern.test(name))
+/**
+ * Those whose names match, from the one with the name `from` on, after a first visit in which nothing happens: then the disk
+ * lacks nothing but what is new.
+ */
+export function chooseRounds(pattern: RegExp, from?: string): readonly Round[] {
+  const matching = listRounds().filter(({ name }) => pattern.test(name))
+  const first = from === undefined ? 0 : matching.findIndex(({ name }) => name === from)
+  const chosen = first < 0 ? [] : matching.slice(first)
   return chosen.length === 0 ? [] : [quiet, ...chosen]
 }
