@@ -23,15 +23,18 @@ interface ReviveDeps {
 const reviveMs = 3 * 60_000
 /** Pause before a clear that did not help is followed by another one. */
 const againMs = 2000
+/** For devices to be opened anew: reads their labels. */
+const openMs = 5000
 
 /** Throws `DeadlineExceeded` when a reopen hangs, too. */
-export async function revive(pool: PoolName, { pools, until }: ReviveDeps): Promise<Revived> {
+export async function revive(pool: PoolName, deps: ReviveDeps): Promise<Revived> {
+  const { pools, until } = deps
   const isSuspended = async () => (await pools.kernelState(pool)) === 'SUSPENDED'
   const wasSuspended = await isSuspended()
   let problem = wasSuspended ? null : await problemOf(pools.reopen(pool))
   const works = await until(async () => {
     if (await isSuspended()) {
-      problem = await resume(pool, pools)
+      problem = await resume(pool, deps)
       await until(async () => !(await isSuspended()), againMs)
     }
     const state = await pools.kernelState(pool)
@@ -43,17 +46,28 @@ export async function revive(pool: PoolName, { pools, until }: ReviveDeps): Prom
 }
 
 /**
- * What went wrong; null: nothing. A clear that hangs is freed by a reopen from another process; where that is refused, because
- * the pool is still suspended, the next clear may do. Right after the disk came back, a clear may fail with an I/O error.
+ * What went wrong; null: nothing. A clear that hangs is freed by a reopen from another process. Where that is refused the pool
+ * was suspended again: reads failed before ZFS saw that the disk was gone (#19020), and no clear opens it anew then. Right after
+ * the disk came back, a clear may fail with an I/O error: the next one may do.
  */
-async function resume(pool: PoolName, pools: Pools): Promise<string | null> {
+async function resume(pool: PoolName, { pools, until }: ReviveDeps): Promise<string | null> {
   try {
     return await problemOf(pools.clear(pool))
   } catch (error) {
     if (!(error instanceof DeadlineExceeded)) throw error
-    await problemOf(pools.reopen(pool))
+    if ((await problemOf(pools.reopen(pool))) !== null) await openAnew(pool, { pools, until })
     return messageOf(error)
   }
+}
+
+/** Where it is not refused it goes on until the next clear has helped: whatever becomes of it, the pool's state tells. */
+async function openAnew(pool: PoolName, { pools, until }: ReviveDeps): Promise<void> {
+  let ended = false
+  const end = (): void => {
+    ended = true
+  }
+  pools.openAnew(pool).then(end, end)
+  await until(async () => ended, openMs)
 }
 
 const problemOf = (work: Promise<void>): Promise<string | null> =>

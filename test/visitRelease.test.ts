@@ -54,6 +54,33 @@ describe('how the pool was found', () => {
     ])
   })
 
+  test('a clear that does not open the disk anew, of a pool that is suspended again: an error scrub does', async () => {
+    const machine = homeMachine()
+    const { pool } = machine.disk('offsite-1')
+    pool.imported = { altroot: '/run/walkaway/never-mounted' }
+    pool.suspended = true
+    let isOpen = false
+    let letGo: () => void = () => undefined
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb === 'pools.clear' && !isOpen) throw new DeadlineExceeded('zpool clear', 30_000)
+        if (verb !== 'pools.openAnew') return
+        isOpen = true
+        return new Promise<void>((resolve) => {
+          letGo = resolve
+        })
+      },
+      after: ({ verb }) => {
+        if (verb === 'pools.clear') letGo()
+      },
+    }
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({
+      kind: 'released',
+      report: { outcome: 'complete' },
+    })
+    expectBackedUp(machine, 'offsite-1')
+  })
+
   test.each([
     ['once', 1, { kind: 'released', report: { outcome: 'complete' } }],
     ['always', 99, { kind: 'stuck', reason: expect.stringContaining('does not come back (zpool clear') }],

@@ -91,6 +91,11 @@ export interface Pools extends Scrubs {
   reopen(pool: PoolName): Promise<void>
   /** Resumes a suspended pool whose disk is back. Proves nothing: read `kernelState` afterwards. */
   clear(pool: PoolName): Promise<void>
+  /**
+   * Opens the devices of a suspended pool anew. OpenZFS 2.2 and 2.3 do so when an error scrub is asked for; others refuse. Ends
+   * when the pool works again, which is for `clear` to bring about meanwhile, or is given up.
+   */
+  openAnew(pool: PoolName): Promise<void>
   /** Error counts since the import. May take long on a suspended pool; has its deadline. */
   health(pool: PoolName): Promise<PoolHealth>
   /** True if ZFS answers at all; false: something holds it and nothing more should be started. */
@@ -255,6 +260,12 @@ export function createPools({
     await command('zpool', ['clear', pool], RECOVER_MS).catch(throwNotFound)
   }
 
+  /** dsl_scan() does it first of all, also where there is nothing to scrub. */
+  async function openAnew(pool: PoolName): Promise<void> {
+    checkPool(pool)
+    await command('zpool', ['scrub', '-e', pool], RECOVER_MS).catch(throwNotFound)
+  }
+
   async function health(pool: PoolName): Promise<PoolHealth> {
     checkPool(pool)
     // Never -v: see `damagedFiles`.
@@ -309,6 +320,7 @@ export function createPools({
     exportPool,
     reopen,
     clear,
+    openAnew,
     health,
     answers,
     comment,

@@ -160,6 +160,7 @@ export function createFakePools(state: FakeState): Pools {
         // Without its disk it returns 0 and means nothing.
         if (found.present) found.suspended = false
       }),
+    openAnew: (pool) => verb(state, { verb: 'pools.openAnew', about: pool }, () => void importedPool(pool)),
     health: (pool) =>
       verb(state, { verb: 'pools.health', about: pool }, () => {
         const found = importedPool(pool)
