@@ -68,7 +68,7 @@ export async function scrub(request: ScrubRequest, deps: ScrubDeps): Promise<rea
       return [failure('its scrub does not get on; it is paused, and goes on at the next visit')]
     }
     return asFailures(
-      await judgeEnd(remembered > 0n ? await forget(end, pool, deps) : end, request, deps, true),
+      await judgeEnd(remembered > 0n ? await forget(end, remembered, pool, deps) : end, request, deps, true),
     )
   } catch (error) {
     if (signal.aborted || !(await isPresent())) return open
@@ -89,12 +89,17 @@ function describeDataErrors(count: bigint, { pool, ours }: Pick<ScrubRequest, 'p
   return `ZFS remembers ${many} on this disk. After a disk was pulled out in the middle that is common, and mostly nothing is damaged: ${next}`
 }
 
-/** Errors of a pull that a whole scrub did not find again are told for good to be none: `zpool clear`. */
-async function forget(end: Ended, pool: PoolName, deps: ScrubDeps): Promise<Ended> {
+/**
+ * Errors of a pull that a whole scrub did not find again are told for good to be none: `zpool clear`. Those that ZFS noted while
+ * it scanned, as after a device came back, outlive the scrub after that (spa_errlog_sync), and nothing is wrong with them
+ * either: the next visit scrubs again. More than were `remembered` are of this scrub's own time.
+ */
+async function forget(end: Ended, remembered: bigint, pool: PoolName, deps: ScrubDeps): Promise<Ended> {
   const { scan, errors } = end.health
   if (scan.kind !== 'finished' || scan.errors > 0n) return end
   await deps.pools.clear(pool)
-  const { dataErrors } = await deps.pools.health(pool)
+  const { dataErrors: left } = await deps.pools.health(pool)
+  const dataErrors = left !== null && left <= remembered ? 0n : left
   return { ...end, health: { ...end.health, dataErrors, errors } }
 }
 

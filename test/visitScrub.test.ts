@@ -216,6 +216,36 @@ describe('what a scrub finds', () => {
     },
   )
 
+  test('errors of a pull that outlive a scrub that found nothing are no damage: the next visit scrubs again', async () => {
+    const machine = scrubbed(null)
+    await visitOf(machine, 'offsite-1')
+    machine.state.calls.length = 0
+    poolOf(machine).dataErrors = 3n
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb === 'pools.clear') poolOf(machine).dataErrors = 3n
+      },
+    }
+    expect((await visitOf(machine, 'offsite-1')).report).toMatchObject({ outcome: 'complete', failures: [] })
+    expect(scrubsOf(machine)).toHaveLength(1)
+    machine.state.interference = {}
+    expect((await visitOf(machine, 'offsite-1')).report).toMatchObject({ outcome: 'complete', failures: [] })
+    expect(scrubsOf(machine)).toHaveLength(2)
+    expect(poolOf(machine).dataErrors).toBe(0n)
+  })
+
+  test('errors that came while it was scrubbed are damage', async () => {
+    const machine = scrubbed(null)
+    await visitOf(machine, 'offsite-1')
+    poolOf(machine).dataErrors = 3n
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb === 'pools.clear') poolOf(machine).dataErrors = 4n
+      },
+    }
+    expect((await visitOf(machine, 'offsite-1')).report.outcome).toBe('partial')
+  })
+
   test('until it has ended, errors of a pull stand', async () => {
     const machine = scrubbed(null)
     await visitOf(machine, 'offsite-1')
