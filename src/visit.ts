@@ -234,6 +234,12 @@ async function findAstray(
   return null
 }
 
+/** ZFS may not answer about a suspended pool until it works again (#18446); the kernel's own files do. Null: it is not suspended. */
+async function suspendedName({ poolGuid, pool }: Disk, { pools }: VisitDeps): Promise<PoolName | null> {
+  const name = await pools.nameOf(poolGuid, pool)
+  return name !== null && (await pools.kernelState(name)) === 'SUSPENDED' ? name : null
+}
+
 /** Gets the disk's pool into the kernel, whether it has to be imported, was left imported, or comes back. */
 async function bringUp(
   request: VisitRequest,
@@ -247,7 +253,7 @@ async function bringUp(
     if (astray !== null) return ended(astray)
 
     const imported = async () => (await deps.pools.imported()).find((pool) => pool.guid === disk.poolGuid)
-    const before = await imported()
+    const before = (await suspendedName(disk, deps)) ?? (await imported())?.name
     const keyFile = luksKeyFileOf(config, disk)
     const reached = await openContainer({ disk, vdevs, keyFile, inKernel: before !== undefined }, deps)
     if (reached.kind === 'refused') {
@@ -255,7 +261,7 @@ async function bringUp(
       return ended({ kind: 'refused', sentence, report: report({ reason: sentence }) })
     }
     const { links } = reached
-    const revived = before === undefined ? null : await revive(before.name, deps)
+    const revived = before === undefined ? null : await revive(before, deps)
     if (revived?.kind === 'stuck') {
       const { reason } = revived
       return ended({ kind: 'stuck', reason, report: report({ reason }) })

@@ -54,6 +54,22 @@ describe('how the pool was found', () => {
     ])
   })
 
+  test('no list of pools is answered until the suspended one works again: it is made to work first', async () => {
+    const machine = homeMachine()
+    const { pool } = machine.disk('offsite-1')
+    pool.imported = { altroot: '/run/walkaway/never-mounted' }
+    pool.suspended = true
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb === 'pools.imported' && pool.suspended) throw new DeadlineExceeded('zpool list', 20_000)
+      },
+    }
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({
+      kind: 'released',
+      report: { outcome: 'complete' },
+    })
+  })
+
   test('a clear that does not open the disk anew, of a pool that is suspended again: an error scrub does', async () => {
     const machine = homeMachine()
     const { pool } = machine.disk('offsite-1')
