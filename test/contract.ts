@@ -247,9 +247,56 @@ const datasets: readonly Case[] = [
         datasetName('nopool/a'),
       ]) {
         assert.equal(await zfs.observeIfPresent(missing), null)
+        assert.equal(await zfs.namesBelow(missing), null)
         await assert.rejects(zfs.observe(missing), NotFound)
         await assert.rejects(zfs.properties(missing, ['mountpoint']), NotFound)
       }
+    },
+  },
+  {
+    name: 'some datasets are observed alone, as they are among all others; those that are gone are left out',
+    async run(world) {
+      const { zfs, hand, source } = world
+      const [a, b, volume] = [inside(source, 'a'), inside(source, 'a/b c'), inside(source, 'a/v')]
+      await hand.create(a)
+      await hand.create(b)
+      await hand.create(volume, { type: 'volume' })
+      for (const name of [a, b, volume]) await take(world, name, '1')
+      const marked = await take(world, b, '2')
+      await zfs.bookmarkAll([{ snapshot: marked, name: 'mark' }])
+      await zfs.hold('t', [snapshotPath(marked)])
+      const all = await zfs.observe(a)
+      assert.deepEqual(
+        all.map(({ name }) => name),
+        [a, b, volume],
+      )
+      const gone = inside(source, 'a/gone')
+      assert.deepEqual([...(await zfs.observeEach([b, gone, volume])).values()], all.slice(1))
+      assert.deepEqual([...(await zfs.observeEach([a]))], [[a, all[0]]])
+      assert.deepEqual((await zfs.observeEach([gone, datasetName('nopool/a')])).size, 0)
+      assert.deepEqual((await zfs.observeEach([])).size, 0)
+      assert.deepEqual(
+        await zfs.namesBelow(a),
+        all.map(({ name, guid }) => ({ name, guid })),
+      )
+      await assert.rejects(zfs.observeEach([a, datasetName(`${source}/x`), '-r' as DatasetName]), BadInput)
+    },
+  },
+  {
+    name: 'of many snapshots those are there that have both name and GUID',
+    async run(world) {
+      const { zfs, hand, source } = world
+      const dataset = inside(source, 'a')
+      await hand.create(dataset)
+      const [one, two] = [await take(world, dataset, 'one'), await take(world, dataset, 'two')]
+      const renamed = { ...two, name: 'other name' }
+      const replaced = { ...one, guid: two.guid }
+      const lost = { ...one, dataset: inside(source, 'gone') }
+      const many = Array.from({ length: 2_100 }, (_, at) => ({ ...one, name: `never${at}` }))
+      const there = await zfs.whichExist([renamed, ...many, one, replaced, lost, two])
+      assert.deepEqual([...there], [one, two])
+      assert.deepEqual((await zfs.whichExist([])).size, 0)
+      await assert.rejects(zfs.whichExist([{ ...one, name: 'a@b' }]), BadInput)
     },
   },
   {
@@ -334,6 +381,30 @@ const datasets: readonly Case[] = [
         { path: snapshotPath(one), dataset, creation: one.creation, tags: ['other', 'walkaway:1'] },
       )
       await assert.rejects(zfs.heldBelow(inside(source, 'never')), NotFound)
+    },
+  },
+  {
+    name: 'a snapshot is held and released with those of its name below it; held already, none of them is',
+    async run(world) {
+      const { zfs, hand, source } = world
+      const [a, b, c] = [inside(source, 'a'), inside(source, 'a/b'), inside(source, 'a/c')]
+      for (const name of [a, b, c]) await hand.create(name)
+      for (const name of [a, b]) await take(world, name, 's')
+      for (const name of [a, c]) await take(world, name, 'other')
+      const counted = async () =>
+        (await zfs.observe(a)).flatMap(({ snapshots }) =>
+          snapshots.map(({ name, holds }) => `${name} ${holds}`),
+        )
+      await zfs.holdBelow('walkaway:1', `${a}@s`)
+      assert.deepEqual(await counted(), ['s 1', 'other 0', 's 1', 'other 0'])
+      await zfs.hold('walkaway:2', [`${b}@s`])
+      await zfs.releaseBelow('walkaway:1', `${a}@s`)
+      await zfs.releaseBelow('walkaway:1', `${a}@s`)
+      await zfs.releaseBelow('walkaway:1', `${a}@never`)
+      assert.deepEqual(await counted(), ['s 0', 'other 0', 's 1', 'other 0'])
+      await assert.rejects(zfs.holdBelow('walkaway:2', `${a}@s`))
+      assert.deepEqual(await counted(), ['s 0', 'other 0', 's 1', 'other 0'])
+      await assert.rejects(zfs.holdBelow('walkaway:2', `${a}@never`), NotFound)
     },
   },
   {
@@ -1313,6 +1384,12 @@ const marking: readonly Case[] = [
         source: `inherited from ${source}`,
       })
       assert.deepEqual(seen.get(root)?.get('walkaway:x'), { value: '-', source: '-' })
+      const some = await zfs.propertiesOfEach([b, inside(source, 'gone'), root], names)
+      assert.deepEqual(
+        [...some],
+        [root, b].map((name) => [name, seen.get(name)]),
+      )
+      assert.deepEqual((await zfs.propertiesOfEach([], names)).size, 0)
     },
   },
   {

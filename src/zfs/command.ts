@@ -1,5 +1,6 @@
 // How a zfs command is run: classified when it fails, within a deadline, and in as few processes as its arguments fit
 // into. What the commands are is zfs.ts and bookmarks.ts.
+import type { DatasetName } from '../core/model.ts'
 import { AlreadyExists, messageOf, NotFound } from '../errors.ts'
 import type { Run } from '../linux/run.ts'
 import { classified, parseComplaints } from './complaint.ts'
@@ -20,6 +21,8 @@ export const createZfsCommand =
 
 /** One look at one thing. */
 export const LOOK_MS = 60_000
+/** A listing of many thousands of snapshots on a slow, busy disk; a small one takes a fraction of a second. */
+export const LIST_MS = 10 * 60_000
 /** Waits for a transaction group, which a loaded pool may take long to write. */
 export const CHANGE_MS = 3 * 60_000
 
@@ -49,6 +52,12 @@ export function batches<T>(
     bytes += more
   }
   return all
+}
+
+/** ZFS says that exactly this dataset is not there; that another is missing says nothing about this one. */
+export function isAbsence(error: unknown, dataset: DatasetName): boolean {
+  if (!(error instanceof ZfsFailed) || error.kind !== 'not-found') return false
+  return parseComplaints(error.stderr).some(({ about, kind }) => kind === 'not-found' && about === dataset)
 }
 
 /** The failures that callers tell apart by class; any other as it came. */

@@ -5,7 +5,7 @@ import { BadInput } from '../errors.ts'
 import type { ZfsCommand } from './command.ts'
 import { checkSnapshots, poolOf } from './names.ts'
 import { parseSnapshotEnds, type SnapshotEnd } from './parse.ts'
-import { runProgram } from './program.ts'
+import { runProgram, signed } from './program.ts'
 
 /**
  * All of them are destroyed while the pool writes one transaction group, and nothing else is written meanwhile. Far below
@@ -15,8 +15,7 @@ export const MAX_DESTROYED_AT_ONCE = 100
 /** Waits for a transaction group, in which a slow disk looks at each snapshot and its neighbours. */
 const DESTROY_MS = 10 * 60_000
 
-// Arguments: name and GUID in turn. `get_prop` would end the program where there is no such snapshot. Lua's numbers are
-// signed here: a GUID above 2^63 reads as a negative one.
+// Arguments: name and GUID in turn. `get_prop` would end the program where there is no such snapshot.
 const program = `
 local argv = (...)["argv"]
 
@@ -58,5 +57,3 @@ export async function destroySnapshots(
   const stdout = await runProgram(zfs, { pool, lua: program, args, deadlineMs: DESTROY_MS })
   return parseSnapshotEnds(stdout, doomed.length)
 }
-
-const signed = (guid: string): string => BigInt.asIntN(64, BigInt(guid)).toString()

@@ -33,16 +33,19 @@ interface GrowingDataset extends Dataset {
   readonly bookmarks: Bookmark[]
 }
 
-/** Reads `zfs list -Hp -r -o listingColumns` of datasets, snapshots and bookmarks, a line at a time. */
+/** True for the clone that an unfinished receive grows in; its token is shown on the dataset itself. */
+export const isHidden = (name: string): boolean => name.includes('/%')
+
+/** Reads `zfs list -Hp -o listingColumns` of datasets, snapshots and bookmarks, a line at a time. */
 export interface Listing {
   readonly add: (line: string) => void
-  /** Parents first; snapshots and bookmarks oldest first. Throws `UnreadableAnswer` if the root was not listed. */
-  readonly finish: () => readonly Dataset[]
+  /** In the order listed; snapshots and bookmarks oldest first. Throws `UnreadableAnswer` if one of these was not listed. */
+  readonly finish: (asked: readonly DatasetName[]) => readonly Dataset[]
 }
 
 const noClones: readonly string[] = []
 
-export function openListing(root: DatasetName): Listing {
+export function openListing(): Listing {
   const datasets = new Map<string, GrowingDataset>()
   const ownerOf = (name: string, at: number): GrowingDataset | undefined => datasets.get(name.slice(0, at))
 
@@ -51,8 +54,7 @@ export function openListing(root: DatasetName): Listing {
     const [name = '', type, guid, createtxg, creation, encryption, token, userrefs, written, referenced] =
       columns
     const [origin = '-', clones = '-'] = columns.slice(-2)
-    // The clone that an unfinished receive grows in; its token is shown on the dataset itself.
-    if (name.includes('/%')) return
+    if (isHidden(name)) return
     const at = name.search(/[@#]/)
     if (at === -1) {
       if (type !== 'filesystem' && type !== 'volume')
@@ -90,8 +92,9 @@ export function openListing(root: DatasetName): Listing {
       })
   }
 
-  const finish = (): readonly Dataset[] => {
-    if (!datasets.has(root)) throw new UnreadableAnswer(`zfs list: no answer about ${root}`)
+  const finish: Listing['finish'] = (asked) => {
+    for (const name of asked)
+      if (!datasets.has(name)) throw new UnreadableAnswer(`zfs list: no answer about ${name}`)
     for (const { snapshots, bookmarks } of datasets.values()) {
       snapshots.sort(byCreatetxg)
       bookmarks.sort(byCreatetxg)
@@ -131,6 +134,14 @@ export const parseSnapshotEnds = (stdout: string, count: number): readonly Snaps
 /** `zfs program -j` of bookmarks.ts: a word for each of `count` bookmarks. */
 export const parseBookmarkEnds = (stdout: string, count: number): readonly BookmarkEnd[] =>
   parseEnds(stdout, count, bookmarkEnds)
+
+/** `zfs program -j` of listing.ts: a word for each of `count` snapshots. */
+export const parsePresence = (stdout: string, count: number): readonly ('there' | 'other')[] =>
+  parseEnds(stdout, count, ['there', 'other'])
+
+/** `zfs program -j` of properties.ts: a word for each of `count` datasets. */
+export const parseSettings = (stdout: string, count: number): readonly ('set' | 'failed')[] =>
+  parseEnds(stdout, count, ['set', 'failed'])
 
 function parseEnds<End extends string>(stdout: string, count: number, ends: readonly End[]): readonly End[] {
   const words = returnedText(stdout).split(' ')
@@ -226,8 +237,7 @@ export function parsePropertyTable(
   for (const line of linesOf(stdout)) {
     const [name = '', property = '', value = '', source, ...more] = line.split('\t')
     if (source === undefined || more.length > 0 || !names.includes(property)) continue
-    // The clone that an unfinished receive grows in.
-    if (name.includes('/%')) continue
+    if (isHidden(name)) continue
     const dataset = datasetName(name)
     const properties = table.get(dataset) ?? new Map()
     // Each is told once: a second time, it is another one's value that looks like it.

@@ -10,7 +10,18 @@ export const runProgram = (
     readonly lua: string
     readonly args: readonly string[]
     readonly deadlineMs: number
+    /** It changes nothing, and waits for no transaction group. */
+    readonly readonly?: boolean
   },
-): Promise<string> =>
+): Promise<string> => {
+  const options = program.readonly === true ? ['-n', '-j'] : ['-j']
   // After `--`, a negative number is no option.
-  zfs(['program', '-j', '--', program.pool, '-', ...program.args], program.deadlineMs, program.lua)
+  return zfs(
+    ['program', ...options, '--', program.pool, '-', ...program.args],
+    program.deadlineMs,
+    program.lua,
+  )
+}
+
+/** As Lua has it there, whose numbers are signed: a GUID above 2^63 reads as a negative one. */
+export const signed = (guid: string): string => BigInt.asIntN(64, BigInt(guid)).toString()

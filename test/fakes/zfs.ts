@@ -32,8 +32,9 @@ import {
 } from '../../src/zfs/names.ts'
 import type { SnapshotEnd } from '../../src/zfs/parse.ts'
 import type { Pools } from '../../src/zfs/pool.ts'
+import type { Property } from '../../src/zfs/properties.ts'
 import type { Transfer } from '../../src/zfs/transfer.ts'
-import type { Property, Zfs } from '../../src/zfs/zfs.ts'
+import type { Zfs } from '../../src/zfs/zfs.ts'
 import { createFakePools } from './pools.ts'
 import { createFakeTransfer } from './transfer.ts'
 import {
@@ -152,6 +153,14 @@ function createFakeDatasets(state: FakeState): Zfs {
       return datasetsBelow(root)
     })
   }
+  /** This one and those of its name below its dataset. Throws if the dataset itself has none. */
+  const snapshotsBelow = (path: string) => {
+    const [root = '', short = ''] = path.split('@')
+    requireSnapshot(state, path)
+    return [...usablePool(state, root).datasets.values()]
+      .filter(({ name }) => isBelow(root, name))
+      .flatMap(({ snapshots }) => snapshots.filter(({ name }) => name === short))
+  }
   const findBookmark = (path: string) => {
     const [name = '', short = ''] = path.split('#')
     return findDataset(state, name)?.bookmarks.find((candidate) => candidate.name === short)
@@ -171,6 +180,41 @@ function createFakeDatasets(state: FakeState): Zfs {
       const found = await observeIfPresent(root)
       if (found === null) throw new NotFound(`there is no dataset ${root}`)
       return found
+    },
+    async observeEach(asked) {
+      checkDatasets(...asked)
+      return verb(state, { verb: 'zfs.observeEach', about: asked.join(' ') }, () => {
+        const there = asked.filter(
+          (name) => state.pools.get(poolOf(name))?.imported != null && findDataset(state, name) !== null,
+        )
+        return new Map(
+          there.flatMap((name) =>
+            datasetsBelow(name)
+              .filter((dataset) => dataset.name === name)
+              .map((dataset) => [name, dataset] as const),
+          ),
+        )
+      })
+    },
+    async namesBelow(root) {
+      checkDatasets(root)
+      return verb(state, { verb: 'zfs.namesBelow', about: root }, () => {
+        if (state.pools.get(poolOf(root))?.imported == null || findDataset(state, root) === null) return null
+        return datasetsBelow(root).map(({ name, guid }) => ({ name, guid }))
+      })
+    },
+    async whichExist(snapshots) {
+      checkSnapshots(snapshots.map(snapshotPath))
+      return verb(state, { verb: 'zfs.whichExist', about: String(snapshots.length) }, () => {
+        for (const pool of new Set(snapshots.map(({ dataset }) => poolOf(dataset)))) usablePool(state, pool)
+        return new Set(
+          snapshots.filter(({ dataset, name, guid }) =>
+            findDataset(state, dataset)?.snapshots.some(
+              (found) => found.name === name && found.guid === BigInt(guid),
+            ),
+          ),
+        )
+      })
     },
     async snapshotSet(datasets, name) {
       checkSnapshots(datasets.map((dataset) => `${dataset}@${name}`))
@@ -203,6 +247,29 @@ function createFakeDatasets(state: FakeState): Zfs {
           }
         }
         return reasons
+      })
+    },
+    async holdBelow(tag, path) {
+      checkTag(tag)
+      checkSnapshots([path])
+      return verb(state, { verb: 'zfs.holdBelow', about: path }, () =>
+        namedAll(() => {
+          const below = snapshotsBelow(path)
+          if (below.some(({ tags }) => tags.has(tag)))
+            throw failed('exists', `cannot hold snapshot '${path}': tag already exists on this dataset`)
+          for (const { tags } of below) tags.add(tag)
+        }),
+      )
+    },
+    async releaseBelow(tag, path) {
+      checkTag(tag)
+      checkSnapshots([path])
+      return verb(state, { verb: 'zfs.releaseBelow', about: path }, () => {
+        try {
+          for (const { tags } of snapshotsBelow(path)) tags.delete(tag)
+        } catch (error) {
+          if (failureKind(error) !== 'not-found') throw error
+        }
       })
     },
     async holds(paths) {
@@ -406,6 +473,19 @@ function createFakeDatasets(state: FakeState): Zfs {
               datasetName(dataset.name),
               new Map(names.map((name): [string, Property] => [name, shownProperty(state, dataset, name)])),
             ]),
+        )
+      })
+    },
+    async propertiesOfEach(datasets, names) {
+      checkDatasets(...datasets)
+      names.forEach(checkProperty)
+      return verb(state, { verb: 'zfs.propertiesOfEach', about: datasets.join(' ') }, () => {
+        const found = [...datasets].sort().flatMap((name) => findDataset(state, name) ?? [])
+        return new Map(
+          found.map((dataset) => [
+            datasetName(dataset.name),
+            new Map(names.map((name): [string, Property] => [name, shownProperty(state, dataset, name)])),
+          ]),
         )
       })
     },

@@ -14,7 +14,7 @@ import type { Scan } from '../../src/core/scrub.ts'
 import type { PoolEvent } from '../../src/core/timeline.ts'
 import { DeadlineExceeded } from '../../src/errors.ts'
 import { type FailureKind, ZfsFailed } from '../../src/zfs/failure.ts'
-import type { Property } from '../../src/zfs/zfs.ts'
+import type { Property } from '../../src/zfs/properties.ts'
 
 /** What was written, in order: enough to see whether two datasets have the same content. */
 export type Content = readonly { readonly id: number; readonly bytes: number }[]

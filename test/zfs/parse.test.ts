@@ -98,9 +98,9 @@ describe.each(versions)('OpenZFS %s', (version) => {
   })
 
   test('a listing', () => {
-    const listing = openListing(datasetName('src'))
+    const listing = openListing()
     for (const line of linesOf(read('list-tree').stdout)) listing.add(line)
-    const datasets = listing.finish()
+    const datasets = listing.finish([datasetName('src')])
     expect(
       datasets.map(({ name, type, encrypted }) => `${name}: ${type}${encrypted ? ', encrypted' : ''}`),
     ).toEqual([
@@ -125,9 +125,9 @@ describe.each(versions)('OpenZFS %s', (version) => {
   })
   test('a listing with unfinished receives', () => {
     const open = (name: string, root: string) => {
-      const listing = openListing(datasetName(root))
+      const listing = openListing()
       for (const line of linesOf(read(name).stdout)) listing.add(line)
-      return listing.finish()
+      return listing.finish([datasetName(root)])
     }
     const whole = open('list-unfinished', 'dst').find(({ name }) => name === 'dst/half of it')
     expect(whole).toMatchObject({ snapshots: [], resumeToken: expect.stringMatching(/^1-[0-9a-f-]+$/) })
