@@ -1,9 +1,9 @@
 // What happens while a disk's pool is imported: snapshot (snapshotSet.ts), observe, plan (plan.ts), send (send.ts), read
-// back, tidy, prune (prune.ts). Which disk, and how it is imported and released, is visit.ts; every decision about what to send is
+// back and tidy (verify.ts), prune (prune.ts). Which disk, and how it is imported and released, is visit.ts; every decision about what to send is
 // core/replication.ts.
 
 import type { Config } from './config.ts'
-import { missingBookmarks, supersededBookmarks } from './core/bookmarks.ts'
+import { missingBookmarks } from './core/bookmarks.ts'
 import type { Calendar } from './core/calendar.ts'
 import { describeMissingOrigin, inheritedBy } from './core/clones.ts'
 import { expectedSpeed } from './core/freshness.ts'
@@ -23,11 +23,12 @@ import type {
 import { snapshotPath } from './core/model.ts'
 import { type Arrangement, arrange, describeArrangement, type Placed } from './core/placement.ts'
 import { findConflict } from './core/replication.ts'
-import { isWithin, sourceOf, targetOf } from './core/selection.ts'
-import { DeadlineExceeded, messageOf, NotFound } from './errors.ts'
+import { isWithin, rootOnDisk, sourceOf, targetOf } from './core/selection.ts'
+import { together } from './core/together.ts'
+import { messageOf, NotFound } from './errors.ts'
 import type { WalkawayEvent } from './events.ts'
-import { explainDisk, prepareMarks } from './explain.ts'
-import { holdWhatTravels, releaseHolds } from './hold.ts'
+import { explainDisk, prepareMarks, readExplanation } from './explain.ts'
+import { holdWhatTravels } from './hold.ts'
 import { findMissed } from './lookAgain.ts'
 import { moveCopies } from './move.ts'
 import { type PlanDeps, type PlanRequest, planAll, stateOf, type Task } from './plan.ts'
@@ -36,7 +37,9 @@ import { type Context, sendAll } from './send.ts'
 import { type Goal, type SnapshotSet, takeSnapshotSet } from './snapshotSet.ts'
 import { explainShortage, makeRoom, measureSpace, missingOf } from './space.ts'
 import { leaveOutUndone } from './undone.ts'
+import { tidy, verify } from './verify.ts'
 import type { Pools } from './zfs/pool.ts'
+import type { PropertyTable } from './zfs/properties.ts'
 import type { Transfer } from './zfs/transfer.ts'
 import type { Zfs } from './zfs/zfs.ts'
 
@@ -103,11 +106,11 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   }
 
   signal.throwIfAborted()
-  const set = await takeSnapshotSet(request, deps, fail)
-  deps.tell({ kind: 'snapshot-taken', ...ofDisk, snapshot: set.name, datasets: set.goals.length })
+  const [set, { found, table }] = await together([
+    snapshotSources(request, deps, fail),
+    lookAtDisk(request, deps),
+  ])
   signal.throwIfAborted()
-
-  const found = (await deps.zfs.observeIfPresent(rootOnDisk(request))) ?? []
   const { arrangement, tasks, notes } = await planVisit(set, found, { request, deps, fail })
   tellPlan(
     tasks,
@@ -117,9 +120,18 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   )
   const toSend = new Set(tasks.filter((task) => task.plan.kind === 'steps'))
   if (toSend.size > 0) deps.transfer.prepare()
-  const unheld = await holdWhatTravels([...toSend], request, deps)
-  const { unmarked, outdated } = await bookmarkStates(tasks, request, deps)
+  const [{ unheld, unmarked, outdated }, marksOf] = await together([
+    protectStates(tasks, { set, toSend }, request, deps),
+    prepareMarks(
+      [...toSend].map(({ source }) => source),
+      deps,
+    ),
+  ])
   for (const task of tasks) if (outdated.has(task.source.name)) toSend.add(task)
+  const moves = tasks.some(({ move }) => move !== null)
+  // A move takes along what is below it.
+  const changing = moves ? tasks : tasks.filter((task) => toSend.has(task))
+  const isSameTree = !moves && changing.every(({ target }) => target?.snapshots.length)
   const unfitting = await makeRoom(tasks, request, deps)
   for (const shortage of unfitting.values()) lacksRoom(missingOf(shortage))
   const reserved = new Set(set.missed.map((name) => targetOf(config, { pool }, name)))
@@ -132,7 +144,6 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     [...toSend].reduce((sum, task) => sum + (task.plan.kind === 'steps' ? task.plan.estimatedBytes : 0), 0),
     deps.now(),
   )
-  const marksOf = await prepareMarks([...toSend], config, deps)
   const endings = await sendAll(tasks, {
     request,
     deps,
@@ -152,15 +163,17 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
 
   const { verified, dataErrors } = await verify(
     tasks.filter((task) => endings.get(task) === 'done'),
+    new Set(changing),
     { request, deps, fail, lacksRoom },
   )
-  await tidy(verified, request, deps)
+  // What the disk says is written before anything is pruned: until then it may name snapshots that go.
+  const told = { table: isSameTree ? table : null, changed: changing.map(({ targetName }) => targetName) }
+  await tidy(verified, set, request, deps)
+  const explained = await explainDisk({ request, told, verified, complete: failures.length === 0 }, deps)
   const covered = verified.flatMap(({ source, target, origins }) =>
     target === null ? [] : [{ source, copy: target, origins }],
   )
-  // Before anything is pruned: what the disk said until now may name snapshots that go.
-  const explained = await explainDisk({ request, verified, complete: failures.length === 0 }, deps)
-  await prune({ covered, explained }, request, deps)
+  await prune({ covered, explained, isFresh: changing.length === 0 }, request, deps)
   const sent = verified.filter((task) => toSend.has(task)).length
   return {
     total: set.goals.length + set.missed.length - (gone.length - missed.size),
@@ -173,9 +186,35 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   }
 }
 
-export const rootOnDisk = ({ pool, config }: Pick<BackupRequest, 'pool' | 'config'>): DatasetName =>
-  // The first component only: `into` may have several, and all of it must be seen.
-  `${pool}/${config.backup.into.split('/')[0]}` as DatasetName
+/** The sets, and what the sources have then. */
+async function snapshotSources(
+  request: BackupRequest,
+  deps: BackupDeps,
+  fail: Context['fail'],
+): Promise<SnapshotSet> {
+  const set = await takeSnapshotSet(request, deps, fail)
+  const { disk, pool } = request
+  deps.tell({
+    kind: 'snapshot-taken',
+    disk: disk.name,
+    pool,
+    snapshot: set.name,
+    datasets: set.goals.length,
+  })
+  return set
+}
+
+/** What the disk has, and what it says of that; null: that could not be read, and is read when it is needed. */
+async function lookAtDisk(
+  request: BackupRequest,
+  deps: BackupDeps,
+): Promise<{ readonly found: readonly Dataset[]; readonly table: PropertyTable | null }> {
+  const [found, table] = await together([
+    deps.zfs.observeIfPresent(rootOnDisk(request)),
+    readExplanation(request.pool, deps).catch(() => null),
+  ])
+  return { found: found ?? [], table }
+}
 
 const byName = (datasets: readonly Dataset[]): ReadonlyMap<string, Dataset> =>
   new Map(datasets.map((dataset) => [dataset.name, dataset]))
@@ -227,6 +266,17 @@ function arrangeCopies(
           }),
     stamp: name.replace(/^walkaway_/, ''),
   })
+}
+
+/** Before anything is sent: what travels is held, and each state gets its bookmark. */
+async function protectStates(
+  tasks: readonly Task[],
+  { set, toSend }: { readonly set: SnapshotSet; readonly toSend: ReadonlySet<Task> },
+  request: BackupRequest,
+  deps: BackupDeps,
+) {
+  const unheld = await holdWhatTravels([...toSend], set.observed, request, deps)
+  return { unheld, ...(await bookmarkStates(tasks, request, deps)) }
 }
 
 /**
@@ -293,45 +343,4 @@ function tellPlan(
     readyAt: speed === null ? null : new Date(plannedAt.getTime() + (estimatedBytes / speed) * 1000),
     plannedAt,
   })
-}
-
-/** Reads back from the disk what it holds. Only a snapshot with the source's GUID counts; exit codes do not. */
-async function verify(
-  tasks: readonly Task[],
-  { request, deps, fail }: Context,
-): Promise<{ readonly verified: readonly Task[]; readonly dataErrors: bigint }> {
-  deps.onPhase('verifying')
-  await deps.pools.sync(request.pool, request.isPresent)
-  const onDisk = byName((await deps.zfs.observeIfPresent(rootOnDisk(request))) ?? [])
-  const verified = tasks.filter((task) => {
-    const state = stateOf(task)
-    task.target = onDisk.get(task.targetName) ?? null
-    const found = task.target?.snapshots.some((snapshot) => snapshot.guid === state?.guid)
-    if (found !== true)
-      fail(task.source.name, `@${state?.name} should be on the disk but could not be read back from it`)
-    return found === true
-  })
-  const { errors, dataErrors } = await deps.pools.health(request.pool)
-  if (errors.checksum > 0n)
-    fail(
-      rootOnDisk(request),
-      `${errors.checksum} blocks of this disk were not as their checksums say, and had to be repaired from a second copy; the disk may be failing: replace it if that happens again`,
-    )
-  deps.tell({ kind: 'verified', disk: request.disk.name, pool: request.pool, datasets: verified.length })
-  return { verified, dataErrors: dataErrors ?? 0n }
-}
-
-/** Drops the bookmarks and holds that the verified states have replaced. Each step may be done twice. */
-async function tidy(verified: readonly Task[], request: BackupRequest, deps: BackupDeps): Promise<void> {
-  const superseded = verified.flatMap((task) =>
-    supersededBookmarks(request.disk.poolGuid, task.source, stateOf(task)),
-  )
-  try {
-    await deps.zfs.destroyBookmarks(superseded)
-    await releaseHolds(verified, request, deps)
-  } catch (error) {
-    // Everything is on the disk and was read back: that counts. What is left over here goes at the next visit. But while
-    // ZFS does not answer at all, nothing more is started.
-    if (error instanceof DeadlineExceeded && !(await deps.pools.answers().catch(() => true))) throw error
-  }
 }

@@ -3,32 +3,59 @@
 
 import { createHash } from 'node:crypto'
 import type { BackupDeps, BackupRequest } from './backup.ts'
-import type { Config } from './config.ts'
 import { explanationProperties, planExplanation } from './core/explanation.ts'
 import { limitProperties, limitsOf, marksOf } from './core/marks.ts'
-import { type Dataset, type DatasetName, datasetName } from './core/model.ts'
+import { type Dataset, type DatasetName, datasetName, type PoolName } from './core/model.ts'
 import { mayReplaceComment } from './core/restoreText.ts'
-import { chooseSource } from './core/selection.ts'
+import { together } from './core/together.ts'
 import { messageOf } from './errors.ts'
 import type { Task } from './plan.ts'
+import { byPool } from './zfs/names.ts'
+import type { PropertyTable } from './zfs/properties.ts'
 
-/** What the copy of each source is told as it is received. A process for each configured source with something to send. */
+/** What the copy of each of these sources is told as it is received. One process for all of a pool. */
 export async function prepareMarks(
-  toSend: readonly Task[],
-  { sources }: Config,
-  deps: Pick<BackupDeps, 'zfs' | 'host'>,
+  sources: readonly Dataset[],
+  { zfs, host }: Pick<BackupDeps, 'zfs' | 'host'>,
 ): Promise<(source: Dataset) => Readonly<Record<string, string>>> {
-  const roots = new Set(toSend.flatMap(({ source }) => chooseSource(sources, source.name)?.dataset ?? []))
-  const tables = await Promise.all(
-    // What cannot be read now fails, if it must, when it is sent.
-    [...roots].map((root) => deps.zfs.propertiesBelow(root, limitProperties).catch(() => new Map())),
+  const tables = await together(
+    [...byPool(sources, ({ name }) => name).values()].map((ofPool) =>
+      // What cannot be read now fails, if it must, when it is sent.
+      zfs
+        .propertiesOfEach(
+          ofPool.map(({ name }) => name),
+          limitProperties,
+        )
+        .catch((): PropertyTable => new Map()),
+    ),
   )
   const all = new Map(tables.flatMap((table) => [...table]))
-  return (source) => marksOf(source, { host: deps.host, limits: limitsOf(all.get(source.name)) })
+  return (source) => marksOf(source, { host, limits: limitsOf(all.get(source.name)) })
+}
+
+/** What the disk says of itself: as it was found, and what of that has to be read again by now. */
+export interface Told {
+  /** null: all of it. */
+  readonly table: PropertyTable | null
+  readonly changed: readonly DatasetName[]
+}
+
+/** All that the disk says of itself. */
+export const readExplanation = (pool: PoolName, { zfs }: Pick<BackupDeps, 'zfs'>): Promise<PropertyTable> =>
+  zfs.propertiesBelow(datasetName(pool), explanationProperties)
+
+async function readAgain(
+  { table, changed }: Told,
+  pool: PoolName,
+  deps: Pick<BackupDeps, 'zfs'>,
+): Promise<PropertyTable> {
+  if (table === null) return readExplanation(pool, deps)
+  return new Map([...table, ...(await deps.zfs.propertiesOfEach(changed, explanationProperties))])
 }
 
 export interface Explained {
   readonly request: BackupRequest
+  readonly told: Told
   /** What was read back. */
   readonly verified: readonly Task[]
   /** Nothing failed. */
@@ -52,7 +79,7 @@ const statesOf = (verified: readonly Task[]): ReadonlyMap<DatasetName, string> =
  * may be broken off, and a disk that is pulled out in the middle of it holds the whole backup all the same.
  */
 export async function explainDisk(
-  { request, verified, complete }: Explained,
+  { request, told, verified, complete }: Explained,
   deps: BackupDeps,
 ): Promise<boolean> {
   const { disk, pool, config } = request
@@ -63,7 +90,7 @@ export async function explainDisk(
       luks: disk.luks?.uuid ?? null,
       root: datasetName(`${pool}/${config.backup.into}`),
       host: deps.host,
-      table: await deps.zfs.propertiesBelow(datasetName(pool), explanationProperties),
+      table: await readAgain(told, pool, deps),
       states: statesOf(verified),
       sources: new Map(verified.map(({ source, targetName }) => [targetName, source.name])),
       completeAt: complete ? deps.now() : null,

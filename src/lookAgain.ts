@@ -3,7 +3,7 @@
 
 import type { BackupDeps, BackupRequest } from './backup.ts'
 import { missingBookmarks } from './core/bookmarks.ts'
-import { type DatasetName, snapshotPath } from './core/model.ts'
+import { type Dataset, type DatasetName, snapshotPath } from './core/model.ts'
 import { chooseSource } from './core/selection.ts'
 import { DeadlineExceeded, messageOf } from './errors.ts'
 import { holdAgain } from './hold.ts'
@@ -35,8 +35,7 @@ export async function startOver(task: Task, request: BackupRequest, deps: Backup
 
 /** True for a dataset that was destroyed, or renamed, or made anew under its name, since this visit looked. */
 export async function isGone(task: Task, deps: BackupDeps): Promise<boolean> {
-  const seen = await deps.zfs.observeIfPresent(task.source.name)
-  return !(seen?.some(({ guid }) => guid === task.source.guid) ?? false)
+  return (await seenNow(task, deps)) === null
 }
 
 /**
@@ -54,7 +53,7 @@ export async function findMissed(
   let unread: string | null = null
   for (const source of config.sources.filter(({ dataset }) => pools.has(poolOf(dataset))))
     try {
-      const found = await deps.zfs.observeIfPresent(source.dataset)
+      const found = await deps.zfs.namesBelow(source.dataset)
       if (found === null) absent.add(source.dataset)
       for (const { name, guid } of found ?? [])
         if (chooseSource(config.sources, name) === source) names.set(guid, name)
@@ -75,11 +74,17 @@ export async function findMissed(
   return reasons
 }
 
-async function lookAtSource({ source, goal }: Task, deps: BackupDeps): Promise<Goal | null> {
-  const seen = await deps.zfs.observeIfPresent(source.name)
-  const found = seen?.find(({ guid }) => guid === source.guid)
-  if (found === undefined) return null
+async function lookAtSource(task: Task, deps: BackupDeps): Promise<Goal | null> {
+  const { goal } = task
+  const found = await seenNow(task, deps)
+  if (found === null) return null
   // By GUID: it may have another name by now.
   const there = found.snapshots.find(({ guid }) => guid === goal.guid)
   return there === undefined ? takeSnapshotAgain(found, deps) : { source: found, goal: there }
+}
+
+/** The source as it is now; null: there is none of that name, or another one. */
+async function seenNow({ source }: Task, deps: BackupDeps): Promise<Dataset | null> {
+  const found = (await deps.zfs.observeEach([source.name])).get(source.name)
+  return found?.guid === source.guid ? found : null
 }

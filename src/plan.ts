@@ -201,7 +201,7 @@ export async function lookAtTarget(task: Task, deps: PlanDeps): Promise<void> {
 }
 
 const copyAt = async (name: DatasetName, { zfs }: PlanDeps): Promise<Dataset | null> =>
-  (await zfs.observeIfPresent(name))?.find((dataset) => dataset.name === name) ?? null
+  (await zfs.observeEach([name])).get(name) ?? null
 
 function inputOf(
   { source, goal, target, origins, inherited }: Unplanned & Pick<Task, 'origins' | 'inherited'>,

@@ -1,7 +1,7 @@
 // What a visit of a disk would do if it began now: planned by the code that plans a visit, and nothing is changed. Of a disk
 // whose pool is imported it is read from there; of one that is away it is what the bookmarks on the sources tell.
 
-import { type BackupDeps, type BackupRequest, planVisit, rootOnDisk } from './backup.ts'
+import { type BackupDeps, type BackupRequest, planVisit } from './backup.ts'
 import { explainConflict } from './core/conflict.ts'
 import { describeHoldsOfOthers } from './core/holds.ts'
 import {
@@ -25,7 +25,7 @@ import {
 import { holdTagFor, type Step } from './core/replication.ts'
 import { planDiskRetention, planSourceRetention, type Verdict } from './core/retention.ts'
 import type { Shortage } from './core/room.ts'
-import { targetOf } from './core/selection.ts'
+import { rootOnDisk, targetOf } from './core/selection.ts'
 import { planAgain, stateOf, type Task } from './plan.ts'
 import { foreseeSnapshotSet } from './snapshotSet.ts'
 import { explainShortage, judgeRoom } from './space.ts'

@@ -2,11 +2,12 @@
 // that, where it makes room for it. Which snapshots those are is core/retention.ts. What fails here leaves the backup as complete as it is, and is done at a later visit.
 
 import type { BackupDeps, BackupRequest } from './backup.ts'
-import type { Dataset, Snapshot, SnapshotGuid } from './core/model.ts'
+import type { Dataset, DatasetName, Snapshot, SnapshotGuid } from './core/model.ts'
 import { keepsEverything, planDiskRetention, planSourceRetention, type Verdict } from './core/retention.ts'
 import { chooseSource } from './core/selection.ts'
 import { DeadlineExceeded, messageOf } from './errors.ts'
 import { MAX_DESTROYED_AT_ONCE } from './zfs/destroy.ts'
+import type { NamedDataset } from './zfs/listing.ts'
 import { byPool } from './zfs/names.ts'
 import type { SnapshotEnd } from './zfs/parse.ts'
 
@@ -24,7 +25,16 @@ export interface Covered {
  * A disk that still says what it said before (not `explained`) keeps what its restore commands name: nothing goes there.
  */
 export async function prune(
-  { covered, explained }: { readonly covered: readonly Covered[]; readonly explained: boolean },
+  {
+    covered,
+    explained,
+    isFresh,
+  }: {
+    readonly covered: readonly Covered[]
+    readonly explained: boolean
+    /** The sources were read a moment ago: nothing was sent since. */
+    readonly isFresh: boolean
+  },
   request: BackupRequest,
   deps: BackupDeps,
 ): Promise<void> {
@@ -38,7 +48,7 @@ export async function prune(
     const goOn = async (): Promise<boolean> => !signal.aborted && (await isPresent())
     const givenUpOnDisk = explained ? chooseOnDisk(covered, request, deps) : []
     await destroy(givenUpOnDisk, { deps, goOn, ends: onDisk })
-    const doomed = await chooseOnSource(covered, request, deps)
+    const doomed = await chooseOnSource(covered, isFresh, request, deps)
     await destroy(doomed, { deps, goOn: async () => !signal.aborted, ends: onSource })
   } catch (error) {
     // A pool that does not answer may be all of ZFS: nothing else is tried.
@@ -101,6 +111,7 @@ function chooseOnDisk(
 
 async function chooseOnSource(
   covered: readonly Covered[],
+  isFresh: boolean,
   request: BackupRequest,
   deps: BackupDeps,
 ): Promise<readonly Snapshot[]> {
@@ -110,8 +121,13 @@ async function chooseOnSource(
   // Holds of when the visit began are mostly of this disk's own visit before, which was interrupted, and are released by now.
   const worthALook = covered.filter((each) => choose({ ...each, source: unheld(each.source) }).length > 0)
   if (worthALook.length === 0 || signal.aborted) return []
-  // Much may have happened meanwhile: holds of another disk's visit, bookmarks that came or went.
-  return (await lookAgain(worthALook, request, deps)).flatMap(choose)
+  const isHeld = ({ source }: Covered): boolean => source.snapshots.some(({ holds }) => holds > 0)
+  const found =
+    isFresh && !worthALook.some(isHeld)
+      ? await keepSame(worthALook, request, deps)
+      : // Much may have happened meanwhile: holds of another disk's visit, bookmarks that came or went.
+        await lookAgain(worthALook, request, deps)
+  return found.flatMap(choose)
 }
 
 const unheld = (source: Dataset): Dataset => ({
@@ -120,20 +136,41 @@ const unheld = (source: Dataset): Dataset => ({
 })
 
 /** Those that are still there, as they are now. */
-async function lookAgain(
+const lookAgain = (
   covered: readonly Covered[],
   { config }: BackupRequest,
-  deps: BackupDeps,
+  { zfs }: BackupDeps,
+): Promise<readonly Covered[]> =>
+  readNow(covered, config, {
+    read: (root) => zfs.observeIfPresent(root),
+    as: (each, source) => ({ ...each, source }),
+  })
+
+/** Those that are still there, as they were. */
+const keepSame = (
+  covered: readonly Covered[],
+  { config }: BackupRequest,
+  { zfs }: BackupDeps,
+): Promise<readonly Covered[]> =>
+  readNow(covered, config, { read: (root) => zfs.namesBelow(root), as: (each) => each })
+
+async function readNow<T extends NamedDataset>(
+  covered: readonly Covered[],
+  { sources }: BackupRequest['config'],
+  {
+    read,
+    as,
+  }: {
+    readonly read: (root: DatasetName) => Promise<readonly T[] | null>
+    readonly as: (each: Covered, found: T) => Covered
+  },
 ): Promise<readonly Covered[]> {
-  const roots = new Set(
-    covered.flatMap(({ source }) => chooseSource(config.sources, source.name)?.dataset ?? []),
-  )
-  const now = new Map<string, Dataset>()
-  for (const root of roots)
-    for (const dataset of (await deps.zfs.observeIfPresent(root)) ?? []) now.set(dataset.name, dataset)
+  const roots = new Set(covered.flatMap(({ source }) => chooseSource(sources, source.name)?.dataset ?? []))
+  const now = new Map<string, T>()
+  for (const root of roots) for (const found of (await read(root)) ?? []) now.set(found.name, found)
   return covered.flatMap((each) => {
     const found = now.get(each.source.name)
-    return found?.guid === each.source.guid ? [{ ...each, source: found }] : []
+    return found?.guid === each.source.guid ? [as(each, found)] : []
   })
 }
 

@@ -14,6 +14,7 @@ import {
 import { snapshotNameAt } from './core/replication.ts'
 import { chooseSource, isWithin, targetOf } from './core/selection.ts'
 import { AlreadyExists, DeadlineExceeded, messageOf, NotFound } from './errors.ts'
+import type { NamedDataset } from './zfs/listing.ts'
 import { byPool, MAX_NAME_LENGTH } from './zfs/names.ts'
 
 export interface Goal {
@@ -24,6 +25,8 @@ export interface Goal {
 export interface SnapshotSet {
   readonly name: string
   readonly goals: readonly Goal[]
+  /** All that was seen at the sources and below them, selected or not. */
+  readonly observed: readonly Dataset[]
   /** Sources that have no goal: they could not be read or snapshotted, or were deprived of it. */
   readonly missed: readonly DatasetName[]
   /** Whether such a dataset is there, backed up or not; true also below a source that cannot be read. */
@@ -45,9 +48,9 @@ export async function takeSnapshotSet(
     for (let attempt = 1; ; attempt++) {
       const name = snapshotNameAt(deps.now())
       try {
-        const before = await observeSources(config, deps)
+        const before = await readSources(config, (root) => deps.zfs.namesBelow(root))
         const reasons = await snapshotAll(before.datasets, name, request, deps)
-        const after = await observeSources(config, deps)
+        const after = await readSources(config, (root) => deps.zfs.observeIfPresent(root))
         const goals = after.datasets.flatMap((source) => {
           const goal = source.snapshots.find((snapshot) => snapshot.name === name)
           return goal === undefined ? [] : [{ source, goal }]
@@ -70,7 +73,8 @@ export async function takeSnapshotSet(
         for (const { dataset, reason } of missing) fail(dataset, reason)
         const exists = (dataset: string): boolean =>
           after.names.has(dataset) || missing.some((source) => isWithin(dataset, source.dataset))
-        return { name, goals, missed: missing.map(({ dataset }) => dataset), exists }
+        const { all: observed } = after
+        return { name, goals, observed, missed: missing.map(({ dataset }) => dataset), exists }
       } catch (error) {
         // A dataset was destroyed, or a set of this very second exists: look and try again.
         if (!isOutdated(error) || attempt === attempts) throw error
@@ -91,7 +95,9 @@ export async function foreseeSnapshotSet(
 ): Promise<SnapshotSet> {
   const creation = deps.now()
   const name = snapshotNameAt(creation)
-  const { datasets, missing, names } = await observeSources(request.config, deps)
+  const { datasets, missing, names, all } = await readSources(request.config, (root) =>
+    deps.zfs.observeIfPresent(root),
+  )
   const faults = datasets.flatMap((dataset) => {
     const reason = findNameFault(dataset.name, name, request)
     return reason === null ? [] : [{ dataset: dataset.name, reason }]
@@ -125,6 +131,7 @@ export async function foreseeSnapshotSet(
   return {
     name,
     goals,
+    observed: all,
     missed: [...missed.keys()],
     exists: (dataset) => names.has(dataset) || missing.some((source) => isWithin(dataset, source.dataset)),
   }
@@ -145,10 +152,9 @@ export async function takeSnapshotAgain(dataset: Dataset, deps: BackupDeps): Pro
       const name = snapshotNameAt(deps.now())
       try {
         await deps.zfs.snapshotSet([dataset.name], name)
-        const seen = (await deps.zfs.observeIfPresent(dataset.name)) ?? []
-        const source = seen.find(({ guid }) => guid === dataset.guid)
+        const source = (await deps.zfs.observeEach([dataset.name])).get(dataset.name)
         const goal = source?.snapshots.find((snapshot) => snapshot.name === name)
-        return source === undefined || goal === undefined ? null : { source, goal }
+        return source?.guid !== dataset.guid || goal === undefined ? null : { source, goal }
       } catch (error) {
         if (error instanceof NotFound) return null
         if (!(error instanceof AlreadyExists) || attempt === attempts) throw error
@@ -165,7 +171,7 @@ const concernsAll = (error: unknown): boolean => isOutdated(error) || error inst
 
 /** Says why a dataset did not get its snapshot. */
 async function snapshotAll(
-  datasets: readonly Dataset[],
+  datasets: readonly NamedDataset[],
   snapshot: string,
   request: BackupRequest,
   deps: BackupDeps,
@@ -199,25 +205,33 @@ function findNameFault(
   return over > 0 ? `its name is ${over} characters too long for a snapshot, bookmark or copy of it` : null
 }
 
-async function observeSources(config: Config, deps: Pick<BackupDeps, 'zfs'>) {
-  const datasets: Dataset[] = []
+/** What `read` finds below each source. */
+async function readSources<T extends NamedDataset>(
+  config: Config,
+  read: (root: DatasetName) => Promise<readonly T[] | null>,
+) {
+  const datasets: T[] = []
+  const all: T[] = []
   const missing: DatasetFailure[] = []
   const names = new Set<string>()
   for (const source of config.sources) {
-    let found: readonly Dataset[] | null
+    let found: readonly T[] | null
     try {
-      found = await deps.zfs.observeIfPresent(source.dataset)
+      found = await read(source.dataset)
     } catch (error) {
       // A source pool that is suspended or damaged does not keep the others from being backed up.
       if (concernsAll(error)) throw error
       missing.push({ dataset: source.dataset, reason: messageOf(error) })
       continue
     }
-    for (const { name } of found ?? []) names.add(name)
+    for (const one of found ?? []) {
+      if (!names.has(one.name)) all.push(one)
+      names.add(one.name)
+    }
     if (found === null)
       missing.push({ dataset: source.dataset, reason: 'there is no such dataset on this machine' })
     // What one source excludes another one may have: each dataset counts once, with the source that it is of.
     else datasets.push(...found.filter((dataset) => chooseSource(config.sources, dataset.name) === source))
   }
-  return { datasets, missing, names }
+  return { datasets, missing, names, all }
 }

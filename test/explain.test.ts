@@ -199,9 +199,12 @@ describe('trouble', () => {
 
   test('nothing is written to a disk that is gone', async () => {
     const machine = homeMachine()
+    await visitOf(machine, 'offsite-1')
+    machine.write('tank', 10)
+    machine.state.calls.length = 0
     machine.state.interference = {
       after: ({ verb, about }) => {
-        if (verb === 'zfs.propertiesBelow' && about === 'offsite-1') machine.unplug('offsite-1')
+        if (verb === 'zfs.propertiesOfEach' && about === 'offsite-1/nas/tank') machine.unplug('offsite-1')
       },
     }
     await visitOf(machine, 'offsite-1')

@@ -75,6 +75,9 @@ describe('one failure stays one', () => {
   test('a dataset whose snapshot cannot be held', async () => {
     const machine = homeMachine()
     const { hold } = machine.zfs
+    machine.deps.zfs.holdBelow = async () => {
+      throw failed('no-space', 'out of space')
+    }
     machine.deps.zfs.hold = async (tag, paths) => {
       const refused = paths.filter((path) => path.startsWith('tank/home/ann@'))
       await hold(

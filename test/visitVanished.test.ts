@@ -264,7 +264,7 @@ describe('dataset destroyed between listing and sending', () => {
       destroy(machine, 'tank/home/ann')
       machine.state.interference = {
         before: ({ verb, about }) => {
-          if (verb === 'zfs.observe' && about === 'tank') throw failed('io-error', 'I/O error')
+          if (verb === 'zfs.namesBelow' && about === 'tank') throw failed('io-error', 'I/O error')
         },
       }
     })

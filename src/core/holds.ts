@@ -2,6 +2,7 @@
 
 import type { Dataset, Disk, Snapshot } from './model.ts'
 import { holdTagFor, type ReplicationPlan, type Step } from './replication.ts'
+import { isWithin } from './selection.ts'
 
 /**
  * Those that the plan reads, and each that the disk has newest at some moment while it is carried out: when the transfer
@@ -13,6 +14,44 @@ export function snapshotsToHold(source: Dataset, goal: Snapshot, plan: Replicati
   return source.snapshots.filter(
     (snapshot) => snapshot.guid === goal.guid || plan.steps.some((step) => isNeededBy(step, snapshot)),
   )
+}
+
+/** A set is a process of its own; of fewer, each waits for its own transaction group as well. */
+const SMALLEST_SET = 4
+
+/**
+ * Those of one name that a dataset and all below it have, first the one on top: as one set, ZFS takes them in one transaction
+ * group. `observed` must be all that there is below these datasets: a set has no other snapshot of its name.
+ */
+export function intoSets(
+  snapshots: readonly Snapshot[],
+  observed: readonly Dataset[],
+): { readonly sets: readonly (readonly Snapshot[])[]; readonly single: readonly Snapshot[] } {
+  const named = new Map<string, { readonly wanted: Snapshot[]; readonly there: Snapshot[] }>()
+  for (const snapshot of snapshots) {
+    const ofName = named.get(snapshot.name) ?? { wanted: [], there: [] }
+    ofName.wanted.push(snapshot)
+    named.set(snapshot.name, ofName)
+  }
+  for (const { snapshots: there } of observed)
+    for (const snapshot of there) named.get(snapshot.name)?.there.push(snapshot)
+  const sets: (readonly Snapshot[])[] = []
+  const single: Snapshot[] = []
+  for (const { wanted, there } of named.values()) {
+    const guids = new Set(wanted.map(({ guid }) => guid))
+    let left = wanted.toSorted((a, b) => (a.dataset < b.dataset ? -1 : 1))
+    for (let top = left[0]; top !== undefined; top = left[0]) {
+      const root = top.dataset
+      const set = left.filter(({ dataset }) => isWithin(dataset, root))
+      const all = there.filter(({ dataset }) => isWithin(dataset, root))
+      const isSet =
+        set.length >= SMALLEST_SET && all.length === set.length && all.every(({ guid }) => guids.has(guid))
+      if (isSet) sets.push(set)
+      else single.push(top)
+      left = isSet ? left.filter(({ dataset }) => !isWithin(dataset, root)) : left.slice(1)
+    }
+  }
+  return { sets, single }
 }
 
 const mostNames = 5

@@ -86,6 +86,15 @@ export function targetOf(
   return datasetName(`${disk.pool}/${config.backup.into}/${placeOf(source, dataset)}`)
 }
 
+/** What all copies lie below: the first component of `into` only, which may have several, and all of it must be seen. */
+export const rootOnDisk = ({
+  pool,
+  config,
+}: {
+  readonly pool: PoolName
+  readonly config: Pick<Placement, 'backup'>
+}): DatasetName => datasetName(`${pool}/${config.backup.into.split('/', 1)[0]}`)
+
 /**
  * The dataset whose copy would be at this place of the disk's pool, whether there is such a dataset or not; null where
  * no source's copies are.

@@ -1,7 +1,9 @@
 // Bookmarks: made, compared and destroyed, each for many datasets in as few processes as ZFS allows. A bookmark is a base
 // that costs no space; which ones there must be is core/replication.ts.
+import pLimit from 'p-limit'
 import { type Bookmark, bookmarkPath, type DatasetName, type Snapshot, snapshotPath } from '../core/model.ts'
-import { AlreadyExists, BadInput, NotFound, Refused } from '../errors.ts'
+import { together } from '../core/together.ts'
+import { AlreadyExists, BadInput, DeadlineExceeded, NotFound, Refused } from '../errors.ts'
 import {
   askAboutPresent,
   batches,
@@ -36,7 +38,8 @@ export interface Bookmarks {
   bookmarkAll(wanted: readonly WantedBookmark[]): Promise<ReadonlyMap<string, Error>>
   /**
    * Destroys each bookmark if what has that name still has that GUID; otherwise, or if it is gone, does nothing. One
-   * process to read them all, and one for each that goes: `zfs destroy` takes one, channel programs none.
+   * process to read them all, and one for each that goes, some at a time so that they share transaction groups: `zfs
+   * destroy` takes one, channel programs none. Throws the first failure once none is at work any more.
    */
   destroyBookmarks(bookmarks: readonly Bookmark[]): Promise<void>
   /**
@@ -67,6 +70,9 @@ const MAX_MADE_AT_ONCE = 2_000
 
 /** Every bookmark's name is asked of every dataset in one question: that many lines are still read at once. */
 const MAX_ANSWERS = 20_000
+
+/** Each waits for a transaction group. */
+const DESTROYED_AT_A_TIME = 8
 
 export function createBookmarks(zfs: ZfsCommand): Bookmarks {
   const pathOf = ({ snapshot, name }: WantedBookmark): string => `${snapshot.dataset}#${name}`
@@ -119,9 +125,24 @@ export function createBookmarks(zfs: ZfsCommand): Bookmarks {
   async function destroyBookmarks(doomed: readonly Bookmark[]): Promise<void> {
     for (const bookmark of doomed) checkBookmark(bookmarkPath(bookmark))
     const guids = await guidsOf(doomed.map(bookmarkPath))
-    for (const bookmark of doomed)
-      if (guids.get(bookmarkPath(bookmark)) === bookmark.guid)
-        await zfs(['destroy', bookmarkPath(bookmark)], CHANGE_MS).catch(ignoring('not-found'))
+    const limit = pLimit(DESTROYED_AT_A_TIME)
+    let hangs: Error | null = null
+    await together(
+      doomed
+        .filter((bookmark) => guids.get(bookmarkPath(bookmark)) === bookmark.guid)
+        .map((bookmark) =>
+          limit(async () => {
+            // No more of them is started than hang already.
+            if (hangs !== null) throw hangs
+            try {
+              await zfs(['destroy', bookmarkPath(bookmark)], CHANGE_MS).catch(ignoring('not-found'))
+            } catch (error) {
+              if (error instanceof DeadlineExceeded) hangs = error
+              throw error
+            }
+          }),
+        ),
+    )
   }
 
   async function writtenSince(
