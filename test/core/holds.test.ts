@@ -1,7 +1,9 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { snapshotsToHold } from '../../src/core/holds.ts'
-import { resumeToken } from '../../src/core/model.ts'
+import { intoSets, snapshotsToHold } from '../../src/core/holds.ts'
+import { datasetName, resumeToken } from '../../src/core/model.ts'
 import type { Step } from '../../src/core/replication.ts'
+import { isWithin } from '../../src/core/selection.ts'
 import { at, dataset } from './series.ts'
 
 const source = dataset('@a @b @c @d @e')
@@ -27,4 +29,45 @@ test.each<readonly [string, readonly Step[], string]>([
 
 test('nothing is held for what needs no stream', () => {
   expect(snapshotsToHold(source, at(source), { kind: 'unchanged', state: at(source, 'a') })).toEqual([])
+})
+
+const seen = ['tank', 'tank/a', 'tank/a/1', 'tank/a/2', 'tank/a/3', 'tank/a-b', 'tank/b', 'tank/c'].map(
+  (name) => dataset('@s @t', { name: datasetName(name) }),
+)
+const named = (names: readonly string[], short: string) =>
+  seen.filter(({ name }) => names.includes(name)).map((of) => at(of, short))
+
+test('a dataset and all below it are one set, if nothing else has a snapshot of that name there', () => {
+  const below = ['tank/a', 'tank/a/1', 'tank/a/2', 'tank/a/3']
+  const split = intoSets([...named(below, 's'), ...named(['tank/b'], 's'), ...named(below, 't')], seen)
+  expect(split.sets.map((set) => set.map(({ dataset: of, name }) => `${of}@${name}`))).toEqual([
+    below.map((name) => `${name}@s`),
+    below.map((name) => `${name}@t`),
+  ])
+  expect(split.single.map(({ dataset: of }) => of)).toEqual(['tank/b'])
+})
+
+test('whatever is asked for is in one set or alone, and no set has anything else below its first', () => {
+  const subset = fc.subarray(seen.map(({ name }) => name as string))
+  const property = fc.property(subset, subset, subset, (having, wanted, other) => {
+    const there = seen.map((of) => ({
+      ...of,
+      snapshots: of.snapshots
+        .filter(({ name }) => name === 't' || having.includes(of.name))
+        .map((one) => ({ ...one, guid: `${of.name} ${one.guid}` as typeof one.guid })),
+    }))
+    const all = there.flatMap(({ snapshots }) => snapshots)
+    const asked = all.filter(({ dataset: of, name }) => (name === 's' ? wanted : other).includes(of))
+    const { sets, single } = intoSets(asked, there)
+    const paths = (list: typeof asked) => list.map(({ dataset: of, name }) => `${of}@${name}`).sort()
+    expect(paths([...sets.flat(), ...single])).toEqual(paths(asked))
+    for (const set of sets) {
+      const [top] = set
+      expect(set.length).toBeGreaterThan(3)
+      expect(paths([...set])).toEqual(
+        paths(all.filter(({ dataset: of, name }) => name === top?.name && isWithin(of, top.dataset))),
+      )
+    }
+  })
+  fc.assert(property, { numRuns: 500 })
 })

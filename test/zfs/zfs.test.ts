@@ -2,7 +2,14 @@
 // empty and broken answers, thousands of snapshots. What ZFS does is contract.ts.
 import { describe, expect, test, vi } from 'vitest'
 import { datasetName, type Snapshot, snapshotGuid } from '../../src/core/model.ts'
-import { BadInput, CommandFailed, NotFound, Refused, UnreadableAnswer } from '../../src/errors.ts'
+import {
+  BadInput,
+  CommandFailed,
+  DeadlineExceeded,
+  NotFound,
+  Refused,
+  UnreadableAnswer,
+} from '../../src/errors.ts'
 import type { Run } from '../../src/linux/run.ts'
 import { createZfs, type Zfs } from '../../src/zfs/zfs.ts'
 
@@ -204,6 +211,71 @@ describe('destroying snapshots', () => {
     const { zfs, ran } = answering('')
     expect(await zfs.destroySnapshots([])).toEqual([])
     expect(ran).toEqual([])
+  })
+})
+
+describe('user properties of many datasets', () => {
+  const [a, b] = [datasetName('tank/a'), datasetName('tank/b c')]
+  const values = { 'walkaway:x': '-r', 'walkaway:y': '' }
+  const arguments_ = ['program', '-j', '--', 'tank', '-', '2', 'walkaway:x', '-r', 'walkaway:y', '', a, b]
+
+  test('are set by one program, of one pool each', async () => {
+    const { zfs, ran } = zfsOn(() => '{"return":"set set"}')
+    await zfs.setProperties([a, b], values)
+    expect(ran).toEqual([arguments_])
+    const [one, other] = [datasetName('dozer/a'), datasetName('tank/a')]
+    const pools = zfsOn(() => '{"return":"set"}')
+    await pools.zfs.setProperties([one, other], { 'walkaway:x': 'y' })
+    expect(pools.ran.map((args) => [args[3], args.at(-1)])).toEqual([
+      ['dozer', one],
+      ['tank', other],
+    ])
+  })
+
+  test.each<readonly [string, string | Error, readonly string[]]>([
+    ['it could not set one', '{"return":"failed set"}', [a]],
+    ['its answer is odd', '{"return":"set"}', [a, b]],
+    ['it could not run', complaint('Channel program execution failed:\nout of memory'), [a, b]],
+  ])('are set one after the other, and ZFS says why it cannot be, where %s', async (_, answer, left) => {
+    const { zfs, ran } = zfsOn((args) =>
+      args[0] === 'program' ? answer : complaint("cannot open 'tank/a': dataset does not exist"),
+    )
+    await expect(zfs.setProperties([a, b], values)).rejects.toThrow(NotFound)
+    expect(ran).toEqual([arguments_, ['set', 'walkaway:x=-r', 'walkaway:y=', ...left]])
+  })
+
+  test('nothing more is started where the program hangs; what is no user property takes no program', async () => {
+    const hanging = zfsOn(() => new DeadlineExceeded('zfs', 1))
+    await expect(hanging.zfs.setProperties([a, b], values)).rejects.toThrow(DeadlineExceeded)
+    expect(hanging.ran).toHaveLength(1)
+    const native = zfsOn(() => '')
+    await native.zfs.setProperties([a, b], { 'walkaway:x': '1', readonly: 'on' })
+    expect(native.ran).toEqual([['set', 'walkaway:x=1', 'readonly=on', a, b]])
+  })
+})
+
+describe('bookmarks that go', () => {
+  const bookmarks = Array.from({ length: 30 }, (_, at) => ({
+    dataset: tank,
+    name: `b${at}`,
+    guid: snapshotGuid('7'),
+    createtxg: 1n,
+    creation: new Date(0),
+  }))
+  const guids = bookmarks.map(({ name }) => `tank#${name}\t7\n`).join('')
+
+  test('one that cannot be destroyed keeps no other from it', async () => {
+    const { zfs, ran } = zfsOn((args) =>
+      args[0] === 'get' ? guids : args[1] === 'tank#b3' ? complaint("cannot destroy 'tank#b3': no") : '',
+    )
+    await expect(zfs.destroyBookmarks(bookmarks)).rejects.toThrow(CommandFailed)
+    expect(ran.filter(([verb]) => verb === 'destroy')).toHaveLength(30)
+  })
+
+  test('no more are started than hang already', async () => {
+    const { zfs, ran } = zfsOn((args) => (args[0] === 'get' ? guids : new DeadlineExceeded('zfs', 1)))
+    await expect(zfs.destroyBookmarks(bookmarks)).rejects.toThrow(DeadlineExceeded)
+    expect(ran.filter(([verb]) => verb === 'destroy')).toHaveLength(8)
   })
 })
 
