@@ -39,7 +39,6 @@ import { explainShortage, makeRoom, measureSpace, missingOf } from './space.ts'
 import { leaveOutUndone } from './undone.ts'
 import { tidy, verify } from './verify.ts'
 import type { Pools } from './zfs/pool.ts'
-import type { PropertyTable } from './zfs/properties.ts'
 import type { Transfer } from './zfs/transfer.ts'
 import type { Zfs } from './zfs/zfs.ts'
 
@@ -106,9 +105,9 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   }
 
   signal.throwIfAborted()
-  const [set, { found, table }] = await together([
+  const [set, found] = await together([
     snapshotSources(request, deps, fail),
-    lookAtDisk(request, deps),
+    deps.zfs.observeIfPresent(rootOnDisk(request)).then((datasets) => datasets ?? []),
   ])
   signal.throwIfAborted()
   const { arrangement, tasks, notes } = await planVisit(set, found, { request, deps, fail })
@@ -144,32 +143,30 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     [...toSend].reduce((sum, task) => sum + (task.plan.kind === 'steps' ? task.plan.estimatedBytes : 0), 0),
     deps.now(),
   )
-  const endings = await sendAll(tasks, {
-    request,
-    deps,
-    meter,
-    unfit,
-    outdated,
-    fail,
-    lacksRoom,
-    marksOf,
-    onDisk,
-    reserved,
-  })
+  const sending = { request, deps, meter, unfit, outdated, fail, lacksRoom, marksOf, onDisk, reserved }
+  const [endings, table] = await together([
+    sendAll(tasks, sending),
+    // It has time while streams wait for their disks. What cannot be read now is read when it is needed.
+    isSameTree && changing.length > 0 ? readExplanation(pool, deps).catch(() => null) : null,
+  ])
   signal.throwIfAborted()
   const gone = tasks.filter((task) => endings.get(task) === 'gone')
   const missed = gone.length === 0 ? new Map<Task, string>() : await findMissed(gone, request, deps)
   for (const [{ source }, reason] of missed) fail(source.name, reason)
 
-  const { verified, dataErrors } = await verify(
+  const { verified, dataErrors, now } = await verify(
     tasks.filter((task) => endings.get(task) === 'done'),
-    new Set(changing),
+    { found: isSameTree ? found : null, changing: new Set(changing) },
     { request, deps, fail, lacksRoom },
   )
-  // What the disk says is written before anything is pruned: until then it may name snapshots that go.
-  const told = { table: isSameTree ? table : null, changed: changing.map(({ targetName }) => targetName) }
   await tidy(verified, set, request, deps)
-  const explained = await explainDisk({ request, told, verified, complete: failures.length === 0 }, deps)
+  const known = {
+    table,
+    changed: changing.map(({ targetName }) => targetName),
+    onDisk: now,
+  }
+  // Before anything is pruned: what the disk said until now may name snapshots that go.
+  const explained = await explainDisk({ request, known, verified, complete: failures.length === 0 }, deps)
   const covered = verified.flatMap(({ source, target, origins }) =>
     target === null ? [] : [{ source, copy: target, origins }],
   )
@@ -202,18 +199,6 @@ async function snapshotSources(
     datasets: set.goals.length,
   })
   return set
-}
-
-/** What the disk has, and what it says of that; null: that could not be read, and is read when it is needed. */
-async function lookAtDisk(
-  request: BackupRequest,
-  deps: BackupDeps,
-): Promise<{ readonly found: readonly Dataset[]; readonly table: PropertyTable | null }> {
-  const [found, table] = await together([
-    deps.zfs.observeIfPresent(rootOnDisk(request)),
-    readExplanation(request.pool, deps).catch(() => null),
-  ])
-  return { found: found ?? [], table }
 }
 
 const byName = (datasets: readonly Dataset[]): ReadonlyMap<string, Dataset> =>

@@ -3,13 +3,21 @@
 
 import { createHash } from 'node:crypto'
 import type { BackupDeps, BackupRequest } from './backup.ts'
-import { explanationProperties, planExplanation } from './core/explanation.ts'
+import {
+  contentOf,
+  type Explanation,
+  explanationProperties,
+  isExplained,
+  keepExplained,
+  planExplanation,
+} from './core/explanation.ts'
 import { limitProperties, limitsOf, marksOf } from './core/marks.ts'
 import { type Dataset, type DatasetName, datasetName, type PoolName } from './core/model.ts'
 import { mayReplaceComment } from './core/restoreText.ts'
 import { together } from './core/together.ts'
 import { messageOf } from './errors.ts'
 import type { Task } from './plan.ts'
+import { version } from './version.ts'
 import { byPool } from './zfs/names.ts'
 import type { PropertyTable } from './zfs/properties.ts'
 
@@ -33,11 +41,14 @@ export async function prepareMarks(
   return (source) => marksOf(source, { host, limits: limitsOf(all.get(source.name)) })
 }
 
-/** What the disk says of itself: as it was found, and what of that has to be read again by now. */
-export interface Told {
-  /** null: all of it. */
+/** What is known of the disk by now. */
+export interface Known {
+  /** What it said of itself before anything was sent; null: all of it is to be read. */
   readonly table: PropertyTable | null
+  /** Of whom that has to be read again. */
   readonly changed: readonly DatasetName[]
+  /** All that it has below the root of the backups, as it is now. */
+  readonly onDisk: readonly Dataset[]
 }
 
 /** All that the disk says of itself. */
@@ -45,7 +56,7 @@ export const readExplanation = (pool: PoolName, { zfs }: Pick<BackupDeps, 'zfs'>
   zfs.propertiesBelow(datasetName(pool), explanationProperties)
 
 async function readAgain(
-  { table, changed }: Told,
+  { table, changed }: Known,
   pool: PoolName,
   deps: Pick<BackupDeps, 'zfs'>,
 ): Promise<PropertyTable> {
@@ -53,9 +64,11 @@ async function readAgain(
   return new Map([...table, ...(await deps.zfs.propertiesOfEach(changed, explanationProperties))])
 }
 
+const fingerprintOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16)
+
 export interface Explained {
   readonly request: BackupRequest
-  readonly told: Told
+  readonly known: Known
   /** What was read back. */
   readonly verified: readonly Task[]
   /** Nothing failed. */
@@ -72,6 +85,37 @@ const statesOf = (verified: readonly Task[]): ReadonlyMap<DatasetName, string> =
   )
 
 /**
+ * Where the disk has what it had when it was explained, nobody but a person can have changed what it says, and only its roots
+ * are read: all datasets of a pool are as many as all programs have put there.
+ */
+async function plan(
+  { request, known, verified, complete }: Explained,
+  deps: BackupDeps,
+): Promise<Explanation> {
+  const { disk, pool, config } = request
+  const root = datasetName(`${pool}/${config.backup.into}`)
+  const luks = disk.luks?.uuid ?? null
+  // Another version may have other words for it.
+  const content = [version, deps.host, luks, contentOf(known.onDisk)].join('\n')
+  const ofVisit = { root, host: deps.host, completeAt: complete ? deps.now() : null }
+  if (known.changed.length === 0) {
+    const table = await deps.zfs.propertiesOfEach([datasetName(pool), root], explanationProperties)
+    if (isExplained({ pool, table }, fingerprintOf(content))) return keepExplained({ ...ofVisit, table })
+  }
+  return planExplanation({
+    ...ofVisit,
+    pool,
+    guid: disk.poolGuid,
+    luks,
+    table: await readAgain(known, pool, deps),
+    states: statesOf(verified),
+    sources: new Map(verified.map(({ source, targetName }) => [targetName, source.name])),
+    content,
+    fingerprintOf,
+  })
+}
+
+/**
  * False: not all of it could be written. Never throws: a backup that is on the disk stays one when the disk cannot say so. A
  * failure is told.
  *
@@ -79,23 +123,12 @@ const statesOf = (verified: readonly Task[]): ReadonlyMap<DatasetName, string> =
  * may be broken off, and a disk that is pulled out in the middle of it holds the whole backup all the same.
  */
 export async function explainDisk(
-  { request, told, verified, complete }: Explained,
+  { request, known, verified, complete }: Explained,
   deps: BackupDeps,
 ): Promise<boolean> {
-  const { disk, pool, config } = request
+  const { disk, pool } = request
   try {
-    const explanation = planExplanation({
-      pool,
-      guid: disk.poolGuid,
-      luks: disk.luks?.uuid ?? null,
-      root: datasetName(`${pool}/${config.backup.into}`),
-      host: deps.host,
-      table: await readAgain(told, pool, deps),
-      states: statesOf(verified),
-      sources: new Map(verified.map(({ source, targetName }) => [targetName, source.name])),
-      completeAt: complete ? deps.now() : null,
-      fingerprintOf: (text) => createHash('sha256').update(text).digest('hex').slice(0, 16),
-    })
+    const explanation = await plan({ request, known, verified, complete }, deps)
     const mayWrite = async () => !request.signal.aborted && (await request.isPresent())
     // Before the text, which says that the comment was written.
     const { comment } = explanation

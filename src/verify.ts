@@ -3,7 +3,7 @@
 
 import type { BackupDeps, BackupRequest } from './backup.ts'
 import { supersededBookmarks } from './core/bookmarks.ts'
-import type { Snapshot } from './core/model.ts'
+import type { Dataset, Snapshot } from './core/model.ts'
 import { rootOnDisk } from './core/selection.ts'
 import { DeadlineExceeded } from './errors.ts'
 import { releaseHolds } from './hold.ts'
@@ -12,19 +12,25 @@ import type { Context } from './send.ts'
 import type { SnapshotSet } from './snapshotSet.ts'
 
 /**
- * Reads back from the disk what it holds. Only a snapshot with the source's GUID counts; exit codes do not. What the visit
- * did not touch (not `changing`) it has seen already, and looks only whether its state is still there.
+ * Reads back from the disk what it holds. Only a snapshot with the source's GUID counts; exit codes do not. What was found at
+ * the beginning and the visit did not touch (not `changing`) is only asked whether its state is still there. `found` is null
+ * where copies came or were moved: all of it is read anew. Returns also what the disk has `now`.
  */
 export async function verify(
   tasks: readonly Task[],
-  changing: ReadonlySet<Task>,
+  before: { readonly found: readonly Dataset[] | null; readonly changing: ReadonlySet<Task> },
   { request, deps, fail }: Context,
-): Promise<{ readonly verified: readonly Task[]; readonly dataErrors: bigint }> {
+): Promise<{
+  readonly verified: readonly Task[]
+  readonly now: readonly Dataset[]
+  readonly dataErrors: bigint
+}> {
   deps.onPhase('verifying')
   await deps.pools.sync(request.pool, request.isPresent)
-  const changed = tasks.filter((task) => changing.has(task))
-  const onDisk = await deps.zfs.observeEach(changed.map(({ targetName }) => targetName))
-  for (const task of changed) task.target = onDisk.get(task.targetName) ?? null
+  const now = await readNow(before, request, deps)
+  const byName = new Map(now.map((dataset) => [dataset.name, dataset]))
+  const { changing } = before
+  for (const task of tasks) if (changing.has(task)) task.target = byName.get(task.targetName) ?? null
   const stateOnDisk = (task: Task): Snapshot | undefined =>
     task.target?.snapshots.find(({ guid }) => guid === stateOf(task)?.guid)
   const untouched = tasks.filter((task) => !changing.has(task))
@@ -46,7 +52,17 @@ export async function verify(
       `${errors.checksum} blocks of this disk were not as their checksums say, and had to be repaired from a second copy; the disk may be failing: replace it if that happens again`,
     )
   deps.tell({ kind: 'verified', disk: request.disk.name, pool: request.pool, datasets: verified.length })
-  return { verified, dataErrors: dataErrors ?? 0n }
+  return { verified, now, dataErrors: dataErrors ?? 0n }
+}
+
+async function readNow(
+  { found, changing }: Parameters<typeof verify>[1],
+  request: BackupRequest,
+  { zfs }: BackupDeps,
+): Promise<readonly Dataset[]> {
+  if (found === null) return (await zfs.observeIfPresent(rootOnDisk(request))) ?? []
+  const changed = await zfs.observeEach([...changing].map(({ targetName }) => targetName))
+  return found.map((dataset) => changed.get(dataset.name) ?? dataset)
 }
 
 /** Drops the bookmarks and holds that the verified states have replaced. Each step may be done twice. */

@@ -119,6 +119,48 @@ describe('cost', () => {
     expect(machine.state.calls.filter(({ verb }) => verb.endsWith('omment'))).toEqual([])
   })
 
+  test('of a disk that has what it had when it was explained, only the roots are read', async () => {
+    const machine = homeMachine()
+    await visitOf(machine, 'offsite-1')
+    const read = async () => {
+      machine.state.calls.length = 0
+      await visitOf(machine, 'offsite-1')
+      return machine.state.calls.flatMap(({ verb, about }) =>
+        /^zfs\.properties/.test(verb) && about.startsWith('offsite-1') ? [`${verb} ${about}`] : [],
+      )
+    }
+    expect(await read()).toContain('zfs.propertiesOfEach offsite-1 offsite-1/nas')
+    expect(await read()).not.toContain('zfs.propertiesBelow offsite-1')
+    expect(writes(machine)).toEqual(['offsite-1/nas'])
+  })
+
+  test.each<readonly [string, (machine: Machine) => void]>([
+    [
+      'a dataset came that is none of this visit',
+      (machine) => {
+        const { datasets } = machine.disk('offsite-1').pool
+        const name = 'offsite-1/nas/by hand'
+        datasets.set(name, { ...datasetOf(machine, 'offsite-1/nas'), name, guid: 99n })
+      },
+    ],
+    [
+      'a copy went',
+      (machine) => void machine.disk('offsite-1').pool.datasets.delete('offsite-1/nas/tank/home/ann'),
+    ],
+    ['the text was lost', (machine) => void datasetOf(machine, 'offsite-1').properties.delete(mark.text)],
+    ['this machine has another name', (machine) => void Object.assign(machine.deps, { host: 'attic' })],
+  ])('all of it is read and written anew when %s', async (_, change) => {
+    const machine = homeMachine()
+    await visitOf(machine, 'offsite-1')
+    change(machine)
+    machine.state.calls.length = 0
+    await visitOf(machine, 'offsite-1')
+    expect(machine.state.calls.map(({ verb, about }) => `${verb} ${about}`)).toContain(
+      'zfs.propertiesBelow offsite-1',
+    )
+    expect(writes(machine)).toContain('offsite-1')
+  })
+
   test('a text that gets shorter leaves nothing of the longer one behind', async () => {
     const machine = homeMachine()
     for (let at = 0; at < 150; at++) addDataset(machine.state, `tank/dataset-${at}`)

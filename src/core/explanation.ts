@@ -2,7 +2,14 @@
 // properties that differ. Pure. Executed by explain.ts.
 
 import { type Copy, copiesOf, copyProperties, mark, ownValue, type PropertiesOf } from './marks.ts'
-import type { DatasetName, LuksUuid, PoolGuid, PoolName } from './model.ts'
+import {
+  type Dataset,
+  type DatasetName,
+  datasetName,
+  type LuksUuid,
+  type PoolGuid,
+  type PoolName,
+} from './model.ts'
 import { commentFor, restoreProperty, restoreText } from './restoreText.ts'
 
 export interface Explanation {
@@ -29,6 +36,8 @@ export interface ExplanationRequest {
   readonly states: ReadonlyMap<DatasetName, string>
   /** Of the same copies: the dataset that each is a copy of, which may have had another name before. */
   readonly sources: ReadonlyMap<DatasetName, DatasetName>
+  /** Changes with what the disk has, as the visit leaves it (`contentOf`), and with whatever else it says. */
+  readonly content: string
   /** When the visit was complete; null: it was not. */
   readonly completeAt: Date | null
   readonly fingerprintOf: (text: string) => string
@@ -36,6 +45,24 @@ export interface ExplanationRequest {
 
 /** Every property that the table must have. */
 export const explanationProperties: readonly string[] = [...copyProperties, mark.complete, mark.text]
+
+/**
+ * A text that changes with every copy that comes, goes, is renamed or is brought up to date. What else the disk says of its
+ * copies is written when one of these changes.
+ */
+export const contentOf = (onDisk: readonly Dataset[]): string =>
+  onDisk.map(({ name, guid, snapshots }) => `${name} ${guid} ${snapshots.at(-1)?.guid ?? '-'}\n`).join('')
+
+/** Whether all that the disk says was written when it had this content, as far as its own root dataset tells. */
+export const isExplained = (
+  { pool, table }: Pick<ExplanationRequest, 'pool' | 'table'>,
+  fingerprint: string,
+): boolean => readSaid(ownValue(table.get(datasetName(pool)), mark.text)).content === fingerprint
+
+/** What has to be written on a disk that explains itself already. */
+export const keepExplained = (
+  request: Pick<ExplanationRequest, 'root' | 'host' | 'table' | 'completeAt'>,
+): Explanation => ({ writes: visitWrites(request), comment: null })
 
 /** The least that has to be written; a copy that this visit did not read back keeps what it says. */
 export function planExplanation(request: ExplanationRequest): Explanation {
@@ -66,7 +93,8 @@ export function planExplanation(request: ExplanationRequest): Explanation {
     copies: withHost(copies, request),
   })
   const comment = commentFor(pool)
-  const said = `${parts.length} ${request.fingerprintOf(parts.join('\n'))} ${comment}`
+  const content = request.fingerprintOf(request.content)
+  const said = `${parts.length} ${request.fingerprintOf(parts.join('\n'))} ${content} ${comment}`
   const textValues: Record<string, string> = { [mark.text]: said }
   for (const [at, text] of parts.entries()) textValues[restoreProperty(at)] = text
   // A property cannot be unset by the command that sets others; empty ones say nothing.
@@ -84,7 +112,12 @@ export function planExplanation(request: ExplanationRequest): Explanation {
   }
 }
 
-function visitWrites({ root, host, table, completeAt }: ExplanationRequest): Explanation['writes'] {
+function visitWrites({
+  root,
+  host,
+  table,
+  completeAt,
+}: Pick<ExplanationRequest, 'root' | 'host' | 'table' | 'completeAt'>): Explanation['writes'] {
   if (!table.has(root)) return []
   const values: Record<string, string> = {}
   if (ownValue(table.get(root), mark.host) !== host) values[mark.host] = host
@@ -107,8 +140,13 @@ const rootDataset = (pool: PoolName, table: ReadonlyMap<DatasetName, PropertiesO
 function readSaid(text: string | null): {
   readonly text: string | null
   readonly parts: number
+  /** Fingerprint of `contentOf`; null: it did not say. */
+  readonly content: string | null
   readonly comment: string | null
 } {
-  const match = /^(?<parts>\d{1,3}) [0-9a-f]+ (?<comment>.{1,32})$/.exec(text ?? '')
-  return { text, parts: Number(match?.groups?.['parts'] ?? 0), comment: match?.groups?.['comment'] ?? null }
+  const match = /^(?<parts>\d{1,3}) [0-9a-f]+ (?:(?<content>[0-9a-f]{16}) )?(?<comment>.{1,32})$/.exec(
+    text ?? '',
+  )
+  const { parts = '0', content = null, comment = null } = match?.groups ?? {}
+  return { text, parts: Number(parts), content, comment }
 }

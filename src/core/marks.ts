@@ -18,7 +18,7 @@ export const mark = {
   state: 'walkaway:state',
   /** On the dataset that the backups of a host live under: when a visit last was complete, in UTC. */
   complete: 'walkaway:complete',
-  /** On the pool's root dataset: number of parts, fingerprint and comment of what was written there last. */
+  /** On the pool's root dataset: of what was written last, number of parts, fingerprint, that of what it is about, and comment. */
   text: 'walkaway:text',
   /** On the pool's root dataset: how to restore without walkaway; continued in `walkaway:restore-2` and so on. */
   restore: 'walkaway:restore',

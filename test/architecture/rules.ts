@@ -50,7 +50,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'prune.ts': ['core', 'errors.ts', 'zfs', 'backup.ts'],
   'snapshotSet.ts': ['core', 'errors.ts', 'config.ts', 'zfs', 'backup.ts'],
   'scrub.ts': ['core', 'errors.ts', 'zfs', 'backup.ts'],
-  'explain.ts': ['core', 'errors.ts', 'zfs', 'plan.ts', 'backup.ts'],
+  'explain.ts': ['core', 'errors.ts', 'version.ts', 'zfs', 'plan.ts', 'backup.ts'],
   'verify.ts': ['core', 'errors.ts', 'hold.ts', 'plan.ts', 'send.ts', 'snapshotSet.ts', 'backup.ts'],
   'preview.ts': ['core', 'plan.ts', 'snapshotSet.ts', 'space.ts', 'backup.ts'],
   'restore.ts': ['core', 'errors.ts', 'container.ts', 'linux', 'zfs'],
