@@ -119,14 +119,17 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   )
   const toSend = new Set(tasks.filter((task) => task.plan.kind === 'steps'))
   if (toSend.size > 0) deps.transfer.prepare()
-  const [{ unheld, unmarked, outdated }, marksOf] = await together([
-    protectStates(tasks, { set, toSend }, request, deps),
+  const readMarks = () =>
     prepareMarks(
       [...toSend].map(({ source }) => source),
       deps,
-    ),
+    )
+  const [{ unheld, unmarked, outdated }, marks] = await together([
+    protectStates(tasks, { set, toSend }, request, deps),
+    readMarks(),
   ])
   for (const task of tasks) if (outdated.has(task.source.name)) toSend.add(task)
+  const marksOf = outdated.size === 0 ? marks : await readMarks()
   const moves = tasks.some(({ move }) => move !== null)
   // A move takes along what is below it.
   const changing = moves ? tasks : tasks.filter((task) => toSend.has(task))
@@ -144,11 +147,11 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     deps.now(),
   )
   const sending = { request, deps, meter, unfit, outdated, fail, lacksRoom, marksOf, onDisk, reserved }
-  const [endings, table] = await together([
-    sendAll(tasks, sending),
-    // It has time while streams wait for their disks. What cannot be read now is read when it is needed.
-    isSameTree && changing.length > 0 ? readExplanation(pool, deps).catch(() => null) : null,
-  ])
+  // It has time while streams wait for their disks. What cannot be read now is read when it is needed; a visit that ends before
+  // that does not wait for it.
+  const reading =
+    isSameTree && changing.length > 0 ? readExplanation(pool, deps).catch(() => null) : Promise.resolve(null)
+  const endings = await sendAll(tasks, sending)
   signal.throwIfAborted()
   const gone = tasks.filter((task) => endings.get(task) === 'gone')
   const missed = gone.length === 0 ? new Map<Task, string>() : await findMissed(gone, request, deps)
@@ -161,7 +164,7 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
   )
   await tidy(verified, set, request, deps)
   const known = {
-    table,
+    table: await reading,
     changed: changing.map(({ targetName }) => targetName),
     onDisk: now,
   }

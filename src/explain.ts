@@ -85,8 +85,8 @@ const statesOf = (verified: readonly Task[]): ReadonlyMap<DatasetName, string> =
   )
 
 /**
- * Where the disk has what it had when it was explained, nobody but a person can have changed what it says, and only its roots
- * are read: all datasets of a pool are as many as all programs have put there.
+ * Where nothing was sent and all that the explanation is made of is as it was when it was written, only the disk's roots are
+ * read: all datasets of a pool are as many as all programs have put there. What a person changed in it since stays until then.
  */
 async function plan(
   { request, known, verified, complete }: Explained,
@@ -96,7 +96,7 @@ async function plan(
   const root = datasetName(`${pool}/${config.backup.into}`)
   const luks = disk.luks?.uuid ?? null
   // Another version may have other words for it.
-  const content = [version, deps.host, luks, contentOf(known.onDisk)].join('\n')
+  const content = [version, deps.host, luks, contentOf(known.onDisk, verified)].join('\n')
   const ofVisit = { root, host: deps.host, completeAt: complete ? deps.now() : null }
   if (known.changed.length === 0) {
     const table = await deps.zfs.propertiesOfEach([datasetName(pool), root], explanationProperties)

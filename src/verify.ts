@@ -61,8 +61,10 @@ async function readNow(
   { zfs }: BackupDeps,
 ): Promise<readonly Dataset[]> {
   if (found === null) return (await zfs.observeIfPresent(rootOnDisk(request))) ?? []
-  const changed = await zfs.observeEach([...changing].map(({ targetName }) => targetName))
-  return found.map((dataset) => changed.get(dataset.name) ?? dataset)
+  const names = new Set([...changing].map(({ targetName }) => targetName))
+  const changed = await zfs.observeEach([...names])
+  // One that should be there and is not any more is not as it was found.
+  return found.flatMap((dataset) => (names.has(dataset.name) ? (changed.get(dataset.name) ?? []) : dataset))
 }
 
 /** Drops the bookmarks and holds that the verified states have replaced. Each step may be done twice. */

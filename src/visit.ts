@@ -234,10 +234,24 @@ async function findAstray(
   return null
 }
 
-/** ZFS may not answer about a suspended pool until it works again (#18446); the kernel's own files do. Null: it is not suspended. */
-async function suspendedName({ poolGuid, pool }: Disk, { pools }: VisitDeps): Promise<PoolName | null> {
-  const name = await pools.nameOf(poolGuid, pool)
-  return name !== null && (await pools.kernelState(name)) === 'SUSPENDED' ? name : null
+/**
+ * The name under which the kernel has the disk's pool; undefined: it does not. ZFS may not answer about a suspended pool until
+ * it works again (#18446); the kernel's own files do, but before OpenZFS 2.3 they show names only: then no other disk may have
+ * a pool of that name.
+ */
+async function nameInKernel(
+  { disk, config }: Pick<VisitRequest, 'disk' | 'config'>,
+  { pools }: VisitDeps,
+): Promise<PoolName | undefined> {
+  try {
+    return (await pools.imported()).find(({ guid }) => guid === disk.poolGuid)?.name
+  } catch (error) {
+    if (!(error instanceof DeadlineExceeded)) throw error
+    const isShared = config.disks.some(({ name, pool }) => name !== disk.name && pool === disk.pool)
+    const name = isShared ? null : await pools.nameOf(disk.poolGuid, disk.pool)
+    if (name === null || (await pools.kernelState(name)) !== 'SUSPENDED') throw error
+    return name
+  }
 }
 
 /** Gets the disk's pool into the kernel, whether it has to be imported, was left imported, or comes back. */
@@ -253,7 +267,7 @@ async function bringUp(
     if (astray !== null) return ended(astray)
 
     const imported = async () => (await deps.pools.imported()).find((pool) => pool.guid === disk.poolGuid)
-    const before = (await suspendedName(disk, deps)) ?? (await imported())?.name
+    const before = await nameInKernel(request, deps)
     const keyFile = luksKeyFileOf(config, disk)
     const reached = await openContainer({ disk, vdevs, keyFile, inKernel: before !== undefined }, deps)
     if (reached.kind === 'refused') {

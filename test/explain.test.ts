@@ -147,6 +147,13 @@ describe('cost', () => {
       'a copy went',
       (machine) => void machine.disk('offsite-1').pool.datasets.delete('offsite-1/nas/tank/home/ann'),
     ],
+    [
+      'a state was renamed',
+      (machine) => {
+        const copy = datasetOf(machine, 'offsite-1/nas/tank')
+        copy.snapshots = copy.snapshots.map((snapshot) => ({ ...snapshot, name: 'by-hand' }))
+      },
+    ],
     ['the text was lost', (machine) => void datasetOf(machine, 'offsite-1').properties.delete(mark.text)],
     ['this machine has another name', (machine) => void Object.assign(machine.deps, { host: 'attic' })],
   ])('all of it is read and written anew when %s', async (_, change) => {

@@ -156,6 +156,24 @@ describe('what only looks unchanged', () => {
       failures: [{ dataset: 'tank/home' }],
     })
   })
+
+  test('a copy that is gone when it is read back does not count, sent or not', async () => {
+    const machine = homeMachine()
+    await visitOf(machine, 'offsite-1')
+    machine.write('tank/home', 10)
+    machine.state.interference = {
+      before: ({ verb }) => {
+        const { datasets } = machine.disk('offsite-1').pool
+        if (verb === 'pools.sync')
+          for (const name of ['tank/home', 'tank/home/ann']) datasets.delete(`offsite-1/nas/${name}`)
+      },
+    }
+    const { report } = await visitOf(machine, 'offsite-1')
+    expect(report.failures.map(({ dataset }) => dataset)).toEqual(['tank/home', 'tank/home/ann'])
+    machine.state.interference = {}
+    expect(await visitOf(machine, 'offsite-1')).toMatchObject({ report: { outcome: 'complete' } })
+    expectBackedUp(machine, 'offsite-1')
+  })
 })
 
 describe('the bookmark that an unchanged dataset needs', () => {

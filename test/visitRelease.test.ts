@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { poolName } from '../src/core/model.ts'
 import { EndVisit } from '../src/endVisit.ts'
 import { DeadlineExceeded } from '../src/errors.ts'
 import { visit } from '../src/visit.ts'
@@ -68,6 +69,24 @@ describe('how the pool was found', () => {
       kind: 'released',
       report: { outcome: 'complete' },
     })
+  })
+
+  test('and where another disk may have a pool of that name, none is touched: the name proves nothing', async () => {
+    const machine = homeMachine()
+    machine.addDisk('offsite-2')
+    const { pool } = machine.disk('offsite-1')
+    pool.imported = { altroot: '/run/walkaway/never-mounted' }
+    pool.suspended = true
+    machine.state.interference = {
+      before: ({ verb }) => {
+        if (verb === 'pools.imported' && pool.suspended) throw new DeadlineExceeded('zpool list', 20_000)
+      },
+    }
+    const config = machine.config()
+    const disks = config.disks.map((disk) => ({ ...disk, pool: poolName('offsite-1') }))
+    const result = await visitOf(machine, 'offsite-1', { config: { ...config, disks } })
+    expect(result.kind).toBe('stuck')
+    expect(machine.state.calls.map(({ verb }) => verb)).not.toContain('pools.clear')
   })
 
   test('a clear that does not open the disk anew, of a pool that is suspended again: an error scrub does', async () => {

@@ -46,12 +46,26 @@ export interface ExplanationRequest {
 /** Every property that the table must have. */
 export const explanationProperties: readonly string[] = [...copyProperties, mark.complete, mark.text]
 
+/** Who is backed up where: of each copy that was read back. */
+interface Covered {
+  readonly source: Pick<Dataset, 'name'>
+  readonly targetName: DatasetName
+}
+
 /**
- * A text that changes with every copy that comes, goes, is renamed or is brought up to date. What else the disk says of its
- * copies is written when one of these changes.
+ * A text that changes with each copy that comes, goes, is renamed or brought up to date, with which of them were read back, and
+ * with what they are copies of: all that a visit makes the explanation from but limits, which come with a stream.
  */
-export const contentOf = (onDisk: readonly Dataset[]): string =>
-  onDisk.map(({ name, guid, snapshots }) => `${name} ${guid} ${snapshots.at(-1)?.guid ?? '-'}\n`).join('')
+export function contentOf(onDisk: readonly Dataset[], verified: readonly Covered[]): string {
+  const copies = onDisk.map(({ name, guid, snapshots }) => {
+    const newest = snapshots.at(-1)
+    return `${name} ${guid} ${newest?.guid} ${newest?.name}`
+  })
+  return [
+    ...copies,
+    ...verified.map(({ source, targetName }) => `${targetName} of ${source.name}`).sort(),
+  ].join('\n')
+}
 
 /** Whether all that the disk says was written when it had this content, as far as its own root dataset tells. */
 export const isExplained = (

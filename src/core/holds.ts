@@ -2,7 +2,6 @@
 
 import type { Dataset, Disk, Snapshot } from './model.ts'
 import { holdTagFor, type ReplicationPlan, type Step } from './replication.ts'
-import { isWithin } from './selection.ts'
 
 /**
  * Those that the plan reads, and each that the disk has newest at some moment while it is carried out: when the transfer
@@ -39,19 +38,36 @@ export function intoSets(
   const single: Snapshot[] = []
   for (const { wanted, there } of named.values()) {
     const guids = new Set(wanted.map(({ guid }) => guid))
-    let left = wanted.toSorted((a, b) => (a.dataset < b.dataset ? -1 : 1))
-    for (let top = left[0]; top !== undefined; top = left[0]) {
-      const root = top.dataset
-      const set = left.filter(({ dataset }) => isWithin(dataset, root))
-      const all = there.filter(({ dataset }) => isWithin(dataset, root))
-      const isSet =
-        set.length >= SMALLEST_SET && all.length === set.length && all.every(({ guid }) => guids.has(guid))
-      if (isSet) sets.push(set)
-      else single.push(top)
-      left = isSet ? left.filter(({ dataset }) => !isWithin(dataset, root)) : left.slice(1)
+    const wantedBelow = countBelow(wanted)
+    const thereBelow = countBelow(there.filter(({ guid }) => guids.has(guid)))
+    const othersBelow = countBelow(there.filter(({ guid }) => !guids.has(guid)))
+    const tops = new Map<string, Snapshot[]>()
+    for (const { dataset } of wanted) {
+      const count = wantedBelow.get(dataset) ?? 0
+      if (count >= SMALLEST_SET && thereBelow.get(dataset) === count && !othersBelow.has(dataset))
+        tops.set(dataset, [])
     }
+    // Parents first: the one on top is the first of its set.
+    for (const snapshot of wanted.toSorted((a, b) => (a.dataset < b.dataset ? -1 : 1))) {
+      const top = pathsAbove(snapshot.dataset).find((path) => tops.has(path))
+      if (top === undefined) single.push(snapshot)
+      else tops.get(top)?.push(snapshot)
+    }
+    sets.push(...[...tops.values()].filter(({ length }) => length > 0))
   }
   return { sets, single }
+}
+
+/** From the pool down to the dataset itself. */
+const pathsAbove = (dataset: string): readonly string[] =>
+  dataset.split('/').map((_, at, parts) => parts.slice(0, at + 1).join('/'))
+
+/** How many of these lie at or below each path. */
+function countBelow(snapshots: readonly Snapshot[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const { dataset } of snapshots)
+    for (const path of pathsAbove(dataset)) counts.set(path, (counts.get(path) ?? 0) + 1)
+  return counts
 }
 
 const mostNames = 5

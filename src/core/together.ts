@@ -5,7 +5,7 @@
  * failure.
  */
 export async function together<T extends readonly unknown[]>(
-  work: readonly [...{ readonly [K in keyof T]: Promise<T[K]> | T[K] }],
+  work: readonly [...{ readonly [K in keyof T]: Promise<T[K]> }],
 ): Promise<T> {
   await Promise.allSettled(work)
   return (await Promise.all(work)) as unknown as T

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import { type Dataset, type DatasetName, datasetName, type Snapshot, snapshotPath } from '../core/model.ts'
 import { NotFound } from '../errors.ts'
 import { digits, fields, linesOf } from './columns.ts'
-import { askAboutPresent, batches, isAbsence, LIST_MS, LOOK_MS, type ZfsCommand } from './command.ts'
+import { askAboutPresent, batches, isAbsence, LIST_MS, type ZfsCommand } from './command.ts'
 import { byPool, checkDatasets, checkSnapshots } from './names.ts'
 import { isHidden, listingColumns, openListing, parsePresence } from './parse.ts'
 import { runProgram, signed } from './program.ts'
@@ -32,8 +32,8 @@ export type NamedDataset = Pick<Dataset, 'name' | 'guid'>
 /** Lines read between two chances for everything else that the daemon has to answer. */
 const LINES_AT_A_TIME = 5_000
 
-/** In a channel program that only reads: far below its default limits, and over in the wink of an eye. */
-const MAX_ASKED_AT_ONCE = 2_000
+/** In a channel program that only reads: nothing else changes the pool meanwhile, and each may be a few reads of a slow disk. */
+const MAX_ASKED_AT_ONCE = 250
 
 // Arguments: name and GUID in turn. `get_prop` would end the program where there is no such snapshot.
 const program = `
@@ -93,7 +93,9 @@ export function createListings(zfs: ZfsCommand): Listings {
         await readInto(listing, stdout)
         present = answered
       }
-      for (const dataset of listing.finish(present)) found.set(dataset.name, dataset)
+      const names = new Set(present)
+      for (const dataset of listing.finish(present))
+        if (names.has(dataset.name)) found.set(dataset.name, dataset)
     }
     return found
   }
@@ -115,7 +117,7 @@ export function createListings(zfs: ZfsCommand): Listings {
     for (const [pool, ofPool] of byPool(snapshots, ({ dataset }) => dataset))
       for (const batch of batches(ofPool, argumentsOf, MAX_ASKED_AT_ONCE)) {
         const asked = { pool, lua: program, args: batch.flatMap(argumentsOf), readonly: true }
-        const ends = parsePresence(await runProgram(zfs, { ...asked, deadlineMs: LOOK_MS }), batch.length)
+        const ends = parsePresence(await runProgram(zfs, { ...asked, deadlineMs: LIST_MS }), batch.length)
         for (const [at, snapshot] of batch.entries()) if (ends[at] === 'there') there.add(snapshot)
       }
     return there

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { intoSets, snapshotsToHold } from '../../src/core/holds.ts'
-import { datasetName, resumeToken } from '../../src/core/model.ts'
+import { datasetName, resumeToken, snapshotGuid } from '../../src/core/model.ts'
 import type { Step } from '../../src/core/replication.ts'
 import { isWithin } from '../../src/core/selection.ts'
 import { at, dataset } from './series.ts'
@@ -70,4 +70,16 @@ test('whatever is asked for is in one set or alone, and no set has anything else
     }
   })
   fc.assert(property, { numRuns: 500 })
+})
+
+test('where one of many is left out, the rest are taken one by one', () => {
+  const many = Array.from({ length: 5_000 }, (_, number) => {
+    const name = datasetName(number === 0 ? 'tank' : `tank/d${number}`)
+    const of = dataset('@s', { name })
+    return { ...of, snapshots: of.snapshots.map((one) => ({ ...one, guid: snapshotGuid(String(number)) })) }
+  })
+  const all = many.flatMap(({ snapshots }) => snapshots)
+  const { sets, single } = intoSets(all.slice(0, -1), many)
+  expect([sets.length, single.length]).toEqual([0, 4_999])
+  expect(intoSets(all, many).sets.map(({ length }) => length)).toEqual([5_000])
 })
