@@ -121,13 +121,12 @@ async function chooseOnSource(
   // Holds of when the visit began are mostly of this disk's own visit before, which was interrupted, and are released by now.
   const worthALook = covered.filter((each) => choose({ ...each, source: unheld(each.source) }).length > 0)
   if (worthALook.length === 0 || signal.aborted) return []
-  const isHeld = ({ source }: Covered): boolean => source.snapshots.some(({ holds }) => holds > 0)
-  const found =
-    isFresh && !worthALook.some(isHeld)
-      ? await keepSame(worthALook, request, deps)
-      : // Much may have happened meanwhile: holds of another disk's visit, bookmarks that came or went.
-        await lookAgain(worthALook, request, deps)
-  return found.flatMap(choose)
+  const isHeld = worthALook.some(({ source }) => source.snapshots.some(({ holds }) => holds > 0))
+  if (isFresh && !isHeld)
+    return [...(await stillThere(worthALook, config, deps.zfs.namesBelow)).keys()].flatMap(choose)
+  // Much may have happened meanwhile: holds of another disk's visit, bookmarks that came or went.
+  const now = await stillThere(worthALook, config, deps.zfs.observeIfPresent)
+  return [...now].flatMap(([each, source]) => choose({ ...each, source }))
 }
 
 const unheld = (source: Dataset): Dataset => ({
@@ -135,43 +134,21 @@ const unheld = (source: Dataset): Dataset => ({
   snapshots: source.snapshots.map((snapshot) => ({ ...snapshot, holds: 0 })),
 })
 
-/** Those that are still there, as they are now. */
-const lookAgain = (
-  covered: readonly Covered[],
-  { config }: BackupRequest,
-  { zfs }: BackupDeps,
-): Promise<readonly Covered[]> =>
-  readNow(covered, config, {
-    read: (root) => zfs.observeIfPresent(root),
-    as: (each, source) => ({ ...each, source }),
-  })
-
-/** Those that are still there, as they were. */
-const keepSame = (
-  covered: readonly Covered[],
-  { config }: BackupRequest,
-  { zfs }: BackupDeps,
-): Promise<readonly Covered[]> =>
-  readNow(covered, config, { read: (root) => zfs.namesBelow(root), as: (each) => each })
-
-async function readNow<T extends NamedDataset>(
+/** Those whose source is the one that it was, with what is read of it now. */
+async function stillThere<T extends NamedDataset>(
   covered: readonly Covered[],
   { sources }: BackupRequest['config'],
-  {
-    read,
-    as,
-  }: {
-    readonly read: (root: DatasetName) => Promise<readonly T[] | null>
-    readonly as: (each: Covered, found: T) => Covered
-  },
-): Promise<readonly Covered[]> {
+  read: (root: DatasetName) => Promise<readonly T[] | null>,
+): Promise<ReadonlyMap<Covered, T>> {
   const roots = new Set(covered.flatMap(({ source }) => chooseSource(sources, source.name)?.dataset ?? []))
   const now = new Map<string, T>()
   for (const root of roots) for (const found of (await read(root)) ?? []) now.set(found.name, found)
-  return covered.flatMap((each) => {
-    const found = now.get(each.source.name)
-    return found?.guid === each.source.guid ? [as(each, found)] : []
-  })
+  return new Map(
+    covered.flatMap((each) => {
+      const found = now.get(each.source.name)
+      return found?.guid === each.source.guid ? [[each, found] as const] : []
+    }),
+  )
 }
 
 const givenUp = (verdicts: readonly Verdict[]): readonly Snapshot[] =>

@@ -7,6 +7,20 @@ import { ZfsFailed } from '../src/zfs/failure.ts'
 import type { Machine } from './fakes/machine.ts'
 import { expectBackedUp, expectHonest, homeMachine, releaseOf, snapshotsOf, visitOf } from './fakes/visits.ts'
 
+/** The pool was left suspended, and ZFS answers no question about pools until it works again. */
+function machineWithoutList(): Machine {
+  const machine = homeMachine()
+  const { pool } = machine.disk('offsite-1')
+  pool.imported = { altroot: '/run/walkaway/never-mounted' }
+  pool.suspended = true
+  machine.state.interference = {
+    before: ({ verb }) => {
+      if (verb === 'pools.imported' && pool.suspended) throw new DeadlineExceeded('zpool list', 20_000)
+    },
+  }
+  return machine
+}
+
 describe('how the pool was found', () => {
   test.each(['ONLINE', 'SUSPENDED'] as const)(
     'left imported by us, %s: the visit goes on with it',
@@ -55,16 +69,8 @@ describe('how the pool was found', () => {
     ])
   })
 
-  test('no list of pools is answered until the suspended one works again: it is made to work first', async () => {
-    const machine = homeMachine()
-    const { pool } = machine.disk('offsite-1')
-    pool.imported = { altroot: '/run/walkaway/never-mounted' }
-    pool.suspended = true
-    machine.state.interference = {
-      before: ({ verb }) => {
-        if (verb === 'pools.imported' && pool.suspended) throw new DeadlineExceeded('zpool list', 20_000)
-      },
-    }
+  test('no list of pools is answered until the suspended one works again: it is known by its name, and made to work', async () => {
+    const machine = machineWithoutList()
     expect(await visitOf(machine, 'offsite-1')).toMatchObject({
       kind: 'released',
       report: { outcome: 'complete' },
@@ -72,16 +78,8 @@ describe('how the pool was found', () => {
   })
 
   test('and where another disk may have a pool of that name, none is touched: the name proves nothing', async () => {
-    const machine = homeMachine()
+    const machine = machineWithoutList()
     machine.addDisk('offsite-2')
-    const { pool } = machine.disk('offsite-1')
-    pool.imported = { altroot: '/run/walkaway/never-mounted' }
-    pool.suspended = true
-    machine.state.interference = {
-      before: ({ verb }) => {
-        if (verb === 'pools.imported' && pool.suspended) throw new DeadlineExceeded('zpool list', 20_000)
-      },
-    }
     const config = machine.config()
     const disks = config.disks.map((disk) => ({ ...disk, pool: poolName('offsite-1') }))
     const result = await visitOf(machine, 'offsite-1', { config: { ...config, disks } })

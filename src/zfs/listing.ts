@@ -23,7 +23,7 @@ export interface Listings {
   observeEach(datasets: readonly DatasetName[]): Promise<ReadonlyMap<DatasetName, Dataset>>
   /** The dataset and everything below it, parents first, without their snapshots; null: it is not there. One process. */
   namesBelow(root: DatasetName): Promise<readonly NamedDataset[] | null>
-  /** Those of these snapshots that are there, by name and GUID. One process for thousands of one pool. */
+  /** Those of these snapshots that are there, by name and GUID. A process for each few hundred of a pool. */
   whichExist(snapshots: readonly Snapshot[]): Promise<ReadonlySet<Snapshot>>
 }
 

@@ -131,8 +131,8 @@ export function createProperties(zfs: ZfsCommand): Properties {
     checkDatasets(...datasets)
     const all = Object.entries(checkAssignments(values))
     if (all.length === 0) return
-    const together = datasets.length > 1 && all.every(([name]) => name.includes(':'))
-    const left = together ? await setAtOnce(datasets, all) : datasets
+    const isForProgram = datasets.length > 1 && all.every(([name]) => name.includes(':'))
+    const left = isForProgram ? await setAtOnce(datasets, all) : datasets
     const assignments = all.map(([name, value]) => `${name}=${value}`)
     for (const batch of batches(left, (dataset) => [dataset]))
       await zfs(['set', ...assignments, ...batch], CHANGE_MS).catch(throwNamed)
