@@ -147,11 +147,19 @@ export async function backUp(request: BackupRequest, deps: BackupDeps): Promise<
     deps.now(),
   )
   const sending = { request, deps, meter, unfit, outdated, fail, lacksRoom, marksOf, onDisk, reserved }
-  // It has time while streams wait for their disks. What cannot be read now is read when it is needed; a visit that ends before
-  // that does not wait for it.
+  // It has time while streams wait for their disks. What cannot be read now is read when it is needed. A visit that ends ends
+  // the reader first: it would keep the pool from being exported.
+  const sendingFailed = new AbortController()
+  const ended = AbortSignal.any([signal, sendingFailed.signal])
   const reading =
-    isSameTree && changing.length > 0 ? readExplanation(pool, deps).catch(() => null) : Promise.resolve(null)
-  const endings = await sendAll(tasks, sending)
+    isSameTree && changing.length > 0
+      ? readExplanation(pool, deps, ended).catch(() => null)
+      : Promise.resolve(null)
+  const endings = await sendAll(tasks, sending).catch(async (error: unknown) => {
+    sendingFailed.abort()
+    await reading
+    throw error
+  })
   signal.throwIfAborted()
   const gone = tasks.filter((task) => endings.get(task) === 'gone')
   const missed = gone.length === 0 ? new Map<Task, string>() : await findMissed(gone, request, deps)

@@ -52,8 +52,11 @@ export interface Known {
 }
 
 /** All that the disk says of itself. */
-export const readExplanation = (pool: PoolName, { zfs }: Pick<BackupDeps, 'zfs'>): Promise<PropertyTable> =>
-  zfs.propertiesBelow(datasetName(pool), explanationProperties)
+export const readExplanation = (
+  pool: PoolName,
+  { zfs }: Pick<BackupDeps, 'zfs'>,
+  signal?: AbortSignal,
+): Promise<PropertyTable> => zfs.propertiesBelow(datasetName(pool), explanationProperties, signal)
 
 async function readAgain(
   { table, changed }: Known,
@@ -61,7 +64,10 @@ async function readAgain(
   deps: Pick<BackupDeps, 'zfs'>,
 ): Promise<PropertyTable> {
   if (table === null) return readExplanation(pool, deps)
-  return new Map([...table, ...(await deps.zfs.propertiesOfEach(changed, explanationProperties))])
+  const again = await deps.zfs.propertiesOfEach(changed, explanationProperties)
+  // One that is gone by now must not be named: the fingerprint does not know it either.
+  const gone = new Set(changed.filter((name) => !again.has(name)))
+  return new Map([...[...table].filter(([name]) => !gone.has(name)), ...again])
 }
 
 const fingerprintOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16)
@@ -86,7 +92,8 @@ const statesOf = (verified: readonly Task[]): ReadonlyMap<DatasetName, string> =
 
 /**
  * Where nothing was sent and all that the explanation is made of is as it was when it was written, only the disk's roots are
- * read: all datasets of a pool are as many as all programs have put there. What a person changed in it since stays until then.
+ * read: all datasets of a pool are as many as all programs have put there. What a person, or another machine whose visit broke off,
+ * changed in it since stays until then.
  */
 async function plan(
   { request, known, verified, complete }: Explained,
@@ -126,10 +133,11 @@ export async function explainDisk(
   { request, known, verified, complete }: Explained,
   deps: BackupDeps,
 ): Promise<boolean> {
-  const { disk, pool } = request
+  const { disk, pool, signal } = request
+  if (signal.aborted) return false
   try {
     const explanation = await plan({ request, known, verified, complete }, deps)
-    const mayWrite = async () => !request.signal.aborted && (await request.isPresent())
+    const mayWrite = async () => !signal.aborted && (await request.isPresent())
     // Before the text, which says that the comment was written.
     const { comment } = explanation
     if (comment !== null && (await mayWrite()) && mayReplaceComment(await deps.pools.comment(pool)))

@@ -236,8 +236,8 @@ async function findAstray(
 
 /**
  * The name under which the kernel has the disk's pool; undefined: it does not. ZFS may not answer about a suspended pool until
- * it works again (#18446); the kernel's own files do, but before OpenZFS 2.3 they show names only: then no other disk may have
- * a pool of that name.
+ * it works again (#18446); the kernel's own files do, but before OpenZFS 2.3 they show names only, which say nothing where
+ * another disk's pool has the same.
  */
 async function nameInKernel(
   { disk, config }: Pick<VisitRequest, 'disk' | 'config'>,
@@ -248,7 +248,7 @@ async function nameInKernel(
   } catch (error) {
     if (!(error instanceof DeadlineExceeded)) throw error
     const isShared = config.disks.some(({ name, pool }) => name !== disk.name && pool === disk.pool)
-    const name = isShared ? null : await pools.nameOf(disk.poolGuid, disk.pool)
+    const name = await pools.nameOf(disk.poolGuid, isShared ? null : disk.pool)
     if (name === null || (await pools.kernelState(name)) !== 'SUSPENDED') throw error
     return name
   }

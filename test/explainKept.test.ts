@@ -108,7 +108,7 @@ test('after a visit that failed in the middle nothing is pruned that the command
   expect(snapshotsOf(machine, home)).toContain(named)
 })
 
-test('told to stop while what the disk says is read: the visit does not wait for that', async () => {
+test('told to stop while what the disk says is read: the reader is ended, and the visit with it', async () => {
   const machine = homeMachine()
   await visitOf(machine, 'offsite-1')
   machine.write('tank/home', 100)
@@ -128,4 +128,20 @@ test('told to stop while what the disk says is read: the visit does not wait for
     kind: 'stopped',
   })
   letGo()
+})
+
+test('a copy that was sent and is gone when it is read back is named no more', async () => {
+  const machine = homeMachine()
+  await visitOf(machine, 'offsite-1')
+  machine.write('tank/home', 10)
+  machine.write('tank/home/ann', 10)
+  machine.state.interference = {
+    before: ({ verb }) => {
+      const { datasets } = machine.disk('offsite-1').pool
+      if (verb === 'pools.sync') for (const name of [home, `${home}/ann`]) datasets.delete(name)
+    },
+  }
+  expect(await visitOf(machine, 'offsite-1')).toMatchObject({ report: { outcome: 'partial' } })
+  expect(said(machine, 'offsite-1', mark.restore)).toContain('nas/tank@')
+  expect(said(machine, 'offsite-1', mark.restore)).not.toContain('nas/tank/home')
 })

@@ -80,6 +80,8 @@ describe('how the pool was found', () => {
   test('and where another disk may have a pool of that name, none is touched: the name proves nothing', async () => {
     const machine = machineWithoutList()
     machine.addDisk('offsite-2')
+    // As before OpenZFS 2.3, whose kernel shows no GUIDs.
+    machine.deps.pools.nameOf = async (_, expected) => expected
     const config = machine.config()
     const disks = config.disks.map((disk) => ({ ...disk, pool: poolName('offsite-1') }))
     const result = await visitOf(machine, 'offsite-1', { config: { ...config, disks } })

@@ -54,7 +54,7 @@ interface Covered {
 
 /**
  * A text that changes with each copy that comes, goes, is renamed or brought up to date, with which of them were read back, and
- * with what they are copies of: all that a visit makes the explanation from but limits, which come with a stream.
+ * with what they are copies of: all that this machine's visits explain but limits, which come with a stream.
  */
 export function contentOf(onDisk: readonly Dataset[], verified: readonly Covered[]): string {
   const copies = onDisk.map(({ name, guid, snapshots }) => {

@@ -6,14 +6,18 @@ import type { Run } from '../linux/run.ts'
 import { classified, parseComplaints } from './complaint.ts'
 import { failureKind, ZfsFailed } from './failure.ts'
 
-/** Resolves with stdout; throws `ZfsFailed` with its kind. */
-export type ZfsCommand = (args: readonly string[], deadlineMs: number, input?: string) => Promise<string>
+/** Resolves with stdout; throws `ZfsFailed` with its kind, or the signal's reason. `input`: text for its standard input. */
+export type ZfsCommand = (
+  args: readonly string[],
+  deadlineMs: number,
+  options?: { readonly input?: string; readonly signal?: AbortSignal },
+) => Promise<string>
 
 export const createZfsCommand =
   (run: Run): ZfsCommand =>
-  async (args, deadlineMs, input) => {
+  async (args, deadlineMs, options = {}) => {
     try {
-      return (await run('zfs', args, { deadlineMs, ...(input !== undefined && { input }) })).stdout
+      return (await run('zfs', args, { deadlineMs, ...options })).stdout
     } catch (error) {
       throw classified(error)
     }

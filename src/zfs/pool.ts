@@ -71,9 +71,10 @@ export interface Pools extends Scrubs {
   kernelState(pool: PoolName): Promise<KernelState | null>
   /**
    * The name under which the kernel has this very pool, `expected` or another one; null: it is not imported. A pool that
-   * only has the same name is another one. Reads files that never block; starts no program.
+   * only has the same name is another one; before OpenZFS 2.3 the kernel shows names only, and `expected` is believed (null: no
+   * name is). Reads files that never block; starts no program.
    */
-  nameOf(guid: PoolGuid, expected: PoolName): Promise<PoolName | null>
+  nameOf(guid: PoolGuid, expected: PoolName | null): Promise<PoolName | null>
   /** Writes everything out. Throws `DiskVanished`, running nothing, if `isPresent` says no or the pool is suspended. */
   sync(pool: PoolName, isPresent: () => Promise<boolean>): Promise<void>
   /**
@@ -199,13 +200,15 @@ export function createPools({
   /** Null: the kernel has no pool of that name, or is older than OpenZFS 2.3 and does not say. */
   const kernelGuid = (name: string): Promise<string | null> => readKstat(join(kstatRoot, name, 'guid'))
 
-  async function nameOf(guid: PoolGuid, expected: PoolName): Promise<PoolName | null> {
+  async function nameOf(guid: PoolGuid, expected: PoolName | null): Promise<PoolName | null> {
     checkPoolGuid(guid)
-    checkPool(expected)
-    const found = await kernelGuid(expected)
-    if (found === guid) return expected
-    // Where GUIDs are not shown, the name is all there is to go by.
-    if (found === null && (await kernelState(expected)) !== null) return expected
+    if (expected !== null) {
+      checkPool(expected)
+      const found = await kernelGuid(expected)
+      if (found === guid) return expected
+      // Where GUIDs are not shown, the name is all there is to go by.
+      if (found === null && (await kernelState(expected)) !== null) return expected
+    }
     for (const name of await kernelPools(kstatRoot))
       if ((await kernelGuid(name)) === guid) return poolName(name)
     return null

@@ -16,11 +16,9 @@ export const runProgram = (
 ): Promise<string> => {
   const options = program.readonly === true ? ['-n', '-j'] : ['-j']
   // After `--`, a negative number is no option.
-  return zfs(
-    ['program', ...options, '--', program.pool, '-', ...program.args],
-    program.deadlineMs,
-    program.lua,
-  )
+  return zfs(['program', ...options, '--', program.pool, '-', ...program.args], program.deadlineMs, {
+    input: program.lua,
+  })
 }
 
 /** As Lua has it there, whose numbers are signed: a GUID above 2^63 reads as a negative one. */

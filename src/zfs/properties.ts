@@ -27,9 +27,9 @@ export interface Properties {
   properties(dataset: DatasetName, names: readonly string[]): Promise<ReadonlyMap<string, Property>>
   /**
    * The same for a dataset and all below it, in one process. A user property with a line break or a tab in its value is
-   * cut there or missing: such values are none of ours. Throws `NotFound` if the root is not there.
+   * cut there or missing: such values are none of ours. Throws `NotFound` if the root is not there, and the signal's reason.
    */
-  propertiesBelow(root: DatasetName, names: readonly string[]): Promise<PropertyTable>
+  propertiesBelow(root: DatasetName, names: readonly string[], signal?: AbortSignal): Promise<PropertyTable>
   /** The same for each of these alone, in ZFS's order, without those that are not there. One process for many. */
   propertiesOfEach(datasets: readonly DatasetName[], names: readonly string[]): Promise<PropertyTable>
   /**
@@ -76,10 +76,11 @@ export function createProperties(zfs: ZfsCommand): Properties {
     return parseProperties(await zfs(args, LOOK_MS).catch(throwNamed), names)
   }
 
-  const propertiesBelow: Properties['propertiesBelow'] = async (root, names) => {
+  const propertiesBelow: Properties['propertiesBelow'] = async (root, names, signal) => {
     checkDatasets(root)
     names.forEach(checkProperty)
-    const stdout = await zfs([...readTable, '-r', names.join(','), root], LIST_MS).catch(throwNamed)
+    const args = [...readTable, '-r', names.join(','), root]
+    const stdout = await zfs(args, LIST_MS, signal === undefined ? {} : { signal }).catch(throwNamed)
     const table = parsePropertyTable(stdout, names)
     if (!table.has(root)) throw new UnreadableAnswer(`zfs get: no answer about ${root}`)
     return table

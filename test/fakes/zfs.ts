@@ -460,10 +460,10 @@ function createFakeDatasets(state: FakeState): Zfs {
         return new Map(names.map((name) => [name, shownProperty(state, found, name)]))
       })
     },
-    async propertiesBelow(root, names) {
+    async propertiesBelow(root, names, signal) {
       checkDatasets(root)
       names.forEach(checkProperty)
-      return verb(state, { verb: 'zfs.propertiesBelow', about: root }, () => {
+      const reading = verb(state, { verb: 'zfs.propertiesBelow', about: root }, () => {
         namedAll(() => requireDataset(state, root))
         const below = [...usablePool(state, root).datasets.values()].filter(({ name }) => isBelow(root, name))
         return new Map(
@@ -475,6 +475,11 @@ function createFakeDatasets(state: FakeState): Zfs {
             ]),
         )
       })
+      if (signal === undefined) return reading
+      const aborted = new Promise<never>((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason))
+      })
+      return Promise.race([reading, aborted])
     },
     async propertiesOfEach(datasets, names) {
       checkDatasets(...datasets)
